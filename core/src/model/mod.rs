@@ -1,0 +1,163 @@
+//! Plain business types, shared by phone and server. No I/O, no clock, no randomness.
+//!
+//! Names follow the words of the field: a *visit* is a rep with a customer from check-in to check-out, a *sign-off* is
+//! who received what with which evidence, a *collection note* is one contact about money.
+//!
+//! Types that live in a document ([`Visit`], [`Delivery`], [`CollectionNote`], [`Order`], [`Review`]) serialise to the
+//! JSON tree that [`crate::document`] stores in Automerge. Anything that two people may add to at the same time (lines,
+//! evidence, confirmations, replies) is a *map keyed by id*, never a list, so that both additions survive a merge.
+
+mod collection;
+mod delivery;
+mod evidence;
+mod id;
+mod ledger;
+mod money;
+mod order;
+mod place;
+mod review;
+mod role;
+mod time;
+mod visit;
+
+pub use collection::{CollectionChannel, CollectionNote, CollectionOutcome, PromiseToPay};
+pub use delivery::{
+    Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, Party, QuantityReason, Receiver,
+    SignedQuantity,
+};
+pub use evidence::{Evidence, EvidenceKind, UploadState};
+pub use id::{
+    ChangeHash, CustomerId, DeviceId, DocumentId, EvidenceHash, InvalidId, LineId, OrganisationId, ProductId,
+    TerritoryId, UserId,
+};
+pub use ledger::{
+    CreditFile, CreditGrade, CreditLimit, Customer, Invoice, LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord,
+    OrganisationProfile, Person, Product, Receipt, RecordKey, RecordKind, Territory,
+};
+pub use money::{Currency, InvalidMoney, Money};
+pub use order::{CreditDecision, CreditInputs, CreditVerdict, Order, OrderLine, OrderState, RuleOutcome};
+pub use place::{Geofence, GeofenceVerdict, Position};
+pub use review::{Reply, Review, ReviewVerdict};
+pub use role::Role;
+pub use time::Timestamp;
+pub use visit::{CheckPoint, NextStep, Visit, VisitOutcome, VisitPurpose, VisitState};
+
+/// What a document is about. A kind that this build does not know is kept by its name, synced and shown as "made by a
+/// newer version", never dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DocumentKind {
+    /// A rep with a customer ([`Visit`]).
+    Visit,
+    /// Goods going to a customer ([`Delivery`]).
+    Delivery,
+    /// One contact about money ([`CollectionNote`]).
+    CollectionNote,
+    /// What a customer ordered ([`Order`]).
+    Order,
+    /// A supervisor's review of another document ([`Review`]).
+    Review,
+    /// A kind made by a newer version, by its name.
+    Unknown(String),
+}
+
+impl DocumentKind {
+    /// Every kind this build can edit.
+    pub const KNOWN: [DocumentKind; 5] = [
+        Self::Visit,
+        Self::Delivery,
+        Self::CollectionNote,
+        Self::Order,
+        Self::Review,
+    ];
+
+    /// The name under which the kind is stored in a document's `kind` field.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Visit => "visit",
+            Self::Delivery => "delivery",
+            Self::CollectionNote => "collection_note",
+            Self::Order => "order",
+            Self::Review => "review",
+            Self::Unknown(name) => name,
+        }
+    }
+
+    /// The kind with this stored name; every other name is [`DocumentKind::Unknown`].
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "visit" => Self::Visit,
+            "delivery" => Self::Delivery,
+            "collection_note" => Self::CollectionNote,
+            "order" => Self::Order,
+            "review" => Self::Review,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A model type that is kept as a document of its own.
+pub trait DocumentModel: serde::Serialize + serde::de::DeserializeOwned + Clone {
+    /// The kind stored with it.
+    const KIND: DocumentKind;
+    /// The version of the shape this build writes. A document with a higher one was made by a newer version.
+    const SCHEMA: u32 = 1;
+    /// The customer it is about; decides the stream the document lives in.
+    fn customer(&self) -> CustomerId;
+    /// Checks everything that a form would check before saving.
+    ///
+    /// # Errors
+    /// [`InvalidField`] naming the field and what is wrong with it.
+    fn validate(&self) -> Result<(), InvalidField>;
+}
+
+/// A value that cannot be stored, with the field it was typed into.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct InvalidField {
+    /// The field's name as the model spells it, with dots for nesting (`lines.quantity`).
+    pub field: String,
+    /// What is wrong, in a sentence a person can act on.
+    pub message: String,
+}
+
+impl InvalidField {
+    /// An error about `field`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Longest text a person may type into one field, in bytes; longer text is refused before it is stored.
+pub const MAX_TEXT_BYTES: usize = 20_000;
+
+/// Most lines, photos or replies one document may hold.
+pub const MAX_ITEMS: usize = 1_000;
+
+pub(crate) fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(InvalidField::new(
+            field,
+            format!("is {} bytes long, at most {MAX_TEXT_BYTES} are kept", text.len()),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_count(field: &str, count: usize) -> Result<(), InvalidField> {
+    if count > MAX_ITEMS {
+        return Err(InvalidField::new(
+            field,
+            format!("has {count} items, at most {MAX_ITEMS} are kept"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CreditGrade, CreditLimit, Currency, CustomerId, DocumentKind, DocumentModel, InvalidField, InvalidMoney, LineId,
+    Money, Position, ProductId, Timestamp, UserId, check_count, check_text,
+};
+
+/// What a customer ordered, as a rep typed it. Decisions about it (release, refusal) are ledger records of the server;
+/// the rep's words stay as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Who ordered.
+    pub customer: CustomerId,
+    /// The rep who took it.
+    pub rep: UserId,
+    /// Number that the customer can quote, given on the phone.
+    pub number: String,
+    /// When it was taken, by the phone's clock.
+    pub at: Timestamp,
+    /// Currency of every price.
+    pub currency: Currency,
+    /// What was ordered.
+    #[serde(default)]
+    pub lines: BTreeMap<LineId, OrderLine>,
+    /// Days until payment is due, counted from the signed delivery.
+    pub terms_days: u32,
+    /// When the customer wants the goods, in the organisation's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_by: Option<NaiveDate>,
+    /// Where it has got to by the rep's own hand.
+    pub state: OrderState,
+    /// The credit check that was made when it was submitted, with everything that went into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditDecision>,
+    /// Where the phone said it was.
+    #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// Remarks.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// One line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// What is ordered.
+    pub product: ProductId,
+    /// How much, in the product's unit.
+    pub quantity: Decimal,
+    /// Price of one unit, gross of tax, in the order's currency.
+    pub unit_price: Decimal,
+    /// Part of the price that is let off, from 0 to 1.
+    #[serde(default)]
+    pub discount: Decimal,
+}
+
+/// Where an order has got to by the rep's own hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// Still being typed.
+    Draft,
+    /// Given to the company.
+    Submitted,
+    /// Taken back by the rep.
+    Cancelled,
+}
+
+/// The answer to "may this customer have this order on credit?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreditVerdict {
+    /// Guaranteed.
+    Approved,
+    /// Every rule passed on the data the phone had; not guaranteed.
+    Provisional,
+    /// Goes to a supervisor, with the reasons.
+    Held,
+    /// Blocked by policy.
+    Refused,
+}
+
+/// A credit check with everything that went into it, so that it can be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditDecision {
+    /// The verdict.
+    pub verdict: CreditVerdict,
+    /// What it was computed from.
+    pub inputs: CreditInputs,
+    /// Every rule, passed or not.
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// What a credit check is computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditInputs {
+    /// The server's time of the data; `None` when the phone has no credit file for the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Version of the credit file.
+    #[serde(default)]
+    pub file_version: u64,
+    /// The customer's grade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<CreditGrade>,
+    /// The limit. `None` when there is no credit file: not the same as "no limit".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<CreditLimit>,
+    /// Whether the account is on hold.
+    #[serde(default)]
+    pub on_hold: bool,
+    /// Exposure by the credit file: open receivables, special liabilities, delivered and not invoiced, open orders.
+    pub exposure: Money,
+    /// Submitted orders on this phone that the credit file does not count yet.
+    pub unsent_orders: Money,
+    /// Total of the order that is checked.
+    pub order_total: Money,
+}
+
+/// What one rule said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleOutcome {
+    /// The rule's name, stable across versions.
+    pub rule: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// A sentence that a rep can say to a customer.
+    pub sentence: String,
+}
+
+impl OrderLine {
+    /// Quantity × price less discount, rounded once to the minor unit of `currency`.
+    ///
+    /// # Errors
+    /// [`InvalidMoney::Overflow`] beyond 28 digits.
+    pub fn total(&self, currency: Currency) -> Result<Money, InvalidMoney> {
+        self.quantity
+            .checked_mul(self.unit_price)
+            .and_then(|gross| gross.checked_mul(Decimal::ONE - self.discount))
+            .map(|amount| Money::new(amount, currency).rounded())
+            .ok_or(InvalidMoney::Overflow)
+    }
+}
+
+impl Order {
+    /// A draft with no lines.
+    pub fn new(
+        customer: CustomerId,
+        rep: UserId,
+        number: impl Into<String>,
+        at: Timestamp,
+        currency: Currency,
+    ) -> Self {
+        Self {
+            customer,
+            rep,
+            number: number.into(),
+            at,
+            currency,
+            lines: BTreeMap::new(),
+            terms_days: 0,
+            wanted_by: None,
+            state: OrderState::Draft,
+            credit: None,
+            position: None,
+            note: String::new(),
+        }
+    }
+
+    /// The sum of the rounded lines.
+    ///
+    /// # Errors
+    /// [`InvalidMoney::Overflow`] beyond 28 digits.
+    pub fn total(&self) -> Result<Money, InvalidMoney> {
+        self.lines.values().try_fold(Money::zero(self.currency), |sum, line| {
+            sum.checked_add(line.total(self.currency)?)
+        })
+    }
+}
+
+impl DocumentModel for Order {
+    const KIND: DocumentKind = DocumentKind::Order;
+
+    fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_text("note", &self.note)?;
+        check_text("number", &self.number)?;
+        if self.number.trim().is_empty() {
+            return Err(InvalidField::new("number", "an order needs a number"));
+        }
+        check_count("lines", self.lines.len())?;
+        for line in self.lines.values() {
+            if line.quantity <= Decimal::ZERO {
+                return Err(InvalidField::new("lines.quantity", "must be more than zero"));
+            }
+            if line.unit_price < Decimal::ZERO {
+                return Err(InvalidField::new("lines.unit_price", "must not be negative"));
+            }
+            if line.discount < Decimal::ZERO || line.discount > Decimal::ONE {
+                return Err(InvalidField::new("lines.discount", "must lie between 0 and 1"));
+            }
+        }
+        if self.state == OrderState::Submitted && self.lines.is_empty() {
+            return Err(InvalidField::new(
+                "lines",
+                "an order needs at least one line before it is submitted",
+            ));
+        }
+        if let Some(position) = &self.position {
+            position.validate()?;
+        }
+        self.total()
+            .map(drop)
+            .map_err(|error| InvalidField::new("lines", error.to_string()))
+    }
+}

@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CustomerId, DocumentKind, DocumentModel, Evidence, EvidenceHash, Geofence, InvalidField, Position, Timestamp,
+    UserId, check_count, check_text,
+};
+
+/// A rep with a customer, from the plan to the check-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    /// Who is visited.
+    pub customer: CustomerId,
+    /// The rep whose visit it is.
+    pub rep: UserId,
+    /// The day it is planned for, in the organisation's time zone; `None` for a visit nobody planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_for: Option<NaiveDate>,
+    /// Why the rep goes there.
+    pub purpose: VisitPurpose,
+    /// Arrival, with the position the phone declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_in: Option<CheckPoint>,
+    /// Departure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_out: Option<CheckPoint>,
+    /// What came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<VisitOutcome>,
+    /// What the rep wrote.
+    #[serde(default)]
+    pub note: String,
+    /// What is to be done next, and by when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<NextStep>,
+    /// Why a planned visit did not take place; `None` while it still may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<String>,
+    /// Photos, keyed by the hash of their bytes.
+    #[serde(default)]
+    pub evidence: BTreeMap<EvidenceHash, Evidence>,
+}
+
+/// Why a rep visits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitPurpose {
+    /// The usual round.
+    Routine,
+    /// To sell.
+    Sales,
+    /// To collect money.
+    Collection,
+    /// To deliver or follow up a delivery.
+    Delivery,
+    /// A complaint or a service case.
+    Service,
+    /// A customer not yet won.
+    Prospect,
+    /// To reconcile a statement.
+    Reconciliation,
+    /// A purpose that a newer version knows.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// What came of a visit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitOutcome {
+    /// The purpose was reached.
+    Successful,
+    /// An order was taken.
+    OrderTaken,
+    /// Money or a promise was obtained.
+    PaymentObtained,
+    /// Nobody with a say was there.
+    ContactAbsent,
+    /// The shop was closed.
+    Closed,
+    /// The customer declined.
+    Declined,
+    /// It needs another visit.
+    FollowUp,
+    /// An outcome that a newer version knows.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Arrival or departure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckPoint {
+    /// When, by the phone's clock.
+    pub at: Timestamp,
+    /// Where, as the phone declared it; `None` when it gave no position.
+    #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// How that lies to the customer's known position.
+    #[serde(rename = "fence")]
+    pub geofence: Geofence,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextStep {
+    /// What.
+    pub what: String,
+    /// By when, in the organisation's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<NaiveDate>,
+}
+
+/// How far a visit has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisitState {
+    /// Planned, not begun.
+    Planned,
+    /// Checked in.
+    Open,
+    /// Checked out.
+    Done,
+    /// Did not take place.
+    Cancelled,
+}
+
+impl Visit {
+    /// A visit nobody planned yet, with everything else empty.
+    pub fn new(customer: CustomerId, rep: UserId, purpose: VisitPurpose) -> Self {
+        Self {
+            customer,
+            rep,
+            planned_for: None,
+            purpose,
+            check_in: None,
+            check_out: None,
+            outcome: None,
+            note: String::new(),
+            next_step: None,
+            cancelled: None,
+            evidence: BTreeMap::new(),
+        }
+    }
+
+    /// How far it has got, told from what was recorded.
+    pub fn state(&self) -> VisitState {
+        match (&self.cancelled, &self.check_in, &self.check_out) {
+            (_, _, Some(_)) => VisitState::Done,
+            (_, Some(_), None) => VisitState::Open,
+            (Some(_), None, None) => VisitState::Cancelled,
+            (None, None, None) => VisitState::Planned,
+        }
+    }
+}
+
+impl DocumentModel for Visit {
+    const KIND: DocumentKind = DocumentKind::Visit;
+
+    fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_text("note", &self.note)?;
+        check_count("evidence", self.evidence.len())?;
+        if let Some(next) = &self.next_step {
+            check_text("next_step.what", &next.what)?;
+        }
+        if let Some(reason) = &self.cancelled {
+            check_text("cancelled", reason)?;
+        }
+        for point in [&self.check_in, &self.check_out].into_iter().flatten() {
+            if let Some(position) = &point.position {
+                position.validate()?;
+            }
+        }
+        if self.check_out.is_some() && self.check_in.is_none() {
+            return Err(InvalidField::new("check_out", "needs a check-in first"));
+        }
+        self.evidence.values().try_for_each(Evidence::validate)
+    }
+}

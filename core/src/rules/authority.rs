@@ -1,0 +1,177 @@
+//! Who may write what. The server asks this of every pushed change; a phone asks it before it saves, so that a rep
+//! learns at once and not at the next sync.
+
+use std::fmt;
+
+use crate::model::{DocumentKind, Party, Role, UserId};
+
+/// Why a change is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Denied {
+    /// What was to be changed, as a path (`confirmations.warehouse`).
+    pub path: String,
+    /// Who may do it.
+    pub who_may: String,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} may only be changed by {}", self.path, self.who_may)
+    }
+}
+
+/// Whether a person with `roles` may create a document of `kind`.
+///
+/// # Errors
+/// [`Denied`] naming who may.
+pub fn may_create(roles: &[Role], kind: &DocumentKind) -> Result<(), Denied> {
+    let allowed: &[Role] = match kind {
+        DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order => {
+            &[Role::Rep, Role::Supervisor, Role::Administrator]
+        }
+        DocumentKind::Delivery => &[Role::Rep, Role::Driver, Role::Supervisor, Role::Administrator],
+        DocumentKind::Review => &[Role::Supervisor, Role::Finance, Role::Administrator],
+        // Made by a newer app: field roles may, or a fleet could never be upgraded before its server.
+        DocumentKind::Unknown(_) => &[Role::Rep, Role::Driver, Role::Supervisor, Role::Administrator],
+    };
+    require(roles, allowed, || kind.as_str().to_owned())
+}
+
+/// Whether a person with `roles` may make a change that touches `paths` of a document of `kind`.
+///
+/// A path is the field names from the root, for example `["confirmations", "warehouse", "verdict"]`. `owner` is the rep
+/// whose document it is; `author` is who changed it.
+///
+/// # Errors
+/// [`Denied`] for the first path that the person may not touch.
+pub fn may_edit(
+    roles: &[Role],
+    author: UserId,
+    owner: Option<UserId>,
+    kind: &DocumentKind,
+    paths: &[Vec<String>],
+) -> Result<(), Denied> {
+    for path in paths {
+        let at = |index: usize| path.get(index).map_or("", String::as_str);
+        let name = || path.join(".");
+        match (kind, at(0)) {
+            // What a document is, and whose, is fixed when it is made.
+            (_, "kind" | "customer" | "rep" | "about" | "reviewer") => {
+                return Err(Denied {
+                    path: name(),
+                    who_may: "nobody once it is recorded".to_owned(),
+                });
+            }
+            (DocumentKind::Delivery, "confirmations") => may_confirm(roles, at(1), name)?,
+            // A driver signs deliveries off; a rep's prices and visits are not the driver's to change.
+            (DocumentKind::Delivery, _) => {
+                require(
+                    roles,
+                    &[Role::Rep, Role::Driver, Role::Supervisor, Role::Administrator],
+                    name,
+                )?;
+            }
+            (DocumentKind::Review, "replies") => {
+                require(
+                    roles,
+                    &[
+                        Role::Rep,
+                        Role::Driver,
+                        Role::Supervisor,
+                        Role::Finance,
+                        Role::Administrator,
+                    ],
+                    name,
+                )?;
+            }
+            (DocumentKind::Review, _) => {
+                require(roles, &[Role::Supervisor, Role::Finance, Role::Administrator], name)?;
+            }
+            (DocumentKind::Unknown(_), _) => may_create(roles, kind)?,
+            // Visits, notes and orders belong to their rep; supervisors may mend them.
+            (DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order, _) => {
+                if owner != Some(author) {
+                    require(roles, &[Role::Supervisor, Role::Administrator], name)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sales speaks through a rep, the warehouse through a driver. The customer's word is taken down on the phone of
+/// whoever delivers, with the receiver's name and signature as evidence.
+fn may_confirm(roles: &[Role], party: &str, name: impl Fn() -> String) -> Result<(), Denied> {
+    let allowed: &[Role] = if party == Party::Sales.as_str() {
+        &[Role::Rep, Role::Supervisor]
+    } else if party == Party::Warehouse.as_str() {
+        &[Role::Driver]
+    } else if party == Party::Customer.as_str() {
+        &[Role::Rep, Role::Driver]
+    } else {
+        &[]
+    };
+    require(roles, allowed, name)
+}
+
+fn require(roles: &[Role], allowed: &[Role], path: impl Fn() -> String) -> Result<(), Denied> {
+    if roles.iter().any(|role| allowed.contains(role)) {
+        return Ok(());
+    }
+    let who_may = match allowed {
+        [] => "nobody".to_owned(),
+        several => several
+            .iter()
+            .map(|role| role.as_str())
+            .collect::<Vec<_>>()
+            .join(" or "),
+    };
+    Err(Denied { path: path(), who_may })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: UserId = UserId::from_bytes([1; 16]);
+    const OTHER: UserId = UserId::from_bytes([2; 16]);
+
+    fn path(text: &str) -> Vec<Vec<String>> {
+        vec![text.split('.').map(str::to_owned).collect()]
+    }
+
+    #[test]
+    fn each_party_speaks_only_for_itself() {
+        let edit = |role, at: &str| may_edit(&[role], ME, Some(ME), &DocumentKind::Delivery, &path(at)).is_ok();
+        assert!(edit(Role::Rep, "confirmations.sales"));
+        assert!(!edit(Role::Rep, "confirmations.warehouse"));
+        assert!(edit(Role::Driver, "confirmations.warehouse"));
+        assert!(!edit(Role::Driver, "confirmations.sales"));
+        assert!(edit(Role::Driver, "confirmations.customer"));
+        assert!(!edit(Role::Rep, "confirmations"));
+        assert!(!edit(Role::Rep, "confirmations.bank"));
+    }
+
+    #[test]
+    fn a_rep_edits_only_what_is_theirs_and_nobody_moves_a_record_to_another_customer() {
+        let edit = |role, owner, at: &str| may_edit(&[role], ME, Some(owner), &DocumentKind::Visit, &path(at)).is_ok();
+        assert!(edit(Role::Rep, ME, "note"));
+        assert!(!edit(Role::Rep, OTHER, "note"));
+        assert!(edit(Role::Supervisor, OTHER, "note"));
+        assert!(!edit(Role::Administrator, ME, "customer"));
+    }
+
+    #[test]
+    fn only_supervisors_and_finance_review_and_a_rep_may_answer() {
+        assert!(may_create(&[Role::Rep], &DocumentKind::Review).is_err());
+        assert!(may_create(&[Role::Supervisor], &DocumentKind::Review).is_ok());
+        let edit = |role, at: &str| may_edit(&[role], ME, Some(OTHER), &DocumentKind::Review, &path(at)).is_ok();
+        assert!(edit(Role::Rep, "replies.x"));
+        assert!(!edit(Role::Rep, "verdict"));
+        let denied = may_edit(&[Role::Rep], ME, Some(OTHER), &DocumentKind::Review, &path("verdict")).unwrap_err();
+        assert_eq!(
+            denied.to_string(),
+            "verdict may only be changed by supervisor or finance or administrator"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! The business's rules as pure functions: no I/O, no clock, no randomness. Phone and server run the same code.
+
+pub mod authority;
+pub mod credit;
+pub mod geofence;

@@ -1,0 +1,296 @@
+//! Streams, documents, ledger records, quarantine and the feed.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use fieldledger_core::{
+    document::Summary,
+    model::{
+        ChangeHash, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
+        RecordKind, TerritoryId, Timestamp, UserId,
+    },
+    sync::protocol::{Cursor, RejectionCode, StreamId, StreamMark, StreamPage},
+};
+
+use super::StoreError;
+
+/// Streams and what is in them.
+#[async_trait]
+pub trait DocumentStore {
+    /// A document with its chunks; `None` when it is not here.
+    async fn document(&self, org: OrganisationId, id: DocumentId) -> Result<Option<StoredDocument>, StoreError>;
+
+    /// Several documents at once, in the order asked for.
+    async fn documents(
+        &self,
+        org: OrganisationId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Option<StoredDocument>>, StoreError>;
+
+    /// Which of these changes are here.
+    async fn known_changes(
+        &self,
+        org: OrganisationId,
+        hashes: &[ChangeHash],
+    ) -> Result<HashSet<ChangeHash>, StoreError>;
+
+    /// Appends validated changes to their documents and streams, gives each its seq, and projects: all in one
+    /// transaction. Each item is judged for itself; one that cannot be appended never keeps the others out.
+    async fn append(
+        &self,
+        org: OrganisationId,
+        items: Vec<Append>,
+        now: Timestamp,
+    ) -> Result<Vec<AppendOutcome>, StoreError>;
+
+    /// The next page of a stream after `from`, without the changes in `without` (the device has just pushed them).
+    /// `None` when there is nothing new. A cursor of another history restarts at the beginning.
+    async fn page(
+        &self,
+        org: OrganisationId,
+        stream: StreamId,
+        from: Option<Cursor>,
+        budget_bytes: usize,
+        without: &HashSet<ChangeHash>,
+    ) -> Result<Option<StreamPage>, StoreError>;
+
+    /// The present end of a stream.
+    async fn head(&self, org: OrganisationId, stream: StreamId) -> Result<Option<Cursor>, StoreError>;
+
+    /// Up to where the last backup covers these streams.
+    async fn backed_up(&self, org: OrganisationId, streams: &[StreamId]) -> Result<Vec<StreamMark>, StoreError>;
+
+    /// Keeps a copy of what could not be accepted, for the supervisor. The same change again changes nothing.
+    async fn quarantine(&self, org: OrganisationId, items: Vec<Quarantined>) -> Result<(), StoreError>;
+
+    /// What is in quarantine for these territories (`None`: all), newest first.
+    async fn quarantined(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// Writes ledger records. A record with the same content changes nothing; another content becomes a new version. A
+    /// customer whose territory changes moves with everything about them: `gone` in the old stream, snapshots in the
+    /// new one. With `all_or_nothing`, one that cannot be written keeps all out.
+    async fn put_records(
+        &self,
+        org: OrganisationId,
+        records: Vec<LedgerRecord>,
+        all_or_nothing: bool,
+        now: Timestamp,
+    ) -> Result<Vec<PutOutcome>, StoreError>;
+
+    /// The newest version of a record.
+    async fn record(&self, org: OrganisationId, key: &RecordKey) -> Result<Option<StoredRecord>, StoreError>;
+
+    /// The newest version of every record of `kind`, ordered by key.
+    async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// The records of `kind` about one customer.
+    async fn records_about(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+        kind: &RecordKind,
+    ) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// What came in, newest first.
+    async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError>;
+
+    /// The reviews of a document, oldest first.
+    async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError>;
+
+    /// How much is stored, for metrics and `verify`.
+    async fn counts(&self, org: OrganisationId) -> Result<Counts, StoreError>;
+
+    /// Reads everything and compares it with itself: hashes, chains, projections against their documents. Returns what
+    /// is wrong, in words; empty when nothing is.
+    async fn verify(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredDocument {
+    /// Its id.
+    pub id: DocumentId,
+    /// The stream it lives in.
+    pub stream: StreamId,
+    /// Its newest changes, ascending.
+    pub heads: Vec<ChangeHash>,
+    /// Its chunks, each after those it builds on: at most one snapshot, then changes.
+    pub chunks: Vec<Vec<u8>>,
+    /// Its present tree.
+    pub tree: serde_json::Value,
+    /// Whether people disagree about one of its fields.
+    pub disagreements: u32,
+    /// When its first change came in.
+    pub first_received_at: Timestamp,
+    /// When its newest change came in.
+    pub last_received_at: Timestamp,
+}
+
+/// A validated change to be appended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    /// The document.
+    pub document: DocumentId,
+    /// The stream it belongs to; a document that exists stays where it is.
+    pub stream: StreamId,
+    /// The change.
+    pub hash: ChangeHash,
+    /// Its bytes, uncompressed.
+    pub bytes: Vec<u8>,
+    /// Who made it, by its actor's bytes and place.
+    pub actor: Vec<u8>,
+    /// See `actor`.
+    pub seq: u64,
+    /// The document's heads that the validation started from, ascending; empty for a new document. When the stored heads
+    /// differ by then, the item is answered with [`AppendOutcome::Stale`] and must be validated again.
+    pub based_on: Vec<ChangeHash>,
+    /// The document's heads afterwards, ascending.
+    pub heads: Vec<ChangeHash>,
+    /// The document's tree afterwards.
+    pub tree: serde_json::Value,
+    /// What lists need of it.
+    pub summary: Summary,
+    /// Fields in disagreement afterwards.
+    pub disagreements: u32,
+    /// The person who made the change.
+    pub author: UserId,
+    /// The device that brought it; `None` for the server's own pages.
+    pub device: Option<DeviceId>,
+    /// Brought by somebody else than its author, after the server had lost it.
+    pub relayed: bool,
+    /// When the author's device says it was made.
+    pub made_at: Timestamp,
+}
+
+/// What became of an [`Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Stored under this seq of the stream.
+    Appended {
+        /// The stream.
+        stream: StreamId,
+        /// Its place.
+        seq: u64,
+    },
+    /// Was already here.
+    Duplicate,
+    /// The document has changed since it was validated.
+    Stale,
+    /// Another change has the same actor and seq.
+    ActorCollision,
+}
+
+/// Something that was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quarantined {
+    /// SHA-256 of the bytes, which need not be a change at all.
+    pub digest: [u8; 32],
+    /// The document it was for, when that could be told.
+    pub document: Option<DocumentId>,
+    /// The territory it was for, when that could be told.
+    pub territory: Option<TerritoryId>,
+    /// The bytes as they came.
+    pub bytes: Vec<u8>,
+    /// Who pushed it.
+    pub user: UserId,
+    /// From which device.
+    pub device: DeviceId,
+    /// Why it was not accepted, for software.
+    pub code: RejectionCode,
+    /// Why it was not accepted, for people.
+    pub message: String,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// A record as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRecord {
+    /// The record.
+    pub record: LedgerRecord,
+    /// Its version, counted from 1.
+    pub version: u64,
+    /// When this version was written.
+    pub written_at: Timestamp,
+}
+
+/// What became of a record in [`DocumentStore::put_records`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// New.
+    Created,
+    /// A new version of what was there.
+    Changed {
+        /// The version.
+        version: u64,
+    },
+    /// Exactly what was there.
+    Unchanged,
+    /// Not written, with the reason.
+    Refused(String),
+}
+
+/// What part of the feed to show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeedFilter {
+    /// Territories the reader may see; `None`: all.
+    pub territories: Option<Vec<TerritoryId>>,
+    /// Only this kind.
+    pub kind: Option<DocumentKind>,
+    /// Only this rep's.
+    pub owner: Option<UserId>,
+    /// Only about this customer.
+    pub customer: Option<CustomerId>,
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only what nobody has reviewed.
+    pub unreviewed: bool,
+    /// Only with disagreements.
+    pub disagreeing: bool,
+    /// Only received before this (for the next page, together with `before_id`).
+    pub before: Option<(Timestamp, DocumentId)>,
+    /// Only of this day by the phone's clock, in the organisation's time zone: from (inclusive) and to (exclusive).
+    pub happened: Option<(Timestamp, Timestamp)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// One line of the feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedItem {
+    /// The document.
+    pub id: DocumentId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// What lists need of it (its `text` and `evidence` may be empty here).
+    pub summary: Summary,
+    /// Fields in disagreement.
+    pub disagreements: u32,
+    /// Verdict of the newest review, as stored (`approved`, …); `None` when there is none.
+    pub review: Option<String>,
+    /// When its newest change came in.
+    pub received_at: Timestamp,
+    /// Day it is planned for.
+    pub day: Option<NaiveDate>,
+}
+
+/// How much is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Streams.
+    pub streams: u64,
+    /// Entries in them.
+    pub entries: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Ledger records, newest versions only.
+    pub records: u64,
+    /// Changes in quarantine.
+    pub quarantined: u64,
+}

@@ -1,0 +1,75 @@
+//! Where the server keeps everything: one trait in two halves, one suite of tests for every engine behind it.
+//!
+//! * [`DocumentStore`]: streams, documents, ledger records, quarantine, feed.
+//! * [`PeopleStore`]: organisations, accounts, sessions, enrolments, devices, audit log.
+//!
+//! Every method is one transaction: it happens wholly or not at all, and what it returned has been made durable.
+
+mod documents;
+mod people;
+pub mod sqlite;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+pub use documents::*;
+pub use people::*;
+
+/// Everything a server needs to keep.
+#[async_trait]
+pub trait Store: DocumentStore + PeopleStore + Send + Sync + 'static {
+    /// Writes a consistent copy of everything into the new folder `to` while the server goes on, then records up to
+    /// where each stream is covered (phones may forget what is covered).
+    async fn backup(&self, to: &Path) -> Result<BackupReport, StoreError>;
+
+    /// Starts a new lineage in every stream; called once on a folder that was restored from a backup.
+    async fn begin_new_lineages(&self) -> Result<u64, StoreError>;
+
+    /// Whether the store can be read and written; for the readiness probe.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// What a backup holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Streams covered.
+    pub streams: u64,
+    /// Entries covered.
+    pub entries: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Why the store could not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is nothing of that name.
+    #[error("{0} is not known here")]
+    NotFound(String),
+    /// Something with that name exists already, or was changed meanwhile.
+    #[error("{0}")]
+    Conflict(String),
+    /// The disk is full.
+    #[error("the server's disk is full")]
+    Full,
+    /// Another server uses the data folder.
+    #[error("another server is using this data folder; stop it first")]
+    InUse,
+    /// The database was written by a newer or unknown version.
+    #[error(
+        "the data folder was written by version {found} of the schema, this server knows {known}; use a newer server"
+    )]
+    NewerSchema {
+        /// In the file.
+        found: i64,
+        /// Known here.
+        known: i64,
+    },
+    /// What is stored contradicts itself.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
+    /// The engine failed.
+    #[error("the store failed: {0}")]
+    Engine(String),
+}

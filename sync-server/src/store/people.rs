@@ -1,0 +1,250 @@
+//! Organisations, accounts, sessions, enrolments, devices and the audit log.
+
+use async_trait::async_trait;
+use fieldledger_core::model::{DeviceId, OrganisationId, Role, TerritoryId, Timestamp, UserId};
+
+use super::StoreError;
+
+/// People and their devices.
+#[async_trait]
+pub trait PeopleStore {
+    /// Makes an organisation. Its profile is a ledger record, written with
+    /// [`put_records`](super::DocumentStore::put_records).
+    async fn create_organisation(&self, id: OrganisationId, name: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Every organisation with its name.
+    async fn organisations(&self) -> Result<Vec<(OrganisationId, String)>, StoreError>;
+
+    /// Makes or changes an account. A login is unique on the whole server.
+    async fn put_account(&self, account: Account) -> Result<(), StoreError>;
+
+    /// The account with this login, whatever its organisation.
+    async fn account_by_login(&self, login: &str) -> Result<Option<Account>, StoreError>;
+
+    /// An account.
+    async fn account(&self, org: OrganisationId, user: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// Every account of an organisation, by name.
+    async fn accounts(&self, org: OrganisationId) -> Result<Vec<Account>, StoreError>;
+
+    /// Begins a session.
+    async fn put_session(&self, session: Session) -> Result<(), StoreError>;
+
+    /// A session that has not expired by `now`.
+    async fn session(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, StoreError>;
+
+    /// Ends a session.
+    async fn end_session(&self, token_hash: &[u8; 32]) -> Result<(), StoreError>;
+
+    /// Ends every session of a person.
+    async fn end_sessions_of(&self, org: OrganisationId, user: UserId) -> Result<(), StoreError>;
+
+    /// Keeps an enrolment code.
+    async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError>;
+
+    /// Uses up an enrolment code and makes the device, in one transaction: a code works once.
+    async fn redeem_enrolment(
+        &self,
+        code_hash: &[u8; 32],
+        device: NewDevice,
+        now: Timestamp,
+    ) -> Result<Redemption, StoreError>;
+
+    /// The device that authenticates with this token: its present one, or the one that was replaced and is still valid
+    /// because the new one was not used yet.
+    async fn device_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<Device>, StoreError>;
+
+    /// Every device of an organisation.
+    async fn devices(&self, org: OrganisationId) -> Result<Vec<Device>, StoreError>;
+
+    /// Notes a device's contact. Using its next token makes that the present one.
+    async fn device_contact(&self, contact: DeviceContact) -> Result<(), StoreError>;
+
+    /// Gives a device its next token.
+    async fn rotate_token(
+        &self,
+        org: OrganisationId,
+        device: DeviceId,
+        next_token_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Shuts a device out.
+    async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Writes a line to the audit log, chained to the line before it.
+    async fn audit(&self, org: OrganisationId, entry: AuditEntry) -> Result<(), StoreError>;
+
+    /// The audit log, newest first.
+    async fn audit_log(&self, org: OrganisationId, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Checks the audit log's chain; returns what is wrong, in words.
+    async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A person's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The company.
+    pub organisation: OrganisationId,
+    /// The person.
+    pub user: UserId,
+    /// What they sign in with, in lower case.
+    pub login: String,
+    /// Their name.
+    pub name: String,
+    /// argon2id hash in PHC form; `None` while no password is set.
+    pub password_hash: Option<String>,
+    /// What they may do.
+    pub roles: Vec<Role>,
+    /// Where.
+    pub territories: Vec<TerritoryId>,
+    /// Whether the account is shut.
+    pub disabled: bool,
+}
+
+impl Account {
+    /// Whether the person has this role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+    /// Whether the person may read a territory.
+    pub fn may_read(&self, territory: TerritoryId) -> bool {
+        self.roles.iter().any(|role| role.sees_every_territory()) || self.territories.contains(&territory)
+    }
+    /// The territories to filter by; `None` when the person sees all.
+    pub fn territory_filter(&self) -> Option<Vec<TerritoryId>> {
+        if self.roles.iter().any(|role| role.sees_every_territory()) {
+            None
+        } else {
+            Some(self.territories.clone())
+        }
+    }
+}
+
+/// A person signed in on the web pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// SHA-256 of the cookie's secret.
+    pub token_hash: [u8; 32],
+    /// The company.
+    pub organisation: OrganisationId,
+    /// The person.
+    pub user: UserId,
+    /// Secret that every form must carry.
+    pub csrf: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A code with which a person makes a phone theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// SHA-256 of the code.
+    pub code_hash: [u8; 32],
+    /// The company.
+    pub organisation: OrganisationId,
+    /// Whose phone it will be.
+    pub user: UserId,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+/// A device about to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDevice {
+    /// Its id.
+    pub id: DeviceId,
+    /// SHA-256 of its token.
+    pub token_hash: [u8; 32],
+    /// What it is called.
+    pub name: String,
+    /// What it runs on.
+    pub platform: String,
+    /// The app's version.
+    pub app_version: String,
+    /// Random name of the installation.
+    pub installation: [u8; 16],
+}
+
+/// What came of an enrolment code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// The device is made, for this account.
+    Enrolled(Account),
+    /// No such code.
+    Unknown,
+    /// The code was used before.
+    Used,
+    /// The code is too old.
+    Expired,
+    /// The account is shut.
+    Disabled,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// The company.
+    pub organisation: OrganisationId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What it is called.
+    pub name: String,
+    /// What it runs on.
+    pub platform: String,
+    /// The app's version at its last contact.
+    pub app_version: String,
+    /// Random name of the installation.
+    pub installation: [u8; 16],
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard of.
+    pub last_contact: Option<Timestamp>,
+    /// Changes that waited on it at its last contact.
+    pub waiting: u32,
+    /// Milliseconds by which its clock was ahead of the server's at its last contact.
+    pub clock_ahead_millis: i64,
+    /// When its token was last replaced.
+    pub token_issued_at: Timestamp,
+    /// When it was shut out.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a device said of itself in an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceContact {
+    /// The company.
+    pub organisation: OrganisationId,
+    /// The device.
+    pub device: DeviceId,
+    /// SHA-256 of the token it used.
+    pub token_hash: [u8; 32],
+    /// The app's version.
+    pub app_version: String,
+    /// Changes still waiting on it.
+    pub waiting: u32,
+    /// Milliseconds by which its clock is ahead.
+    pub clock_ahead_millis: i64,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a user id, `device:…`, or `operator` for the command line.
+    pub actor: String,
+    /// What was done, as a stable name (`device.revoked`).
+    pub action: String,
+    /// To what.
+    pub subject: String,
+    /// More about it.
+    pub detail: String,
+}
