@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Runs every check of Fieldledger and prints what ran, what was skipped and why, and what failed.
+#
+# Needs a Rust toolchain and a C compiler. Other tools are installed when that is possible without asking; what cannot be
+# installed is skipped by name. With CI=true a skip is a failure.
+#
+#   FIELDLEDGER_DATA     folder with the data sets `classicmodels` and `northwind` (default: ../shared/data)
+#   FIELDLEDGER_OFFLINE  set to anything: install nothing
+set -u
+cd "$(dirname "$0")"
+
+data=${FIELDLEDGER_DATA:-../shared/data}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export FIELDLEDGER_SKIPS="$scratch/skips"
+: >"$FIELDLEDGER_SKIPS"
+report="$scratch/report"
+: >"$report"
+passed=0
+failed=0
+
+heading() { printf '\n==> %s\n' "$1"; }
+
+note() { # RAN|SKIPPED|FAILED, name, remark
+    printf '%-8s %-42s %s\n' "$1" "$2" "$3" >>"$report"
+}
+
+skip() { # name, why
+    if [ "${CI:-}" = true ]; then
+        note FAILED "$1" "skipped, which CI does not allow: $2"
+        failed=$((failed + 1))
+    else
+        note SKIPPED "$1" "$2"
+    fi
+}
+
+step() { # name, command...
+    local name=$1 started=$SECONDS
+    shift
+    heading "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+        note RAN "$name" "$((SECONDS - started)) s"
+    else
+        failed=$((failed + 1))
+        note FAILED "$name" "$*"
+    fi
+}
+
+# Runs cargo test and adds up what its harnesses count.
+tests() { # name, cargo test arguments...
+    local name=$1 started=$SECONDS log="$scratch/log" status ran broken
+    shift
+    heading "$name"
+    cargo test --no-fail-fast "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    ran=$(sed -n 's/^test result: .* \([0-9][0-9]*\) passed.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+    broken=$(sed -n 's/^test result: .* \([0-9][0-9]*\) failed.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+    # A harness that does not compile, or dies, counts as one failure: it has no line of its own.
+    if [ "$status" -ne 0 ] && [ "$broken" -eq 0 ]; then
+        broken=1
+    fi
+    passed=$((passed + ran))
+    failed=$((failed + broken))
+    if [ "$status" -eq 0 ]; then
+        note RAN "$name" "$ran tests, $((SECONDS - started)) s"
+    else
+        note FAILED "$name" "$ran passed, $broken failed"
+    fi
+}
+
+may_install() {
+    [ -z "${FIELDLEDGER_OFFLINE:-}" ] && command -v apt-get >/dev/null 2>&1 &&
+        { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+}
+
+install_package() { # package
+    local as=()
+    [ "$(id -u)" -eq 0 ] || as=(sudo -n)
+    "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 ||
+        { "${as[@]}" apt-get update -qq >/dev/null 2>&1 &&
+            "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1; }
+}
+
+have_component() { # cargo subcommand, rustup component
+    cargo "$1" --version >/dev/null 2>&1 && return 0
+    [ -z "${FIELDLEDGER_OFFLINE:-}" ] && command -v rustup >/dev/null 2>&1 &&
+        rustup component add "$2" >/dev/null 2>&1 && cargo "$1" --version >/dev/null 2>&1
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "cargo is not here: install a Rust toolchain first." >&2
+    exit 1
+fi
+if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
+    may_install && install_package gcc && may_install && install_package libc6-dev
+    command -v "${CC:-cc}" >/dev/null 2>&1 || { echo "No C compiler is here: install one first." >&2; exit 1; }
+fi
+# Records the writes of a phone, to cut the power in the middle of them.
+command -v strace >/dev/null 2>&1 || { may_install && install_package strace; } || true
+
+if have_component fmt rustfmt; then
+    step "formatting" cargo fmt --all --check
+else
+    skip "formatting" "rustfmt is not installed: rustup component add rustfmt"
+fi
+if have_component clippy clippy; then
+    step "clippy, warnings denied" cargo clippy --workspace --all-targets --quiet -- -D warnings
+else
+    skip "clippy, warnings denied" "clippy is not installed: rustup component add clippy"
+fi
+step "documentation, warnings denied" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# The server as a process of its own, for the tests that start, kill and restart it.
+step "build" cargo build --workspace --bins --quiet
+tests "unit, property and scenario tests" --workspace --all-targets
+tests "documentation examples" --workspace --doc
+# A test that has to leave something out says so in this file.
+while IFS=: read -r name why; do
+    skip "test $name" "$why"
+done <"$FIELDLEDGER_SKIPS"
+
+step "demo, generated company" cargo run --quiet -- demo --exit
+for set in classicmodels northwind; do
+    if [ -d "$data/$set" ]; then
+        step "demo, $set" cargo run --quiet -- demo --exit --company "$data/$set" --mapping "docs/mappings/$set.toml"
+    else
+        skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATA)"
+    fi
+done
+
+heading "summary"
+cat "$report"
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
