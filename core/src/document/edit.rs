@@ -134,7 +134,7 @@ fn commit_options(authorship: &Authorship) -> CommitOptions {
 
 /// Writes what differs between two maps into the object they stand for. Recursion is bounded by the model types.
 fn write_differences(
-    transaction: &mut (impl Transactable + ReadDoc),
+    transaction: &mut impl Transactable,
     object: &ObjId,
     old: &Map<String, Value>,
     new: &Map<String, Value>,
