@@ -1,4 +1,21 @@
 //! Fieldledger's sync server: accepts what phones recorded, keeps it, and shows it to supervisors.
 
+pub mod api;
+pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod error;
+mod metrics;
+pub mod state;
 pub mod store;
+
+use axum::Router;
+
+pub use state::AppState;
+
+/// The whole server as one router: the interface for phones and software, and the pages for people.
+pub fn build_app(state: AppState) -> Router {
+    let router = api::router().fallback(api::not_found);
+    api::protect(router, &state).with_state(state)
+}

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `fieldledger` command.
+
+fn main() -> std::process::ExitCode {
+    fieldledger_server::cli::main()
+}

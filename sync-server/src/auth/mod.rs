@@ -1,0 +1,41 @@
+//! Who is asking: people with a password and a session, devices with a token.
+//!
+//! * [`sign_in`], [`sign_out`]: what the sign-in page calls.
+//! * [`SignedIn`], [`DeviceAuth`], [`RemoteAddress`]: extractors that handlers take.
+//! * [`require_role`]: what a role may do.
+
+mod device;
+mod extract;
+mod limits;
+mod lockout;
+mod password;
+mod secret;
+mod session;
+
+use fieldledger_core::model::Role;
+
+pub use device::{DeviceAuth, make_enrolment_code};
+pub use extract::RemoteAddress;
+pub(crate) use extract::bearer;
+pub use limits::Limits;
+pub use lockout::Lockout;
+pub use password::{PasswordError, check_new_password, hash_password, verify_password};
+pub use secret::{Secrets, hash_secret, normal_code, same_secret};
+pub use session::{NewSession, SignedIn, sign_in, sign_out};
+
+use crate::{error::ApiError, store::Account};
+
+/// Lets only people with one of `roles` pass.
+///
+/// # Errors
+/// 403 naming the roles.
+pub fn require_role(account: &Account, roles: &[Role]) -> Result<(), ApiError> {
+    if roles.iter().any(|role| account.has(*role)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    Err(ApiError::not_allowed(format!(
+        "this is for the role {}; ask an administrator if you need it",
+        names.join(" or ")
+    )))
+}

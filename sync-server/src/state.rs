@@ -1,0 +1,89 @@
+//! What every handler can reach.
+
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    auth::{Limits, Lockout, Secrets},
+    clock::Clock,
+    config::ServerConfig,
+    metrics::Metrics,
+    store::Store,
+};
+
+/// The running server, as handlers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// See [`AppState`].
+pub struct Shared {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub config: ServerConfig,
+    /// Source of tokens and codes.
+    pub secrets: Secrets,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How often somebody may ask.
+    pub limits: Limits,
+    /// Failed sign-ins.
+    pub lockout: Lockout,
+    /// Exchanges that may be worked on at the same time.
+    pub(crate) exchanges: Semaphore,
+    /// Goes up when a device or an account may have been shut out: open live connections look again.
+    people_changed: watch::Sender<u64>,
+    /// True once the server stops.
+    stopping: watch::Sender<bool>,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl AppState {
+    /// A server's state.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, secrets: Secrets, config: ServerConfig) -> Self {
+        Self(Arc::new(Shared {
+            metrics: Metrics::new(),
+            limits: Limits::new(&config),
+            lockout: Lockout::default(),
+            exchanges: Semaphore::new(config.max_exchanges.max(1)),
+            people_changed: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+            store,
+            clock,
+            secrets,
+            config,
+        }))
+    }
+}
+
+impl Shared {
+    /// Says that a device or an account was changed, so that open connections look again.
+    pub fn people_changed(&self) {
+        self.people_changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+    /// Watches for [`Self::people_changed`].
+    pub fn watch_people(&self) -> watch::Receiver<u64> {
+        self.people_changed.subscribe()
+    }
+    /// Says that the server stops: live connections end, the readiness probe fails.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+    /// Becomes true once the server stops.
+    pub fn watch_stop(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+}
