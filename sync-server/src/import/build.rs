@@ -93,9 +93,11 @@ pub(super) fn build(
     records.extend(invoices);
     records.extend(receipts);
     records.extend(credit_files);
+    // A file may be read for several sections: the first thing wrong with a row is the cause of the others.
     let mut errors = builder.errors;
-    errors.sort_by(|a, b| (&a.file, a.line, &a.column, &a.reason).cmp(&(&b.file, b.line, &b.column, &b.reason)));
-    errors.dedup();
+    let mut told = HashSet::new();
+    errors.retain(|error| told.insert((error.file.clone(), error.line)));
+    errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok(Books {
         organisation,
         profile,
@@ -178,7 +180,11 @@ fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) -> Result<Tab
         lines_of.push(&it.lines);
     }
     if let Some(it) = &mapping.deliveries {
-        section(it.source(), &[Some(&it.number), Some(&it.order), Some(&it.shipped_on)], &[])?;
+        section(
+            it.source(),
+            &[Some(&it.number), Some(&it.order), Some(&it.shipped_on)],
+            &[],
+        )?;
         lines_of.extend(&it.lines);
     }
     for it in lines_of {
@@ -295,7 +301,9 @@ impl<'m> Builder<'m> {
     }
 
     fn listed_territories(&mut self) {
-        let Some(section) = &self.mapping.territories else { return };
+        let Some(section) = &self.mapping.territories else {
+            return;
+        };
         let made = self.each(section.source(), |this, row, seen| {
             let key = unique(row, &section.key, seen)?;
             let id = TerritoryId::derived(this.organisation, &format!("territory:{key}"));
@@ -311,7 +319,10 @@ impl<'m> Builder<'m> {
         let Some(section) = &self.mapping.people else { return };
         // Supervisors may stand below those who report to them, so their keys are gathered first.
         let mut keys = HashSet::new();
-        for row in self.tables.rows(section.source(), &self.mapping.reading, &mut Vec::new()) {
+        for row in self
+            .tables
+            .rows(section.source(), &self.mapping.reading, &mut Vec::new())
+        {
             keys.extend(row.value(&section.key).ok().flatten());
         }
         let mut logins: HashMap<String, u64> = HashMap::new();
@@ -336,7 +347,13 @@ impl<'m> Builder<'m> {
                     roles.push(role);
                 }
             }
-            let supervisor = match section.supervisor.as_ref().map(|field| row.value(field)).transpose()?.flatten() {
+            let supervisor = match section
+                .supervisor
+                .as_ref()
+                .map(|field| row.value(field))
+                .transpose()?
+                .flatten()
+            {
                 None => None,
                 Some(above) if keys.contains(&above) => Some(this.user_id(&above)),
                 Some(above) => {
@@ -448,12 +465,19 @@ impl<'m> Builder<'m> {
     }
 
     fn works_with(&mut self) {
-        let Some(section) = self.mapping.people.as_ref().and_then(|people| people.works_with.as_ref()) else {
+        let Some(section) = self
+            .mapping
+            .people
+            .as_ref()
+            .and_then(|people| people.works_with.as_ref())
+        else {
             return;
         };
         let pairs = self.each(section.source(), |this, row, _| {
             // Rows without a person are somebody else's business: the same file is read as orders too.
-            let Some(person) = this.person(row, &section.person)? else { return Ok(None) };
+            let Some(person) = this.person(row, &section.person)? else {
+                return Ok(None);
+            };
             Ok(Some((person, this.customer(row, &section.customer)?.territory)))
         });
         for (person, territory) in pairs.into_iter().filter_map(|(pair, _)| pair) {
@@ -464,7 +488,9 @@ impl<'m> Builder<'m> {
     }
 
     fn products(&mut self) -> Vec<Sourced> {
-        let Some(section) = &self.mapping.products else { return Vec::new() };
+        let Some(section) = &self.mapping.products else {
+            return Vec::new();
+        };
         let made = self.each(section.source(), |this, row, seen| {
             let key = unique(row, &section.key, seen)?;
             let id = ProductId::derived(this.organisation, &format!("product:{key}"));
@@ -613,7 +639,8 @@ impl<'m> Builder<'m> {
                 && !all.contains(&number)
             {
                 let columns = section.lines.number.columns();
-                self.errors.push(row.error(&columns, format!("there is no order {number:?}")));
+                self.errors
+                    .push(row.error(&columns, format!("there is no order {number:?}")));
             }
         }
     }
@@ -679,7 +706,9 @@ impl<'m> Builder<'m> {
     }
 
     fn deliveries(&mut self) -> Vec<Sourced> {
-        let Some(section) = &self.mapping.deliveries else { return Vec::new() };
+        let Some(section) = &self.mapping.deliveries else {
+            return Vec::new();
+        };
         let mut own_lines = section.lines.as_ref().map(|lines| self.lines(lines));
         let made = self.each(section.source(), |this, row, seen| {
             let number = unique(row, &section.number, seen)?;
@@ -706,7 +735,9 @@ impl<'m> Builder<'m> {
     }
 
     fn invoices(&mut self) -> Vec<Sourced> {
-        let Some(section) = &self.mapping.invoices else { return Vec::new() };
+        let Some(section) = &self.mapping.invoices else {
+            return Vec::new();
+        };
         let made = self.each(section.source(), |this, row, seen| {
             let order = match &section.order {
                 None => None,
@@ -724,7 +755,9 @@ impl<'m> Builder<'m> {
                         amount.ok_or_else(|| row.error(&field.columns(), "is missing"))?
                     }
                     (None, Some(order)) => order.total,
-                    (None, None) => return Err(row.error("", "the mapping names neither an amount nor an order for it")),
+                    (None, None) => {
+                        return Err(row.error("", "the mapping names neither an amount nor an order for it"));
+                    }
                 };
                 let invoiced_on = date_required(row, &section.invoiced_on)?;
                 let due_on = match (date(row, section.due_on.as_ref())?, &section.terms_days) {
@@ -756,14 +789,19 @@ impl<'m> Builder<'m> {
     }
 
     fn receipts(&mut self) -> Vec<Sourced> {
-        let Some(section) = &self.mapping.receipts else { return Vec::new() };
+        let Some(section) = &self.mapping.receipts else {
+            return Vec::new();
+        };
         let made = self.each(section.source(), |this, row, seen| {
             let customer = this.customer(row, &section.customer)?.id;
             let made = (|| {
                 let reference = required(row, &section.reference)?;
                 if let Some(line) = seen.insert(format!("{customer}:{reference}"), row.line()) {
                     let columns = section.reference.columns();
-                    return Err(row.error(&columns, format!("line {line} has this reference of this customer already")));
+                    return Err(row.error(
+                        &columns,
+                        format!("line {line} has this reference of this customer already"),
+                    ));
                 }
                 let amount = money(row, &section.amount, this.mapping.organisation.currency)?;
                 Ok(LedgerRecord::Receipt(Receipt {
@@ -797,10 +835,15 @@ impl<'m> Builder<'m> {
     }
 
     fn credit_files(&mut self, invoices: &[Sourced], receipts: &[Sourced], as_of: NaiveDate) -> Vec<Sourced> {
-        let Some(section) = &self.mapping.credit else { return Vec::new() };
+        let Some(section) = &self.mapping.credit else {
+            return Vec::new();
+        };
         let mut orders: HashMap<CustomerId, Vec<LedgerOrder>> = HashMap::new();
         for built in self.orders.values().filter(|it| !it.cancelled) {
-            orders.entry(built.order.customer).or_default().push(built.order.clone());
+            orders
+                .entry(built.order.customer)
+                .or_default()
+                .push(built.order.clone());
         }
         let mut books: HashMap<CustomerId, CustomerBooks<'_>> = HashMap::new();
         for (customer, orders) in &orders {
@@ -998,7 +1041,9 @@ fn currency(row: &RowView<'_>, field: Option<&Field>, default: Currency) -> RowR
 }
 
 fn money(row: &RowView<'_>, field: &Field, default: Currency) -> RowResult<Option<Money>> {
-    let Some(amount) = decimal(row, field)? else { return Ok(None) };
+    let Some(amount) = decimal(row, field)? else {
+        return Ok(None);
+    };
     let currency = match &field.currency {
         None => default,
         Some(template) => {

@@ -91,7 +91,10 @@ pub fn figures(
         rests.sum()
     };
     let overdue = rest_of(&|invoice| invoice.due_on < as_of);
-    let oldest_due = open.iter().find(|(_, rest)| *rest > Decimal::ZERO).map(|(it, _)| it.due_on);
+    let oldest_due = open
+        .iter()
+        .find(|(_, rest)| *rest > Decimal::ZERO)
+        .map(|(it, _)| it.due_on);
     debug_assert_eq!(owed.amount, rest_of(&|_| true) - unallocated);
 
     let mut charged: BTreeMap<&str, ()> = BTreeMap::new();
@@ -192,12 +195,19 @@ mod tests {
         assert_eq!(of(&unnamed, "2026-02-09").open_receivables, cny(150));
         // Overpaid: less than nothing is owed, and nothing is overdue.
         let over = of(&[receipt("a", "2026-02-10", 200, None)], "2026-04-01");
-        assert_eq!((over.open_receivables, over.overdue, over.oldest_due), (cny(-50), cny(0), None));
+        assert_eq!(
+            (over.open_receivables, over.overdue, over.oldest_due),
+            (cny(-50), cny(0), None)
+        );
     }
 
     #[test]
     fn each_order_counts_in_exactly_one_place() {
-        let orders = [order("O1", Some("2026-01-02"), 1), order("O9", Some("2026-01-02"), 10), order("O8", None, 100)];
+        let orders = [
+            order("O1", Some("2026-01-02"), 1),
+            order("O9", Some("2026-01-02"), 10),
+            order("O8", None, 100),
+        ];
         let invoices = [invoice("1", "2026-02-01", 1)];
         let books = CustomerBooks {
             orders: orders.iter().collect(),

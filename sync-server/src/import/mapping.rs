@@ -448,7 +448,10 @@ impl Template {
     pub(super) fn columns(&self) -> Vec<String> {
         let names = self.parts.iter().filter_map(|part| match part {
             Part::Column { join: None, column } => Some(column.clone()),
-            Part::Column { join: Some(join), column } => Some(format!("{join}.{column}")),
+            Part::Column {
+                join: Some(join),
+                column,
+            } => Some(format!("{join}.{column}")),
             Part::Text(_) => None,
         });
         names.collect()
@@ -559,7 +562,10 @@ mod tests {
             Template::parse("{{{a}}}").unwrap().parts,
             [
                 Part::Text("{".to_owned()),
-                Part::Column { join: None, column: "a".to_owned() },
+                Part::Column {
+                    join: None,
+                    column: "a".to_owned()
+                },
                 Part::Text("}".to_owned())
             ]
         );
@@ -572,6 +578,9 @@ mod tests {
         let error = Mapping::parse("mine.toml", text).unwrap_err().to_string();
         assert!(error.contains("mine.toml") && error.contains("teritory"), "{error}");
         let error = Mapping::load("/nowhere/mine.toml").unwrap_err().to_string();
-        assert!(error.contains("/nowhere/mine.toml") && error.contains("classicmodels"), "{error}");
+        assert!(
+            error.contains("/nowhere/mine.toml") && error.contains("classicmodels"),
+            "{error}"
+        );
     }
 }

@@ -70,7 +70,11 @@ impl std::fmt::Display for ImportReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} (credit files as of {})", self.name, self.as_of)?;
         if self.written {
-            writeln!(f, "{:<14}{:>9}{:>9}{:>11}{:>9}", "", "new", "changed", "unchanged", "refused")?;
+            writeln!(
+                f,
+                "{:<14}{:>9}{:>9}{:>11}{:>9}",
+                "", "new", "changed", "unchanged", "refused"
+            )?;
             for it in &self.kinds {
                 writeln!(
                     f,

@@ -200,7 +200,9 @@ impl Tables {
             if self.indexes.contains_key(&name) {
                 continue;
             }
-            let Some(table) = self.tables.get(&join.file) else { continue };
+            let Some(table) = self.tables.get(&join.file) else {
+                continue;
+            };
             let mut index = HashMap::new();
             for part in &join.key.parts {
                 match part {
@@ -279,7 +281,9 @@ impl Tables {
                 source.file
             )));
         }
-        let Some(join) = source.join.get(name) else { return Ok(()) };
+        let Some(join) = source.join.get(name) else {
+            return Ok(());
+        };
         for part in &join.on.parts {
             if let Part::Column { join: Some(next), .. } = part {
                 self.acyclic(source, next, depth + 1)?;
@@ -295,7 +299,9 @@ impl Tables {
         reading: &'t Reading,
         errors: &mut Vec<RowError>,
     ) -> Vec<RowView<'t>> {
-        let Some(table) = self.tables.get(source.file) else { return Vec::new() };
+        let Some(table) = self.tables.get(source.file) else {
+            return Vec::new();
+        };
         let mut taken = Vec::with_capacity(table.rows.len());
         for row in &table.rows {
             let view = RowView {
@@ -344,8 +350,12 @@ impl<'t> RowView<'t> {
     }
 
     fn joined(&self, name: &str) -> Result<Option<(&'t Table, &'t Row)>, RowError> {
-        let Some(join) = self.source.join.get(name) else { return Ok(None) };
-        let Some(value) = self.fill(&join.on)? else { return Ok(None) };
+        let Some(join) = self.source.join.get(name) else {
+            return Ok(None);
+        };
+        let Some(value) = self.fill(&join.on)? else {
+            return Ok(None);
+        };
         let (table, row) = self.find(join, &value).ok_or_else(|| {
             self.error(
                 &join.on.columns().join(", "),
@@ -357,7 +367,10 @@ impl<'t> RowView<'t> {
 
     fn find(&self, join: &Join, value: &str) -> Option<(&'t Table, &'t Row)> {
         let table = self.tables.tables.get(&join.file)?;
-        let index = self.tables.indexes.get(&(join.file.clone(), format!("{:?}", join.key)))?;
+        let index = self
+            .tables
+            .indexes
+            .get(&(join.file.clone(), format!("{:?}", join.key)))?;
         Some((table, table.rows.get(*index.get(value)?)?))
     }
 

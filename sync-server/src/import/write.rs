@@ -48,7 +48,9 @@ pub async fn write(
         return Ok(report);
     }
     if !exists {
-        store.create_organisation(books.organisation, &books.profile.name, now).await?;
+        store
+            .create_organisation(books.organisation, &books.profile.name, now)
+            .await?;
     }
     if exists {
         keep_unchanged_credit_files(store, &mut books).await?;
@@ -95,7 +97,9 @@ async fn put(
         sources.push((it.record.key(), it.source));
         records.push(it.record);
     }
-    let outcomes = store.put_records(books.organisation, records, all_or_nothing, now).await?;
+    let outcomes = store
+        .put_records(books.organisation, records, all_or_nothing, now)
+        .await?;
     let refused = outcomes.iter().any(|it| matches!(it, PutOutcome::Refused(_)));
     let kept_out = all_or_nothing && refused;
     for ((key, source), outcome) in sources.into_iter().zip(outcomes) {
@@ -167,7 +171,10 @@ async fn check_accounts(
                 file,
                 line,
                 column: None,
-                reason: format!("the sign-in name {:?} belongs to somebody else on this server", plan.login),
+                reason: format!(
+                    "the sign-in name {:?} belongs to somebody else on this server",
+                    plan.login
+                ),
             });
             continue;
         }
