@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod import;
+pub mod ingest;
 mod metrics;
 pub mod state;
 pub mod store;

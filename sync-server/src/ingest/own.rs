@@ -1,0 +1,118 @@
+//! Documents that people make on the server's own pages: they go the way of everything a phone pushes.
+
+use fieldledger_core::{
+    document::{self, Authorship, EditError, NewChange, edit, tree},
+    model::{DeviceId, DocumentId, Timestamp},
+};
+use serde_json::Value;
+
+use super::{
+    SyncService,
+    exchange::{Incoming, Outcome},
+    route::Bringer,
+    validator::Refusal,
+};
+use crate::store::{Account, StoreError};
+
+/// How often an edit is made again because somebody else was quicker.
+const ATTEMPTS: usize = 8;
+
+/// Why a page could not write a document.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnDocumentError {
+    /// A rule forbids it.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// There is no such document, or not for this person.
+    #[error("the document is not here")]
+    NotFound,
+    /// Others kept changing the document.
+    #[error("the document is being changed by others; try again")]
+    Busy,
+    /// The change could not be made.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SyncService {
+    /// Makes a new document of `tree`, in the name of `account`.
+    ///
+    /// # Errors
+    /// [`OwnDocumentError`].
+    pub async fn create_document(&self, account: &Account, tree: &Value) -> Result<DocumentId, OwnDocumentError> {
+        let now = self.clock.now();
+        let id = DocumentId::from_bytes(self.random_bytes());
+        let change = document::create(id, tree, &authorship(account, now))?;
+        match self.take_in_own(account, change, now).await? {
+            Outcome::Accepted | Outcome::Duplicate => Ok(id),
+            Outcome::Later => Err(OwnDocumentError::Busy),
+            Outcome::Refused { refusal, .. } => Err(OwnDocumentError::Refused(refusal)),
+        }
+    }
+
+    /// Changes a document with `change`, in the name of `account`. It is called again when somebody else was quicker.
+    ///
+    /// # Errors
+    /// [`OwnDocumentError`].
+    pub async fn edit_document(
+        &self,
+        account: &Account,
+        id: DocumentId,
+        change: impl Fn(&mut Value) + Send + Sync,
+    ) -> Result<(), OwnDocumentError> {
+        for _ in 0..ATTEMPTS {
+            let stored = self.store.document(account.organisation, id).await?;
+            let stored = stored.ok_or(OwnDocumentError::NotFound)?;
+            let now = self.clock.now();
+            let made = {
+                let mut opened = document::open(&stored.chunks)
+                    .map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
+                let before = tree::of(&opened);
+                let mut after = before.clone();
+                change(&mut after);
+                edit::edit(
+                    &mut opened,
+                    id,
+                    &stored.heads,
+                    &before,
+                    &after,
+                    self.random_bytes(),
+                    &authorship(account, now),
+                )?
+            };
+            let Some(made) = made else { return Ok(()) };
+            match self.take_in_own(account, made, now).await? {
+                Outcome::Accepted | Outcome::Duplicate => return Ok(()),
+                Outcome::Later => {}
+                Outcome::Refused { refusal, .. } => return Err(OwnDocumentError::Refused(refusal)),
+            }
+        }
+        Err(OwnDocumentError::Busy)
+    }
+
+    async fn take_in_own(&self, account: &Account, change: NewChange, now: Timestamp) -> Result<Outcome, StoreError> {
+        let bringer = Bringer { account, device: None };
+        let incoming = [Incoming {
+            document: change.document,
+            hash: change.hash,
+            bytes: change.bytes,
+            relayed: false,
+        }];
+        let outcome = self.take_in(bringer, &incoming, now).await?.pop();
+        Ok(outcome.unwrap_or(Outcome::Later))
+    }
+}
+
+/// Made on the server: no device, and the clock is the server's.
+fn authorship(account: &Account, now: Timestamp) -> Authorship {
+    Authorship {
+        user: account.user,
+        device: DeviceId::from_bytes([0; 16]),
+        at: now,
+        zone_minutes: 0,
+        since_contact_millis: Some(0),
+    }
+}
