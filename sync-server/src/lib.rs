@@ -4,6 +4,7 @@ pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod company;
 pub mod config;
 pub mod error;
 pub mod import;

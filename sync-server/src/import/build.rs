@@ -1090,7 +1090,7 @@ fn grade(text: &str) -> Option<CreditGrade> {
 }
 
 /// The first moment of a day in a time zone; where midnight is skipped by a change of clocks, UTC's.
-pub(super) fn midnight(day: NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
+pub(crate) fn midnight(day: NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
     let midnight = day.and_time(NaiveTime::MIN);
     let moment = zone
         .from_local_datetime(&midnight)

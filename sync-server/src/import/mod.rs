@@ -19,6 +19,7 @@ use std::{fmt, path::Path};
 use chrono::NaiveDate;
 use fieldledger_core::model::{LedgerRecord, OrganisationId, OrganisationProfile, Role, TerritoryId, UserId};
 
+pub(crate) use build::midnight;
 pub use mapping::{Mapping, MappingError};
 pub use report::{ImportReport, KindReport};
 pub use write::{organisation_id, write};
