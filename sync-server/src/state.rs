@@ -2,14 +2,17 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use fieldledger_core::model::OrganisationId;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    api::OpenConnections,
     auth::{Limits, Lockout, Secrets},
     clock::Clock,
     config::ServerConfig,
+    ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
-    store::Store,
+    store::{AuditEntry, Store, StoreError},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -20,6 +23,10 @@ pub struct AppState(Arc<Shared>);
 pub struct Shared {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// Takes in what is pushed and hands out what is pulled.
+    pub sync: Arc<SyncService>,
+    /// Who judges what is pushed.
+    pub validator: Arc<dyn Validator>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Settings.
@@ -34,6 +41,8 @@ pub struct Shared {
     pub lockout: Lockout,
     /// Exchanges that may be worked on at the same time.
     pub(crate) exchanges: Semaphore,
+    /// Live connections that are open.
+    pub(crate) live_connections: OpenConnections,
     /// Goes up when a device or an account may have been shut out: open live connections look again.
     people_changed: watch::Sender<u64>,
     /// True once the server stops.
@@ -49,8 +58,24 @@ impl Deref for AppState {
 
 impl AppState {
     /// A server's state.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, secrets: Secrets, config: ServerConfig) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        validator: Arc<dyn Validator>,
+        clock: Arc<dyn Clock>,
+        secrets: Secrets,
+        config: ServerConfig,
+    ) -> Self {
+        let sync = SyncService::new(
+            Arc::clone(&store),
+            Arc::clone(&validator),
+            Arc::clone(&clock),
+            Arc::new(LiveHub::new()),
+            secrets.bytes(),
+        );
         Self(Arc::new(Shared {
+            sync: Arc::new(sync),
+            validator,
+            live_connections: OpenConnections::default(),
             metrics: Metrics::new(),
             limits: Limits::new(&config),
             lockout: Lockout::default(),
@@ -66,6 +91,27 @@ impl AppState {
 }
 
 impl Shared {
+    /// Writes a line to the audit log, now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit(
+        &self,
+        organisation: OrganisationId,
+        actor: impl std::fmt::Display + Send,
+        action: &str,
+        subject: impl std::fmt::Display + Send,
+        detail: impl Into<String> + Send,
+    ) -> Result<(), StoreError> {
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: actor.to_string(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            detail: detail.into(),
+        };
+        self.store.audit(organisation, entry).await
+    }
     /// Says that a device or an account was changed, so that open connections look again.
     pub fn people_changed(&self) {
         self.people_changed.send_modify(|count| *count = count.wrapping_add(1));

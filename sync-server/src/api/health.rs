@@ -12,6 +12,7 @@ use super::openapi;
 use crate::{
     auth::{RemoteAddress, same_secret},
     error::ApiError,
+    ingest::{Job, Judgement},
     state::AppState,
     store::Counts,
 };
@@ -48,6 +49,16 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Result<&'static str
             return Err(ApiError::unavailable("the store cannot be read and written"));
         }
         Err(_) => return Err(ApiError::unavailable("the store does not answer within 5 s")),
+    }
+    // Bytes that no judge takes for a change: whoever refuses them is at work.
+    let probe = Job {
+        existing: Vec::new(),
+        changes: vec![b"ready?".to_vec()],
+    };
+    let judged = tokio::time::timeout(Duration::from_secs(5), state.validator.validate(vec![probe])).await;
+    let refused = judged.is_ok_and(|judged| matches!(judged.iter().flatten().next(), Some(Judgement::Refused(_))));
+    if !refused {
+        return Err(ApiError::unavailable("no decoding process is at work"));
     }
     Ok("ready\n")
 }
@@ -88,6 +99,7 @@ pub(super) async fn metrics(
         sum.quarantined += counts.quarantined;
     }
     state.metrics.set_counts(sum);
+    state.metrics.set_worker_restarts(state.validator.restarts());
     let text = state.metrics.encode().map_err(|error| ApiError::internal(&error))?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media_type)], text))

@@ -3,13 +3,16 @@
 mod body;
 mod enrol;
 mod health;
+mod live;
 mod middleware;
 mod openapi;
+mod sync;
 
 use axum::{Router, routing};
 
 pub use openapi::openapi;
 
+pub(crate) use live::OpenConnections;
 pub(crate) use middleware::protect;
 
 use crate::{error::ApiError, state::AppState};
@@ -17,6 +20,8 @@ use crate::{error::ApiError, state::AppState};
 /// One route of the interface. The router is made of nothing but these, so that what is documented can be compared with
 /// what is there.
 pub(crate) struct Route {
+    // Only the test that compares with the documentation asks.
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     handler: routing::MethodRouter<AppState>,
@@ -24,7 +29,7 @@ pub(crate) struct Route {
 
 /// Every route of the interface.
 pub(crate) fn routes() -> Vec<Route> {
-    use fieldledger_core::sync::protocol::ENROL_PATH;
+    use fieldledger_core::sync::protocol::{ENROL_PATH, LIVE_PATH, SYNC_PATH};
     let get = |path, handler| Route {
         method: "get",
         path,
@@ -36,6 +41,8 @@ pub(crate) fn routes() -> Vec<Route> {
         handler,
     };
     vec![
+        post(SYNC_PATH, routing::post(sync::sync)),
+        get(LIVE_PATH, routing::get(live::live)),
         post(ENROL_PATH, routing::post(enrol::enrol)),
         get("/healthz", routing::get(health::healthz)),
         get("/readyz", routing::get(health::readyz)),

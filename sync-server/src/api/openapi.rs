@@ -49,6 +49,17 @@ pub(super) struct Enrolled {
     server_time: i64,
 }
 
+/// News of a stream.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Grown {
+    /// The stream's name, in hexadecimal digits.
+    #[schema(example = "63")]
+    stream: String,
+    /// Its newest seq.
+    seq: u64,
+}
+
 /// An error.
 #[derive(ToSchema)]
 #[allow(dead_code)]
@@ -87,13 +98,15 @@ impl Modify for Tokens {
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     paths(
+        super::sync::sync,
+        super::live::live,
         super::enrol::enrol,
         super::health::healthz,
         super::health::readyz,
         super::health::metrics,
         document,
     ),
-    components(schemas(Enrolment, Enrolled, Problem)),
+    components(schemas(Enrolment, Enrolled, Grown, Problem)),
     modifiers(&Tokens)
 )]
 struct Interface;

@@ -125,6 +125,11 @@ impl Refusal {
 pub trait Validator: Send + Sync + 'static {
     /// Judges the changes of each job, in order: one list of judgements for each job, one judgement for each change.
     async fn validate(&self, jobs: Vec<Job>) -> Vec<Vec<Judgement>>;
+
+    /// How many helpers of the judge have died or hung and were replaced, for the operator.
+    fn restarts(&self) -> u64 {
+        0
+    }
 }
 
 /// Judges inside the process, for bytes that are trusted: tests, simulations, the server's own pages.

@@ -8,7 +8,10 @@ use std::{
     io,
     path::PathBuf,
     process::Stdio,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -87,6 +90,7 @@ pub struct WorkerPool {
     count: usize,
     turns: Semaphore,
     idle: Mutex<Vec<Worker>>,
+    lost: AtomicU64,
 }
 
 impl WorkerPool {
@@ -99,6 +103,7 @@ impl WorkerPool {
             count,
             turns: Semaphore::new(count),
             idle: Mutex::default(),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -140,6 +145,7 @@ impl WorkerPool {
         match self.ask(worker, &jobs).await {
             Ok(judged) => judged,
             Err(error) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, jobs = jobs.len(), "a decode worker died or hung; judging its batch change by change");
                 self.judge_carefully(&jobs).await
             }
@@ -238,6 +244,10 @@ impl Validator for WorkerPool {
         let batches = batches(jobs, self.count);
         let judged = join_all(batches.into_iter().map(|batch| self.judge_batch(batch))).await;
         judged.into_iter().flatten().collect()
+    }
+
+    fn restarts(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
