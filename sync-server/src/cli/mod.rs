@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod decode_worker;
 mod openapi;
 
 /// Fieldledger: what field sales recorded offline, kept and shown to those in the office.
@@ -18,6 +19,9 @@ pub struct Cli {
 enum Command {
     /// Print the description of the HTTP interface as JSON
     Openapi,
+    /// Judge changes for the server that started this process
+    #[command(hide = true)]
+    DecodeWorker,
 }
 
 /// Why a command failed, in words for whoever typed it.
@@ -29,6 +33,7 @@ pub struct Failure(pub String);
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Openapi => openapi::run(),
+        Command::DecodeWorker => decode_worker::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

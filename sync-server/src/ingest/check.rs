@@ -20,6 +20,10 @@ use super::validator::{Judgement, Refusal, SoundChange};
 /// Longest name of a kind that this build does not know.
 const MAX_KIND_BYTES: usize = 64;
 
+/// Largest tree of one document as JSON text, and most bytes of field names in one change: a change can name a long
+/// field a hundred thousand times in a few bytes.
+const MAX_TREE_BYTES: usize = 8 << 20;
+
 /// A document under judgement, with the changes judged sound so far applied.
 pub(super) struct Subject {
     state: State,
@@ -158,7 +162,7 @@ impl Subject {
             return Err(collision());
         }
         let authorship = chunk.authorship().ok_or_else(nameless)?;
-        let expanded = chunk.change().decode();
+        let expanded = decode(&chunk)?;
         let tree = match sound_creation(&chunk, &expanded)? {
             Some(tree) => tree,
             None => {
@@ -198,7 +202,7 @@ impl Subject {
         }
         let authorship = chunk.authorship().ok_or_else(nameless)?;
         let open = self.opened()?;
-        let expanded = chunk.change().decode();
+        let expanded = decode(&chunk)?;
         let start = expanded.start_op.get();
         if start > open.places.highest.saturating_add(MAX_OPERATIONS as u64) {
             return Err(Refusal::new(
@@ -271,6 +275,20 @@ impl Subject {
     }
 }
 
+fn decode(chunk: &Chunk) -> Result<legacy::Change, Refusal> {
+    let expanded = chunk.change().decode();
+    let mut names = 0_usize;
+    for op in &expanded.operations {
+        if let legacy::Key::Map(key) = &op.key {
+            names = names.saturating_add(key.len());
+        }
+    }
+    if names > MAX_TREE_BYTES {
+        return Err(too_large());
+    }
+    Ok(expanded)
+}
+
 /// The tree of a creating change, told without building a document, when that is certain to give what building it gives:
 /// its bytes are exactly what Automerge writes for its operations, and each of those only adds. `None`: build it.
 fn sound_creation(chunk: &Chunk, expanded: &legacy::Change) -> Result<Option<Value>, Refusal> {
@@ -308,6 +326,10 @@ fn apply(before: &Automerge, change: Change) -> Result<(Automerge, Value), Refus
         return Err(undecodable(
             "with the change the document reads back as something else".to_owned(),
         ));
+    }
+    // Only counted, not kept.
+    if serde_json::to_vec(&tree).map_or(true, |text| text.len() > MAX_TREE_BYTES) {
+        return Err(too_large());
     }
     Ok((after, tree))
 }
@@ -361,6 +383,13 @@ fn undecodable(error: ChunkError) -> Refusal {
     Refusal::new(RejectionCode::Undecodable, error.to_string())
 }
 
+fn too_large() -> Refusal {
+    Refusal::new(
+        RejectionCode::Undecodable,
+        format!("the document would grow beyond {MAX_TREE_BYTES} bytes"),
+    )
+}
+
 fn nameless() -> Refusal {
     Refusal::new(RejectionCode::WrongAuthor, "the change does not say who made it")
 }
@@ -388,7 +417,7 @@ struct Places {
 
 #[derive(Clone)]
 struct Place {
-    /// Field names from the root; within a list, the path of the list.
+    /// Field names from the root; an item of a list has the path of the list.
     path: Vec<String>,
     depth: usize,
     is_map: bool,
@@ -463,4 +492,9 @@ impl Places {
         }
         Ok(written)
     }
+}
+
+#[cfg(test)]
+pub(super) fn sound_creation_of(chunk: &Chunk) -> Option<Value> {
+    sound_creation(chunk, &decode(chunk).ok()?).ok().flatten()
 }

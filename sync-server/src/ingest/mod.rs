@@ -20,6 +20,8 @@ pub mod worker;
 mod workers;
 
 #[cfg(test)]
+mod check_tests;
+#[cfg(test)]
 mod testing;
 
 use std::{

@@ -188,6 +188,7 @@ impl WorkerPool {
                 match worker.hear_changes(job.changes.len(), self.limits.patience).await {
                     (answers, Ok(())) => judged.push(answers),
                     (_, Err(_)) => {
+                        self.lost.fetch_add(1, Ordering::Relaxed);
                         worker.end().await;
                         judged.push(self.judge_alone(job).await);
                         break;
@@ -233,6 +234,7 @@ impl WorkerPool {
                 bytes = job.changes[culprit].len(),
                 "a pushed change ends the worker that reads it; it is refused"
             );
+            self.lost.fetch_add(1, Ordering::Relaxed);
             harmful.push(culprit);
         }
     }
