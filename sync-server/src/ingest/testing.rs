@@ -134,17 +134,39 @@ pub(super) fn uleb(mut value: u64) -> Vec<u8> {
     }
 }
 
-/// A change of a few bytes that claims `count` operations, all of them `kind = null` under a name of `name_bytes` bytes.
-pub(super) fn run_length_bomb(number: u8, count: u32, name_bytes: usize) -> Vec<u8> {
+/// A change of a few bytes that claims `count` operations, all of them `kkkk = null`: reading it takes for ever.
+pub(super) fn run_length_bomb(number: u8, count: u32) -> Vec<u8> {
     let run = uleb_signed(i64::from(count));
-    let name = vec![b'k'; name_bytes];
-    let columns: [(u8, Vec<u8>); 5] = [
-        (0x15, [run.clone(), uleb(name_bytes as u64), name].concat()), // key
-        (0x34, uleb(u64::from(count))),                                // insert: false
-        (0x42, [run.clone(), vec![1]].concat()),                       // action: put
-        (0x56, [run.clone(), vec![0]].concat()),                       // value: null
-        (0x70, [run, vec![0]].concat()),                               // predecessors: none
-    ];
+    from_columns(
+        number,
+        &[
+            (0x15, [run.as_slice(), &[4], b"kkkk"].concat()), // key
+            (0x34, uleb(u64::from(count))),                   // insert: false
+            (0x42, [run.as_slice(), &[1]].concat()),          // action: put
+            (0x56, [run.as_slice(), &[0]].concat()),          // value: null
+            (0x70, [run.as_slice(), &[0]].concat()),          // predecessors: none
+        ],
+    )
+}
+
+/// A change of a few bytes with one operation that claims `count` predecessors: reading it takes 16 bytes for each.
+pub(super) fn predecessor_bomb(number: u8, count: u32) -> Vec<u8> {
+    let run = uleb_signed(i64::from(count));
+    from_columns(
+        number,
+        &[
+            (0x15, [&[1, 4], b"kind".as_slice()].concat()),             // key
+            (0x34, vec![1]),                                            // insert: false
+            (0x42, vec![1, 1]),                                         // action: put
+            (0x56, vec![1, 0]),                                         // value: null
+            (0x70, [&[1], uleb(u64::from(count)).as_slice()].concat()), // predecessors
+            (0x71, [run.as_slice(), &[0]].concat()),                    // by this actor
+            (0x73, [run.as_slice(), &[1]].concat()),                    // numbered one by one
+        ],
+    )
+}
+
+fn from_columns(number: u8, columns: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let message = rep().to_message();
     let mut content = vec![0, 16];
     content.extend_from_slice(&[number; 16]);
@@ -152,12 +174,12 @@ pub(super) fn run_length_bomb(number: u8, count: u32, name_bytes: usize) -> Vec<
     content.extend(uleb(message.len() as u64));
     content.extend_from_slice(message.as_bytes());
     content.push(0);
-    content.push(5);
-    for (name, column) in &columns {
+    content.extend(uleb(columns.len() as u64));
+    for (name, column) in columns {
         content.push(*name);
         content.extend(uleb(column.len() as u64));
     }
-    for (_, column) in &columns {
+    for (_, column) in columns {
         content.extend_from_slice(column);
     }
     sealed(&content)
