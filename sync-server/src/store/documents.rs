@@ -234,6 +234,8 @@ pub enum PutOutcome {
     Unchanged,
     /// Not written, with the reason.
     Refused(String),
+    /// Could have been written, but others of an all-or-nothing batch were refused.
+    Withheld,
 }
 
 /// What part of the feed to show.

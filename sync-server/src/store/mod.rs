@@ -8,6 +8,9 @@
 mod documents;
 mod people;
 pub mod sqlite;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod suite;
 
 use std::path::Path;
 
