@@ -115,7 +115,7 @@ async fn put(
                     reason,
                 });
             }
-            _ if kept_out => {}
+            PutOutcome::Withheld => {}
             PutOutcome::Created => entry.created += 1,
             PutOutcome::Changed { .. } => entry.changed += 1,
             PutOutcome::Unchanged => entry.unchanged += 1,

@@ -4,6 +4,7 @@
 //! * `streams`: the logs: giving out seqs, chaining, reading pages.
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
+//! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `maintenance`: verify, backup, compaction.
 //!
 //! Parts of the store get to SQLite through [`SqliteStore::write`] and [`SqliteStore::read`]; each call is one
@@ -12,6 +13,7 @@
 mod documents;
 mod engine;
 mod maintenance;
+mod people;
 mod records;
 mod streams;
 #[cfg(test)]
@@ -24,12 +26,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use async_trait::async_trait;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use rusqlite::Connection;
 
 use self::engine::Engine;
-use super::StoreError;
+use super::{BackupReport, Store, StoreError};
 
 /// Name of the database in the data folder.
 pub const DATABASE_FILE: &str = "fieldledger.db";
@@ -40,7 +43,10 @@ pub const LOCK_FILE: &str = "lock";
 const APPLICATION_ID: i32 = 0x466c_6467;
 
 /// Every step of the schema; its number is its place. A step is never edited once it has been released.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_streams.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_streams.sql"),
+    include_str!("../../../migrations/0002_people.sql"),
+];
 
 /// The store on embedded SQLite.
 pub struct SqliteStore {
@@ -158,6 +164,33 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.engine.read(work).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn backup(&self, to: &Path) -> Result<BackupReport, StoreError> {
+        let to = to.to_owned();
+        let (report, covered) = self
+            .read(move |connection| maintenance::copy_into(connection, &to))
+            .await?;
+        self.write(move |connection| maintenance::note_covered(connection, &covered))
+            .await?;
+        Ok(report)
+    }
+
+    async fn begin_new_lineages(&self) -> Result<u64, StoreError> {
+        let lineages = self.lineages.clone();
+        self.write(move |connection| maintenance::begin_new_lineages(connection, &lineages))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        // Takes the write lock and lets it go again.
+        self.write(|connection| Ok(connection.query_row("SELECT count(*) FROM stream LIMIT 1", [], |_| Ok(()))?))
+            .await?;
+        self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+            .await
     }
 }
 
