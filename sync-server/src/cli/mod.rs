@@ -1,11 +1,25 @@
-//! The command line.
+//! The command line. Each command is a file of its own; what an operator does to accounts, devices and backups is an
+//! [`operation::Operation`], which works on the data folder and inside a running server alike.
 
-use std::process::ExitCode;
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
+use crate::store::StoreError;
+
+mod backup;
+pub mod control;
 mod decode_worker;
+mod device;
+mod folder;
 mod openapi;
+pub mod operation;
+mod organisation;
+mod password;
+mod restore;
+pub mod serve;
+mod user;
+mod verify;
 
 /// Fieldledger: what field sales recorded offline, kept and shown to those in the office.
 #[derive(Debug, Parser)]
@@ -17,30 +31,153 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+    /// Make and tell organisations
+    Organisation(organisation::Organisation),
+    /// Make and tell territories
+    Territory(organisation::TerritoryArgs),
+    /// Make, change and tell accounts
+    User(user::User),
+    /// Enrol, tell and shut out devices
+    Device(device::Device),
+    /// Tell the newest lines of the audit log
+    Audit(organisation::Audit),
+    /// Write a consistent copy of everything into a new folder, while the server runs or not
+    Backup(backup::Backup),
+    /// Make a data folder from a backup
+    Restore(restore::Restore),
+    /// Check every hash, chain and list that is stored
+    Verify(verify::Verify),
     /// Print the description of the HTTP interface as JSON
     Openapi,
-    /// Judge changes for the server that started this process
+    /// Decode what phones push; the server starts these itself
     #[command(hide = true)]
     DecodeWorker,
 }
 
-/// Why a command failed, in words for whoever typed it.
+/// Where the data is, for commands that need nothing else of the server's settings.
+#[derive(Clone, Debug, Args)]
+pub struct DataFolder {
+    /// Folder that holds everything the server keeps
+    #[arg(
+        long,
+        env = "FIELDLEDGER_DATA",
+        default_value = "./fieldledger-data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+}
+
+/// Where the data is, and whose.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    #[command(flatten)]
+    folder: DataFolder,
+    /// Name or id of the organisation; not needed while there is only one
+    #[arg(long, env = "FIELDLEDGER_ORGANISATION", value_name = "NAME")]
+    organisation: Option<String>,
+}
+
+impl Place {
+    /// Carries out an action in the organisation and prints what came of it.
+    fn act(&self, action: operation::Action) -> Result<(), Failure> {
+        let operation = operation::Operation::Within {
+            organisation: self.organisation.clone(),
+            action,
+        };
+        act(&self.folder, &operation)
+    }
+}
+
+fn act(folder: &DataFolder, operation: &operation::Operation) -> Result<(), Failure> {
+    let outcome = folder::operate(&folder.data, operation, None)?;
+    say(&outcome.text)?;
+    if outcome.problems {
+        return Err(Failure::told());
+    }
+    Ok(())
+}
+
+/// Why a command failed, in words for whoever typed it. Empty when it has been said already.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(pub String);
 
+impl Failure {
+    /// A failure.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+    fn told() -> Self {
+        Self(String::new())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Prints a line for whoever typed the command.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // `fieldledger … | head` is no failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("the answer cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The threads on which a command waits.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure(format!("cannot start: {error}")))
+}
+
 /// Runs the command line and tells how it ended.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(it) => serve::run(it),
+        Command::Organisation(it) => organisation::run(it),
+        Command::Territory(it) => organisation::run_territory(it),
+        Command::User(it) => user::run(it),
+        Command::Device(it) => device::run(it),
+        Command::Audit(it) => organisation::run_audit(&it),
+        Command::Backup(it) => backup::run(&it),
+        Command::Restore(it) => restore::run(&it),
+        Command::Verify(it) => verify::run(&it),
         Command::Openapi => openapi::run(),
         Command::DecodeWorker => decode_worker::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message)) => {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "error: {message}");
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
     }
 }
