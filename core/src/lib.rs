@@ -10,11 +10,22 @@
 //! * [`model`]: plain business types.
 //! * [`rules`]: the business's rules, pure functions.
 //! * [`document`]: model values as Automerge documents: edit, merge, disagreements, history.
+//! * `db`: SQLite (with the `client` feature, as everything below).
 //! * [`sync`]: protocol, engine, driver, transport.
+//! * `evidence`: files of photos and signatures, and the queue of those to be sent.
+//! * `store`: `FieldStore`, one method for each thing a person does.
 //!
 //! The server uses the crate without its `client` feature: no SQLite, no HTTP client.
 
+#[cfg(feature = "client")]
+pub mod db;
 pub mod document;
+#[cfg(feature = "client")]
+pub mod error;
+#[cfg(feature = "client")]
+pub mod evidence;
 pub mod model;
 pub mod rules;
+#[cfg(feature = "client")]
+pub mod store;
 pub mod sync;

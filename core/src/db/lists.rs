@@ -1,0 +1,439 @@
+//! Lists: read from the projection, never from documents.
+
+use chrono::NaiveDate;
+use rusqlite::{Connection, Row, ToSql, types::Value as Sql};
+use serde_json::Value;
+
+use super::{
+    documents::{
+        HAPPENED, INCOMPLETE, MOCKED, NEWER, OUTSIDE, day_of_number, interned, kind_number, kind_of_number,
+        to_sql_limit, tree_of,
+    },
+    records::CustomerRow,
+    words::Query,
+};
+use crate::{
+    document::{Summary, declared_kind},
+    error::FieldError,
+    model::{CustomerId, DocumentId, DocumentKind, Money, ReviewVerdict, Timestamp, UserId},
+};
+
+/// A document in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentRow {
+    /// Its id.
+    pub id: DocumentId,
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Made by a newer version: shown, not edited.
+    pub newer: bool,
+    /// The customer it is about.
+    pub customer: Option<CustomerId>,
+    /// The customer's name; empty while the phone does not know the customer.
+    pub customer_name: String,
+    /// The rep whose it is.
+    pub owner: Option<UserId>,
+    /// For a review, what it is about.
+    pub about: Option<DocumentId>,
+    /// When it happened, by the phone's clock; `None` while it is only planned.
+    pub at: Option<Timestamp>,
+    /// Its place in lists: when it happened, else when it is planned for, else when it was made. With `id` it is where
+    /// the next page begins.
+    pub moment: Timestamp,
+    /// The day it is planned for or asks for attention.
+    pub day: Option<NaiveDate>,
+    /// How far it has got, as a stored name.
+    pub state: String,
+    /// A line for a list.
+    pub title: String,
+    /// Total of an order, amount of a promise.
+    pub amount: Option<Money>,
+    /// Fields about which people disagree.
+    pub disagreements: usize,
+    /// The newest review of it.
+    pub review: Option<ReviewVerdict>,
+    /// A position was outside the customer's geofence.
+    pub outside: bool,
+    /// A position came from a mock provider.
+    pub mocked: bool,
+    /// Whether the server has it.
+    pub sync: RowSync,
+}
+
+/// Whether the server has a document as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowSync {
+    /// It has.
+    Synced,
+    /// Some change has not been acknowledged.
+    Waiting,
+    /// Some change was refused; it is still here.
+    Rejected {
+        /// The reason, for software: the number of a [`crate::sync::protocol::RejectionCode`].
+        code: u32,
+        /// The reason, for the person.
+        message: String,
+    },
+}
+
+/// Where a page begins: after this row, going back in time.
+pub type Before = (Timestamp, DocumentId);
+
+/// What to list. Everything that is `None` is left open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only this kind.
+    pub kind: Option<DocumentKind>,
+    /// Only about this customer.
+    pub customer: Option<CustomerId>,
+    /// Only of this rep.
+    pub owner: Option<UserId>,
+    /// Only in this state, by its stored name.
+    pub state: Option<String>,
+    /// Not before this moment.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub to: Option<Timestamp>,
+    /// Only with these words in them.
+    pub text: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+    /// The `moment` and `id` of the last row of the page before.
+    pub before: Option<Before>,
+}
+
+/// Something that a search found.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)]
+pub enum SearchHit {
+    /// A document.
+    Document(DocumentRow),
+    /// A customer.
+    Customer(CustomerRow),
+}
+
+/// How many candidates of the index are looked at for one page before giving up.
+const MAX_CANDIDATES: usize = 1_000;
+
+const COLUMNS: &str = "
+    d.row, d.id, d.kind, d.flags, cu.id AS customer, rc.name AS customer_name, ow.id AS owner, d.about, d.moment, d.day,
+    d.state, d.title, d.amount, d.disagreements, d.view,
+    (SELECT max(o.state = 1) FROM outbox o
+      WHERE o.change BETWEEN d.row << 20 AND (d.row << 20) + 1048575 AND o.state < 2) AS outbox,
+    (SELECT r.state FROM document r WHERE r.about = d.id ORDER BY r.moment DESC LIMIT 1) AS review";
+
+const JOINS: &str = "
+    LEFT JOIN interned cu ON cu.ref = d.customer
+    LEFT JOIN record rc ON rc.customer = d.customer AND rc.kind = 'customer'
+    LEFT JOIN interned ow ON ow.ref = d.owner";
+
+fn read_row(connection: &Connection, row: &Row<'_>) -> Result<(DocumentRow, Option<String>), FieldError> {
+    let flags: i64 = row.get("flags")?;
+    let document: i64 = row.get("row")?;
+    let kind = kind_of_number(row.get("kind")?);
+    let title: Option<String> = row.get("title")?;
+    let at = Timestamp::from_millis(row.get("moment")?);
+    let id: [u8; 16] = row.get("id")?;
+    let customer: Option<[u8; 16]> = row.get("customer")?;
+    let owner: Option<[u8; 16]> = row.get("owner")?;
+    let about: Option<[u8; 16]> = row.get("about")?;
+    let day: Option<i64> = row.get("day")?;
+    let amount: Option<String> = row.get("amount")?;
+    let review: Option<String> = row.get("review")?;
+    let sync = match row.get::<_, Option<bool>>("outbox")? {
+        None => RowSync::Synced,
+        Some(false) => RowSync::Waiting,
+        Some(true) => rejection(connection, document)?,
+    };
+    // Only a title of words, or the name of an unknown kind, asks for the tree.
+    let (kind, title, text) = match (kind, title) {
+        (Some(kind), Some(title)) => (kind, title, None),
+        (kind, title) => {
+            let view: Option<Vec<u8>> = row.get("view")?;
+            let tree = tree_of(connection, document, view.as_deref())?;
+            let summary = Summary::of(&tree);
+            let kind = kind.unwrap_or_else(|| declared_kind(&tree).0);
+            (kind, title.unwrap_or(summary.title), Some(summary.text))
+        }
+    };
+    Ok((
+        DocumentRow {
+            id: DocumentId::from_bytes(id),
+            kind,
+            newer: flags & NEWER != 0,
+            customer: customer.map(CustomerId::from_bytes),
+            customer_name: row.get::<_, Option<String>>("customer_name")?.unwrap_or_default(),
+            owner: owner.map(UserId::from_bytes),
+            about: about.map(DocumentId::from_bytes),
+            at: (flags & HAPPENED != 0).then_some(at),
+            moment: at,
+            day: day.and_then(day_of_number),
+            state: row.get("state")?,
+            title,
+            amount: amount.as_deref().and_then(parse_money),
+            disagreements: usize::try_from(row.get::<_, i64>("disagreements")?).unwrap_or_default(),
+            review: review.as_deref().and_then(parse_verdict),
+            outside: flags & OUTSIDE != 0,
+            mocked: flags & MOCKED != 0,
+            sync,
+        },
+        text,
+    ))
+}
+
+fn rejection(connection: &Connection, document: i64) -> Result<RowSync, FieldError> {
+    let (first, last) = super::documents::row_of_change::range(document);
+    let (code, message) = connection
+        .prepare_cached(
+            "SELECT code, message FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state = 1 ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row((first, last), |row| {
+            Ok((row.get::<_, Option<u32>>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
+    Ok(RowSync::Rejected {
+        code: code.unwrap_or_default(),
+        message: message.unwrap_or_default(),
+    })
+}
+
+fn parse_money(text: &str) -> Option<Money> {
+    let (currency, amount) = text.split_once(' ')?;
+    Some(Money::new(amount.parse().ok()?, currency.parse().ok()?))
+}
+
+fn parse_verdict(name: &str) -> Option<ReviewVerdict> {
+    [
+        ReviewVerdict::Approved,
+        ReviewVerdict::Questioned,
+        ReviewVerdict::Flagged,
+    ]
+    .into_iter()
+    .find(|verdict| verdict.as_str() == name)
+}
+
+/// Conditions with their parameters.
+struct Conditions {
+    sql: Vec<String>,
+    of: Vec<Sql>,
+}
+
+impl Conditions {
+    fn new() -> Self {
+        Self {
+            sql: vec![format!("d.flags & {INCOMPLETE} = 0")],
+            of: Vec::new(),
+        }
+    }
+    /// Adds a condition; `?` in it stands for the value.
+    fn add(&mut self, sql: &str, value: impl Into<Sql>) {
+        self.of.push(value.into());
+        self.sql.push(sql.replace('?', &format!("?{}", self.of.len())));
+    }
+    fn fetch(&self, connection: &Connection, order: &str, limit: usize) -> Result<Vec<DocumentRow>, FieldError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM document d {JOINS} WHERE {} ORDER BY {order} LIMIT {}",
+            self.sql.join(" AND "),
+            to_sql_limit(limit)
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let of: Vec<&dyn ToSql> = self.of.iter().map(|it| it as &dyn ToSql).collect();
+        let mut rows = statement.query(of.as_slice())?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_row(connection, row)?.0);
+        }
+        Ok(found)
+    }
+}
+
+/// Documents that fit the query, newest first.
+pub(crate) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<DocumentRow>, FieldError> {
+    if let Some(text) = query.text.as_deref().filter(|text| !text.trim().is_empty()) {
+        let Some(parsed) = Query::parse(text) else {
+            return Ok(Vec::new());
+        };
+        return find_words(connection, &parsed, Some(query), query.limit);
+    }
+    let Some(conditions) = conditions(connection, query)? else {
+        return Ok(Vec::new());
+    };
+    if query.kind.is_some() || query.customer.is_some() {
+        return page(connection, conditions, query.kind.as_ref(), query.limit);
+    }
+    // Each kind has its index in the order of time; a page over all of them is merged from one page of each.
+    let mut merged = Vec::new();
+    let unknown = DocumentKind::Unknown(String::new());
+    for kind in DocumentKind::KNOWN.iter().chain([&unknown]) {
+        let conditions = Conditions {
+            sql: conditions.sql.clone(),
+            of: conditions.of.clone(),
+        };
+        merged.extend(page(connection, conditions, Some(kind), query.limit)?);
+    }
+    merged.sort_by(|a, b| (b.moment, b.id).cmp(&(a.moment, a.id)));
+    merged.truncate(query.limit);
+    Ok(merged)
+}
+
+fn page(
+    connection: &Connection,
+    mut conditions: Conditions,
+    kind: Option<&DocumentKind>,
+    limit: usize,
+) -> Result<Vec<DocumentRow>, FieldError> {
+    if let Some(kind) = kind {
+        conditions.add("d.kind = ?", kind_number(kind));
+    }
+    conditions.fetch(connection, "d.moment DESC, d.id DESC", limit)
+}
+
+/// What the query asks for besides the kind and the words; `None` when nothing can fit.
+fn conditions(connection: &Connection, query: &ListQuery) -> Result<Option<Conditions>, FieldError> {
+    let mut conditions = Conditions::new();
+    if let Some(customer) = query.customer {
+        let Some(customer) = interned(connection, customer.as_bytes())? else {
+            return Ok(None);
+        };
+        conditions.add("d.customer = ?", customer);
+    }
+    if let Some(owner) = query.owner {
+        let Some(owner) = interned(connection, owner.as_bytes())? else {
+            return Ok(None);
+        };
+        // The customer's index is the narrower one.
+        let sql = if query.customer.is_some() {
+            "+d.owner = ?"
+        } else {
+            "d.owner = ?"
+        };
+        conditions.add(sql, owner);
+    }
+    if let Some(state) = &query.state {
+        let open = !["done", "confirmed", "approved"].contains(&state.as_str());
+        if open && query.customer.is_none() && query.owner.is_none() {
+            // Word for word the condition of the index of what is open.
+            conditions
+                .sql
+                .push("d.state NOT IN ('done', 'confirmed', 'approved')".to_owned());
+        }
+        conditions.add("d.state = ?", state.clone());
+    }
+    if let Some(from) = query.from {
+        conditions.add("d.moment >= ?", from.as_millis());
+    }
+    if let Some(to) = query.to {
+        conditions.add("d.moment < ?", to.as_millis());
+    }
+    if let Some((moment, id)) = query.before {
+        conditions.add("d.moment <= ?", moment.as_millis());
+        conditions.of.push(Sql::Blob(id.as_bytes().to_vec()));
+        let (at, id) = (conditions.of.len() - 1, conditions.of.len());
+        conditions.sql.push(format!("(d.moment, d.id) < (?{at}, ?{id})"));
+    }
+    Ok(Some(conditions))
+}
+
+/// What happened with a customer, newest first.
+pub(crate) fn timeline(
+    connection: &Connection,
+    customer: CustomerId,
+    before: Option<Before>,
+    limit: usize,
+) -> Result<Vec<DocumentRow>, FieldError> {
+    let query = ListQuery {
+        customer: Some(customer),
+        before,
+        limit,
+        ..ListQuery::default()
+    };
+    list(connection, &query)
+}
+
+/// Documents with these words, the ones stored last first.
+pub(crate) fn find_words(
+    connection: &Connection,
+    query: &Query,
+    filter: Option<&ListQuery>,
+    limit: usize,
+) -> Result<Vec<DocumentRow>, FieldError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT rowid AS found FROM document_words WHERE document_words MATCH ?1
+                                ORDER BY rowid DESC LIMIT ?2) w
+         CROSS JOIN document d ON d.row = w.found {JOINS} ORDER BY w.found DESC"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let candidates = if query.verify.is_empty() && filter.is_none() {
+        limit
+    } else {
+        MAX_CANDIDATES
+    };
+    let mut rows = statement.query((&query.expression, to_sql_limit(candidates)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if found.len() >= limit {
+            break;
+        }
+        let (hit, text) = read_row(connection, row)?;
+        if !filter.is_none_or(|filter| fits(&hit, filter)) {
+            continue;
+        }
+        if !query.verify.is_empty() {
+            let text = match text {
+                Some(text) => text,
+                None => {
+                    let view: Option<Vec<u8>> = row.get("view")?;
+                    Summary::of(&tree_of(connection, row.get("row")?, view.as_deref())?).text
+                }
+            };
+            if !query.is_in(&text) {
+                continue;
+            }
+        }
+        found.push(hit);
+    }
+    Ok(found)
+}
+
+fn fits(row: &DocumentRow, filter: &ListQuery) -> bool {
+    filter.kind.as_ref().is_none_or(|kind| *kind == row.kind)
+        && filter.customer.is_none_or(|customer| row.customer == Some(customer))
+        && filter.owner.is_none_or(|owner| row.owner == Some(owner))
+        && filter.state.as_ref().is_none_or(|state| *state == row.state)
+        && filter.from.is_none_or(|from| row.moment >= from)
+        && filter.to.is_none_or(|to| row.moment < to)
+        && filter.before.is_none_or(|before| (row.moment, row.id) < before)
+}
+
+/// Rows chosen by a condition of our own making, for the lists of a day.
+pub(crate) fn select(
+    connection: &Connection,
+    condition: &str,
+    order: &str,
+    of: &[Sql],
+    limit: usize,
+) -> Result<Vec<DocumentRow>, FieldError> {
+    let mut conditions = Conditions::new();
+    conditions.sql.push(condition.to_owned());
+    conditions.of.extend_from_slice(of);
+    conditions.fetch(connection, order, limit)
+}
+
+/// One document as a row.
+pub(crate) fn one(connection: &Connection, id: DocumentId) -> Result<Option<DocumentRow>, FieldError> {
+    let mut rows = select(
+        connection,
+        "d.id = ?1",
+        "d.row",
+        &[Sql::Blob(id.as_bytes().to_vec())],
+        1,
+    )?;
+    Ok(rows.pop())
+}
+
+/// The tree of a document of any kind.
+pub(crate) fn tree(connection: &Connection, id: DocumentId) -> Result<Option<Value>, FieldError> {
+    match super::documents::find(connection, id)? {
+        Some(found) if !found.is_incomplete() => found.tree(connection).map(Some),
+        _ => Ok(None),
+    }
+}
