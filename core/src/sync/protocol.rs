@@ -1,7 +1,8 @@
 //! What phone and server say to each other: CBOR maps with integer keys, compressed with zstd.
 //!
-//! A message may gain keys; a reader skips keys it does not know. `docs/protocol.md` teaches the exchange; golden files
-//! in `tests/fixtures/wire` pin every byte.
+//! A message may gain keys; a reader skips keys it does not know. A server sends entries and verdicts of the kinds that
+//! the request's protocol version has, never newer ones. `docs/protocol.md` teaches the exchange; golden files in
+//! `tests/fixtures/wire` pin every byte.
 
 use minicbor::{Decode, Encode, bytes::ByteArray};
 
@@ -242,6 +243,24 @@ pub struct StreamMark {
     pub seq: u64,
 }
 
+impl StreamMark {
+    /// Reads the data of a live event: `{"stream": <its name in hexadecimal digits>, "seq": <number>}`.
+    pub fn from_text(data: &str) -> Option<Self> {
+        let value: serde_json::Value = serde_json::from_str(data).ok()?;
+        let digits = value.get("stream")?.as_str()?;
+        if digits.len() > 34 || digits.len() % 2 != 0 || !digits.is_ascii() {
+            return None;
+        }
+        let name: Option<Vec<u8>> = (0..digits.len() / 2)
+            .map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).ok())
+            .collect();
+        Some(Self {
+            stream: StreamId::from_bytes(&name?)?,
+            seq: value.get("seq")?.as_u64()?,
+        })
+    }
+}
+
 /// The same answer to several pushed items in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -286,8 +305,9 @@ pub struct Rejection {
     pub message: String,
 }
 
-/// Why a change was not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+/// Why a change was not stored. A code that this build does not know is read as [`RejectionCode::Other`]: the message
+/// says the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode)]
 #[cbor(index_only)]
 pub enum RejectionCode {
     /// The bytes are not a change, are too large, nest too deeply or do harm.
@@ -314,6 +334,46 @@ pub enum RejectionCode {
     /// A code of a newer server.
     #[n(255)]
     Other,
+}
+
+impl RejectionCode {
+    /// Every code, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Undecodable,
+        Self::WrongAuthor,
+        Self::WrongTerritory,
+        Self::NotAllowed,
+        Self::Invalid,
+        Self::ActorCollision,
+        Self::UnknownCustomer,
+        Self::Other,
+    ];
+
+    /// The number on the wire.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Undecodable => 0,
+            Self::WrongAuthor => 1,
+            Self::WrongTerritory => 2,
+            Self::NotAllowed => 3,
+            Self::Invalid => 4,
+            Self::ActorCollision => 5,
+            Self::UnknownCustomer => 6,
+            Self::Other => 255,
+        }
+    }
+
+    /// The code with this number.
+    pub fn from_number(number: u32) -> Self {
+        let known = Self::ALL.into_iter().find(|code| code.number() == number);
+        known.unwrap_or(Self::Other)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for RejectionCode {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.u32().map(Self::from_number)
+    }
 }
 
 /// What is new in one stream.
