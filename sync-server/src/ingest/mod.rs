@@ -22,6 +22,8 @@ mod workers;
 #[cfg(test)]
 mod check_tests;
 #[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
 mod testing;
 
 use std::{
