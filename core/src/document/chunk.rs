@@ -123,10 +123,18 @@ impl Chunk {
     /// # Errors
     /// [`ChunkError::TooDeep`].
     pub fn created_tree(&self) -> Result<Option<Value>, ChunkError> {
+        self.created_tree_of(&self.change.decode())
+    }
+
+    /// Like [`Self::created_tree`] for whoever has the change's operations at hand already.
+    ///
+    /// # Errors
+    /// [`ChunkError::TooDeep`].
+    pub fn created_tree_of(&self, expanded: &legacy::Change) -> Result<Option<Value>, ChunkError> {
         if self.creates().is_none() {
             return Ok(None);
         }
-        replay(&self.change.decode())
+        replay(expanded)
     }
 
     /// Whether the change replaces or deletes one of [`CONTAINERS`] (or anything else at the root that held a map) as a

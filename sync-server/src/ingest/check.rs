@@ -35,11 +35,7 @@ enum State {
     /// Nothing is known of the document yet.
     Absent,
     /// Its first change only, not yet put into a document: most pushed documents never need one.
-    First {
-        bytes: Vec<u8>,
-        hash: ChangeHash,
-        tree: Value,
-    },
+    First { bytes: Vec<u8>, hash: ChangeHash },
     /// The document.
     Open(Box<OpenDocument>),
 }
@@ -177,7 +173,6 @@ impl Subject {
         self.state = State::First {
             bytes: chunk.bytes().to_vec(),
             hash,
-            tree: tree.clone(),
         };
         Ok(SoundChange {
             hash,
@@ -254,15 +249,9 @@ impl Subject {
     }
 
     fn opened(&mut self) -> Result<&mut OpenDocument, Refusal> {
-        if let State::First { bytes, tree, .. } = &self.state {
+        if let State::First { bytes, .. } = &self.state {
             let open = OpenDocument::open(std::slice::from_ref(bytes))
                 .map_err(|error| Refusal::new(RejectionCode::Undecodable, error))?;
-            if open.tree != *tree {
-                return Err(Refusal::new(
-                    RejectionCode::Undecodable,
-                    "the document reads differently in different ways",
-                ));
-            }
             self.state = State::Open(Box::new(open));
         }
         match &mut self.state {
@@ -300,7 +289,7 @@ fn sound_creation(chunk: &Chunk, expanded: &legacy::Change) -> Result<Option<Val
     }
     let change = chunk.change();
     let plain = change.other_actor_ids().is_empty() && change.extra_bytes().is_empty();
-    let Some(tree) = chunk.created_tree().map_err(undecodable)?.filter(|_| plain) else {
+    let Some(tree) = chunk.created_tree_of(expanded).map_err(undecodable)?.filter(|_| plain) else {
         return Ok(None);
     };
     let again = Change::from(expanded.clone());
