@@ -91,6 +91,13 @@ CREATE TABLE reoffer (
     PRIMARY KEY (document, hash)
 ) WITHOUT ROWID;
 
+-- Entries of the server that this build cannot use, for one that can.
+CREATE TABLE unreadable (
+    stream   INTEGER NOT NULL REFERENCES stream (ref),
+    document BLOB,
+    entry    BLOB NOT NULL UNIQUE
+);
+
 -- Ledger records, newest version each, with the columns that lists need.
 CREATE TABLE record (
     row       INTEGER PRIMARY KEY,

@@ -8,6 +8,7 @@ mod collections;
 mod deliveries;
 mod documents;
 mod evidence;
+mod exchange;
 mod ledger;
 mod lists;
 mod observe;

@@ -157,9 +157,9 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`FieldError::Invalid`] when the bytes are not a change or name no document.
-pub fn prepare(document: Option<DocumentId>, bytes: Vec<u8>) -> Result<Prepared, FieldError> {
+pub fn prepare(document: Option<DocumentId>, bytes: &[u8]) -> Result<Prepared, FieldError> {
     // Automerge panics on some bytes that were made to do harm; the server has read them in a worker, a relay has not.
-    let prepared = std::panic::catch_unwind(move || prepare_unguarded(document, bytes));
+    let prepared = std::panic::catch_unwind(|| prepare_unguarded(document, bytes.to_vec()));
     prepared.unwrap_or_else(|_| Err(invalid("Automerge panicked on the change")))
 }
 
@@ -196,6 +196,11 @@ impl Prepared {
     /// The change's name.
     pub fn hash(&self) -> ChangeHash {
         self.hash
+    }
+
+    /// Its bytes, uncompressed.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, FieldError> {
+        codec::unpack(&self.packed)
     }
 }
 
@@ -269,6 +274,41 @@ pub(crate) fn hashes_by_chunk(connection: &Connection, row: i64) -> Result<Vec<(
         found.push((row.get(0)?, split_hashes(stored)));
     }
     Ok(found)
+}
+
+/// The bytes of the chunk `key`, uncompressed.
+pub(crate) fn chunk_bytes(connection: &Connection, key: i64) -> Result<Vec<u8>, FieldError> {
+    let packed: Vec<u8> = connection
+        .prepare_cached("SELECT bytes FROM change WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))?;
+    codec::unpack(&packed)
+}
+
+/// The id and the flags of the document `row`.
+pub(crate) fn id_and_flags(connection: &Connection, row: i64) -> Result<Option<(DocumentId, i64)>, FieldError> {
+    Ok(connection
+        .prepare_cached("SELECT id, flags FROM document WHERE row = ?1")?
+        .query_row([row], |row| Ok((DocumentId::from_bytes(row.get(0)?), row.get(1)?)))
+        .optional()?)
+}
+
+/// Puts single changes in the place of the snapshots of the document `row`, so that each can be sent for itself.
+pub(crate) fn split_snapshots(transaction: &Transaction<'_>, row: i64) -> Result<(), FieldError> {
+    for (key, hashes) in hashes_by_chunk(transaction, row)? {
+        let bytes = chunk_bytes(transaction, key)?;
+        if hashes.len() < 2 && !chunk::is_snapshot(&bytes) {
+            continue;
+        }
+        let snapshot = document::open(&[bytes])?;
+        transaction
+            .prepare_cached("DELETE FROM change WHERE key = ?1")?
+            .execute([key])?;
+        for change in snapshot.get_changes(&[]) {
+            let hash = ChangeHash(change.hash().0);
+            insert_chunk(transaction, row, &[hash], &codec::pack(change.raw_bytes()))?;
+        }
+    }
+    Ok(())
 }
 
 fn split_hashes(stored: &[u8]) -> Vec<ChangeHash> {
@@ -497,7 +537,7 @@ pub(crate) fn insert_local_edit(
 }
 
 /// Projects the document `row` anew from `document`, which holds all of its chunks.
-fn project_again(
+pub(crate) fn project_again(
     transaction: &Transaction<'_>,
     row: i64,
     kept_flags: i64,

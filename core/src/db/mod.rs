@@ -7,6 +7,7 @@
 
 pub(crate) mod codec;
 pub mod documents;
+pub mod exchange;
 pub mod lists;
 pub mod meta;
 pub mod outbox;

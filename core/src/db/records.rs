@@ -23,12 +23,16 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
     // A record that this build cannot read is kept for the build that can.
     let record = LedgerRecord::from_json(&kind, &entry.json).unwrap_or(None);
     let version = i64::try_from(entry.version).unwrap_or(i64::MAX);
-    let stored: Option<(i64, i64)> = transaction
-        .prepare_cached("SELECT row, version FROM record WHERE kind = ?1 AND id = ?2")?
-        .query_row((&entry.name.kind, &entry.name.id), |row| Ok((row.get(0)?, row.get(1)?)))
+    let stored: Option<(i64, i64, i64)> = transaction
+        .prepare_cached("SELECT row, version, seen FROM record WHERE kind = ?1 AND id = ?2")?
+        .query_row((&entry.name.kind, &entry.name.id), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
-    if let Some((row, known)) = stored
+    // A restored server counts versions from where its backup was: what comes in a restart is new whatever its number.
+    if let Some((row, known, marked)) = stored
         && known >= version
+        && (seen == 0 || marked == seen)
     {
         transaction
             .prepare_cached("UPDATE record SET seen = ?2, stream = ?3 WHERE row = ?1")?
@@ -37,7 +41,7 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
     }
     let columns = Columns::of(transaction, record.as_ref())?;
     let body = codec::pack(entry.json.as_bytes());
-    let row = if let Some((row, _)) = stored {
+    let row = if let Some((row, ..)) = stored {
         transaction
             .prepare_cached(
                 "UPDATE record SET stream = ?2, version = ?3, customer = ?4, territory = ?5, day = ?6, code = ?7,

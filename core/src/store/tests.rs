@@ -102,7 +102,7 @@ impl Phone {
     }
 
     fn receive_change(&self, document: DocumentId, bytes: &[u8]) -> documents::Inserted {
-        let prepared = documents::prepare(Some(document), bytes.to_vec()).unwrap();
+        let prepared = documents::prepare(Some(document), bytes).unwrap();
         self.store
             .write(&[], |transaction| {
                 let stream = streams::reference(transaction, StreamId::Territory(TERRITORY))?;

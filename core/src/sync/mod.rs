@@ -5,4 +5,10 @@
 //! * `driver`: gives the engine SQLite, HTTP, clock and randomness.
 //! * `transport`: HTTP.
 
+#[cfg(feature = "client")]
+pub mod driver;
+#[cfg(feature = "client")]
+pub mod engine;
 pub mod protocol;
+#[cfg(feature = "client")]
+pub mod transport;

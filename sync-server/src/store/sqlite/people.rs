@@ -23,7 +23,9 @@ impl PeopleStore for SqliteStore {
                 params![id.as_bytes(), name, now.as_millis()],
             )?;
             if added == 0 {
-                return Err(StoreError::Conflict(format!("there is an organisation {name:?} already")));
+                return Err(StoreError::Conflict(format!(
+                    "there is an organisation {name:?} already"
+                )));
             }
             Ok(())
         })
@@ -254,7 +256,9 @@ impl PeopleStore for SqliteStore {
         self.read(move |connection| {
             let sql = "SELECT at, actor, action, subject, detail FROM audit WHERE organisation = ?1
                        ORDER BY seq DESC LIMIT ?2";
-            all(connection, sql, params![org.as_bytes(), limit], |row| audit_entry(row, 0))
+            all(connection, sql, params![org.as_bytes(), limit], |row| {
+                audit_entry(row, 0)
+            })
         })
         .await
     }
@@ -334,7 +338,10 @@ fn put_account(connection: &Connection, account: &Account) -> Result<(), StoreEr
         |row| row.get(0),
     )?;
     if !organisation {
-        return Err(StoreError::NotFound(format!("the organisation {}", account.organisation)));
+        return Err(StoreError::NotFound(format!(
+            "the organisation {}",
+            account.organisation
+        )));
     }
     let login = account.login.to_lowercase();
     let holder: Option<([u8; 16], [u8; 16])> = connection
@@ -723,7 +730,12 @@ mod tests {
         enrolled(&store, 1).await;
         let redeem = |code: u8, now: i64| {
             let store = &store;
-            async move { store.redeem_enrolment(&[code; 32], new_device(99), at(now)).await.unwrap() }
+            async move {
+                store
+                    .redeem_enrolment(&[code; 32], new_device(99), at(now))
+                    .await
+                    .unwrap()
+            }
         };
         assert_eq!(redeem(1, 1).await, Redemption::Used);
         assert_eq!(redeem(2, 1).await, Redemption::Unknown);
@@ -752,7 +764,10 @@ mod tests {
         enrolled(&store, 1).await;
         let id = DeviceId::from_bytes([1; 16]);
         for offered in 11..=13u8 {
-            store.rotate_token(ORG, id, [offered; 32], at(i64::from(offered))).await.unwrap();
+            store
+                .rotate_token(ORG, id, [offered; 32], at(i64::from(offered)))
+                .await
+                .unwrap();
         }
         let works = async |token: u8| store.device_by_token(&[token; 32]).await.unwrap().is_some();
         store.device_contact(contact(1, 1)).await.unwrap();
@@ -768,7 +783,12 @@ mod tests {
         let device = store.device_by_token(&[12; 32]).await.unwrap().unwrap();
         assert_eq!(device.token_issued_at, at(12));
         assert_eq!(
-            (device.waiting, device.clock_ahead_millis, device.last_contact, device.app_version.as_str()),
+            (
+                device.waiting,
+                device.clock_ahead_millis,
+                device.last_contact,
+                device.app_version.as_str()
+            ),
             (3, -5, Some(at(500)), "2")
         );
     }
@@ -829,7 +849,10 @@ mod tests {
         for (tampering, found) in [
             ("UPDATE audit SET detail = 'nothing happened' WHERE seq = 2", "line 2 "),
             ("UPDATE audit SET at = at + 1 WHERE seq = 5", "line 5 "),
-            ("UPDATE audit SET action = 'user.change', subject = 'duser0' WHERE seq = 1", "line 1 "),
+            (
+                "UPDATE audit SET action = 'user.change', subject = 'duser0' WHERE seq = 1",
+                "line 1 ",
+            ),
             ("DELETE FROM audit WHERE seq = 3", "between 2 and 4"),
             ("DELETE FROM audit WHERE seq = 5", "should end with line 5"),
             ("DELETE FROM audit", "should end with line 5 and ends with line 0"),

@@ -1,0 +1,217 @@
+//! The database's side of an exchange: what to push and from where to pull, and storing a reply.
+//!
+//! A reply is stored in one transaction: verdicts, entries and cursors together or not at all. Storing it twice changes
+//! nothing, and a reply to a request that was overtaken is refused, because its pages no longer follow the cursors.
+
+mod apply;
+mod reauthor;
+
+use rusqlite::Connection;
+
+pub use apply::apply;
+
+use super::{documents::row_of_change, outbox, streams};
+use crate::{
+    error::FieldError,
+    model::{ChangeHash, DocumentId, Timestamp},
+    store::Changes,
+    sync::protocol::{MAX_STREAMS, OfferedChange, Push, PushedChange, StreamCursor, StreamId},
+};
+
+/// The most that one request pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes and offers.
+    pub entries: usize,
+    /// Bytes of changes, before compression. One change is pushed however large it is.
+    pub bytes: usize,
+}
+
+/// What one request carries, apart from what the engine adds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// What to push.
+    pub push: Vec<Push>,
+    /// What will be needed to understand the reply; holds the cursors too.
+    pub sent: Sent,
+    /// How many more wait.
+    pub waiting: u32,
+    /// The phone's clock.
+    pub device_time: Timestamp,
+    /// Milliseconds since the server was last heard.
+    pub since_contact_millis: Option<u64>,
+}
+
+/// What was sent, as far as it is needed to understand the reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The pushed items, in order.
+    pub items: Vec<SentItem>,
+    /// Where the phone was in its streams.
+    pub cursors: Vec<StreamCursor>,
+}
+
+/// One pushed item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentItem {
+    /// A change with its bytes.
+    Change {
+        /// The key of its row.
+        key: i64,
+        /// Its name.
+        hash: ChangeHash,
+        /// Made by somebody else.
+        relayed: bool,
+    },
+    /// A change by its name.
+    Offer {
+        /// The row of its document.
+        row: i64,
+        /// The document.
+        document: DocumentId,
+        /// Its name.
+        hash: ChangeHash,
+    },
+}
+
+/// What became of a reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Pushed changes that the server stored.
+    pub accepted: usize,
+    /// Pushed or offered changes that the server had.
+    pub duplicate: usize,
+    /// Pushed changes that the server refused.
+    pub rejected: usize,
+    /// Offered changes that the server lost and now gets.
+    pub wanted: usize,
+    /// Pushed changes that the server did not look at.
+    pub later: usize,
+    /// Edits that were made again under a new actor.
+    pub reauthored: usize,
+    /// Entries that came.
+    pub pulled: usize,
+    /// Entries that this build cannot use; kept aside.
+    pub unreadable: usize,
+    /// Streams that the user may no longer read.
+    pub withdrawn: Vec<StreamId>,
+    /// Streams whose history began anew on the server.
+    pub restarted: Vec<StreamId>,
+    /// Where the phone is now in the streams that moved.
+    pub places: Vec<(StreamId, u64)>,
+    /// The server has more.
+    pub more: bool,
+    /// Changes and offers left to push.
+    pub waiting: usize,
+    /// Anything moved: without it, asking again at once would only repeat itself.
+    pub progress: bool,
+    /// The reply contradicts what was asked, in words; nothing of it was stored.
+    pub refused: Option<String>,
+    /// A new device token.
+    pub new_token: Option<String>,
+    /// What screens must read again.
+    pub changes: Changes,
+}
+
+/// Cursors and the next things to push: waiting changes in the order in which they were made, then offers.
+pub(crate) fn outgoing(connection: &Connection, limits: Limits) -> Result<(Vec<Push>, Sent, u32), FieldError> {
+    let cursors = streams::all(connection)?
+        .into_iter()
+        .take(MAX_STREAMS)
+        .map(|row| StreamCursor {
+            stream: row.stream,
+            cursor: row.cursor,
+        })
+        .collect();
+    let waiting = outbox::waiting(connection, 0, limits.entries.max(1), limits.bytes)?;
+    let mut push = Vec::with_capacity(waiting.len());
+    let mut items = Vec::with_capacity(waiting.len());
+    for change in waiting {
+        items.push(SentItem::Change {
+            key: change.change,
+            hash: change.hash,
+            relayed: change.relayed,
+        });
+        push.push(Push::Change(PushedChange {
+            document: Some(change.document).filter(|id| !creates(&change.bytes, *id)),
+            bytes: change.bytes,
+            relayed: change.relayed,
+        }));
+    }
+    let changes = push.len();
+    for (row, document, hash) in offers(connection, limits.entries.saturating_sub(changes))? {
+        items.push(SentItem::Offer { row, document, hash });
+        push.push(Push::Offer(OfferedChange { document, hash }));
+    }
+    let left = outbox::count_waiting(connection)?.saturating_sub(changes);
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    Ok((push, Sent { items, cursors }, left))
+}
+
+/// Whether the change creates the document, in which case its name need not be sent. Read from the change's header:
+/// no dependencies, and the document's id as actor.
+fn creates(bytes: &[u8], id: DocumentId) -> bool {
+    // Magic (4), checksum (4), type (1), length (variable), number of dependencies, length of the actor, actor.
+    let Some(rest) = bytes.get(9..) else { return false };
+    let Some(length_ends) = rest.iter().position(|byte| byte & 0x80 == 0) else {
+        return false;
+    };
+    let body = &rest[length_ends + 1..];
+    body.first() == Some(&0) && body.get(1) == Some(&16) && body.get(2..18) == Some(&id.as_bytes()[..])
+}
+
+/// Offers of streams that are not being read again: what comes back by itself need not be offered.
+const OFFERABLE: &str = "FROM reoffer r JOIN document d ON d.row = r.document
+     LEFT JOIN stream s ON s.ref = d.stream WHERE coalesce(s.restart, 0) = 0";
+
+fn offers(connection: &Connection, limit: usize) -> Result<Vec<(i64, DocumentId, ChangeHash)>, FieldError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT r.document, d.id, r.hash {OFFERABLE} ORDER BY r.document, r.hash LIMIT ?1"
+    ))?;
+    let rows = statement.query_map([super::documents::to_sql_limit(limit)], |row| {
+        Ok((
+            row.get(0)?,
+            DocumentId::from_bytes(row.get(1)?),
+            ChangeHash(row.get(2)?),
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many changes and offers are left to push.
+fn left_to_push(connection: &Connection) -> Result<usize, FieldError> {
+    let offers: usize = connection
+        .prepare_cached(&format!("SELECT count(*) {OFFERABLE}"))?
+        .query_row([], |row| row.get(0))?;
+    Ok(outbox::count_waiting(connection)? + offers)
+}
+
+/// The key of the chunk that holds `hash` among those of the document `row`, and whether it is a single change.
+fn chunk_of(connection: &Connection, row: i64, hash: ChangeHash) -> Result<Option<(i64, bool)>, FieldError> {
+    let chunks = super::documents::hashes_by_chunk(connection, row)?;
+    Ok(chunks
+        .into_iter()
+        .find(|(_, hashes)| hashes.contains(&hash))
+        .map(|(key, hashes)| (key, hashes.len() == 1)))
+}
+
+/// Whether something of the document of this change was refused.
+fn follows_rejected(connection: &Connection, key: i64) -> Result<Option<(u32, String)>, FieldError> {
+    use rusqlite::OptionalExtension as _;
+    let (first, _) = row_of_change::range(row_of_change::document(key));
+    Ok(connection
+        .prepare_cached(
+            "SELECT code, message FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state = 1 ORDER BY change LIMIT 1",
+        )?
+        .query_row((first, key), |row| {
+            Ok((
+                row.get::<_, Option<u32>>(0)?.unwrap_or_default(),
+                row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+            ))
+        })
+        .optional()?)
+}
+
+#[cfg(test)]
+#[path = "exchange/tests.rs"]
+mod tests;

@@ -1,0 +1,549 @@
+//! Storing a reply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Transaction;
+
+use super::{Applied, Sent, SentItem, chunk_of, follows_rejected, left_to_push, reauthor};
+use crate::{
+    db::{
+        documents::{self, Inserted, Prepared, Removed},
+        outbox, records, streams,
+        streams::StreamRow,
+    },
+    document::Chunk,
+    error::FieldError,
+    model::{ChangeHash, DocumentId, UserId},
+    store::Change,
+    sync::protocol::{
+        ChangeEntry, Cursor, Entry, Rejection, RejectionCode, StreamId, StreamPage, SyncResponse, Verdict,
+    },
+};
+
+/// Fresh random bytes for actors.
+pub(crate) type Fresh<'a> = &'a mut dyn FnMut() -> Result<[u8; 16], FieldError>;
+
+/// Documents of a withdrawn stream that are dropped at once.
+const DROP_AT_ONCE: usize = 1_000;
+
+/// A reply whose changes have been checked and read, which needs no database.
+struct Checked {
+    pages: Vec<CheckedPage>,
+}
+struct CheckedPage {
+    stream: StreamId,
+    restart: bool,
+    next: Cursor,
+    more: bool,
+    entries: Vec<CheckedEntry>,
+}
+enum CheckedEntry {
+    Change(Box<Prepared>),
+    Other(Entry),
+    Unreadable(Entry, String),
+}
+
+/// Stores a reply to what was `sent` by the person `user`.
+///
+/// # Errors
+/// [`FieldError`] of the database; nothing is stored then.
+pub fn apply(
+    transaction: &Transaction<'_>,
+    response: SyncResponse,
+    sent: &Sent,
+    user: Option<UserId>,
+    fresh: Fresh<'_>,
+) -> Result<Applied, FieldError> {
+    let mut applied = Applied::default();
+    if let Some(refused) = contradiction(transaction, &response, sent)? {
+        applied.refused = Some(refused);
+        return Ok(applied);
+    }
+    let verdicts = response
+        .verdicts
+        .into_iter()
+        .flat_map(|run| std::iter::repeat_n(run.verdict, run.count as usize));
+    let mut storing = Storing {
+        transaction,
+        applied,
+        user,
+        wanted: BTreeMap::new(),
+        collided: BTreeSet::new(),
+        set_aside_again: BTreeSet::new(),
+    };
+    for (item, verdict) in sent.items.iter().zip(verdicts) {
+        storing.verdict(item, verdict)?;
+    }
+    storing.queue_wanted()?;
+    storing.make_again(fresh)?;
+    for page in check(response.streams).pages {
+        storing.page(page)?;
+    }
+    storing.try_set_aside_again()?;
+    for stream in response.withdrawn {
+        storing.withdraw(stream)?;
+    }
+    for mark in response.backed_up {
+        if let Some(row) = streams::find(transaction, mark.stream)?
+            && row.backed_up != mark.seq
+        {
+            streams::set_backed_up(transaction, row.reference, mark.seq)?;
+        }
+    }
+    if storing.applied.accepted + storing.applied.duplicate + storing.applied.rejected > 0 {
+        documents::remove_leaving(transaction)?;
+    }
+    let mut applied = storing.applied;
+    if applied.progress {
+        applied.changes.insert(Change::Status);
+    }
+    applied.waiting = left_to_push(transaction)?;
+    applied.new_token = response.new_token;
+    Ok(applied)
+}
+
+/// What in the reply does not fit to what was asked, if anything.
+fn contradiction(
+    transaction: &Transaction<'_>,
+    response: &SyncResponse,
+    sent: &Sent,
+) -> Result<Option<String>, FieldError> {
+    let judged: u64 = response.verdicts.iter().map(|run| u64::from(run.count)).sum();
+    if judged != sent.items.len() as u64 {
+        let pushed = sent.items.len();
+        return Ok(Some(format!("it judged {judged} changes, {pushed} were pushed")));
+    }
+    let asked: BTreeMap<StreamId, Option<Cursor>> = sent.cursors.iter().map(|it| (it.stream, it.cursor)).collect();
+    let mut seen = BTreeSet::new();
+    for page in &response.streams {
+        let stream = page.stream;
+        let present = streams::find(transaction, stream)?.and_then(|row| row.cursor);
+        let asked = asked.get(&stream).copied().flatten();
+        if present != asked {
+            return Ok(Some(format!("it answers an older request about stream {stream:?}")));
+        }
+        if !seen.insert(stream) {
+            return Ok(Some(format!("it holds two pages of stream {stream:?}")));
+        }
+        if let Some(asked) = asked
+            && !page.restart
+            && (page.next.lineage != asked.lineage || page.next.seq < asked.seq)
+        {
+            return Ok(Some(format!(
+                "its page of stream {stream:?} does not follow the cursor"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Checks and reads the changes of a reply, on two threads when there are many.
+fn check(pages: Vec<StreamPage>) -> Checked {
+    const WORTH_A_THREAD: usize = 200;
+    let pages = pages
+        .into_iter()
+        .map(|page| {
+            let mut entries = page.entries;
+            let entries = if entries.len() < WORTH_A_THREAD {
+                check_entries(entries)
+            } else {
+                let second = entries.split_off(entries.len() / 2);
+                std::thread::scope(|scope| {
+                    let second = scope.spawn(|| check_entries(second));
+                    let mut checked = check_entries(entries);
+                    match second.join() {
+                        Ok(second) => checked.extend(second),
+                        // Panics on hostile bytes are caught where they are read.
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                    checked
+                })
+            };
+            CheckedPage {
+                stream: page.stream,
+                restart: page.restart,
+                next: page.next,
+                more: page.more,
+                entries,
+            }
+        })
+        .collect();
+    Checked { pages }
+}
+
+fn check_entries(entries: Vec<Entry>) -> Vec<CheckedEntry> {
+    entries
+        .into_iter()
+        .map(|entry| {
+            let Entry::Change(change) = entry else {
+                return CheckedEntry::Other(entry);
+            };
+            match documents::prepare(change.document, &change.bytes) {
+                Ok(prepared) => CheckedEntry::Change(Box::new(prepared)),
+                Err(error) => CheckedEntry::Unreadable(Entry::Change(change), error.to_string()),
+            }
+        })
+        .collect()
+}
+
+struct Storing<'t> {
+    transaction: &'t Transaction<'t>,
+    applied: Applied,
+    user: Option<UserId>,
+    /// Changes that the server lost, by the row of their document.
+    wanted: BTreeMap<i64, BTreeSet<ChangeHash>>,
+    /// Changes whose actor was used twice.
+    collided: BTreeSet<i64>,
+    /// Documents that got another name, which makes room for what was set aside under the old one.
+    set_aside_again: BTreeSet<DocumentId>,
+}
+
+impl Storing<'_> {
+    fn verdict(&mut self, item: &SentItem, verdict: Verdict) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        match *item {
+            SentItem::Change { key, hash, relayed } => {
+                // The row may hold another change by now, when the same reply is stored again.
+                if !still_holds(transaction, key, hash)? {
+                    return Ok(());
+                }
+                match verdict {
+                    Verdict::Accepted | Verdict::Duplicate => {
+                        let count = match verdict {
+                            Verdict::Accepted => &mut self.applied.accepted,
+                            _ => &mut self.applied.duplicate,
+                        };
+                        *count += 1;
+                        self.applied.progress = true;
+                        outbox::acknowledge(transaction, key)?;
+                    }
+                    Verdict::Rejected(rejection) if rejection.code == RejectionCode::ActorCollision && !relayed => {
+                        self.applied.progress = true;
+                        self.collided.insert(key);
+                    }
+                    Verdict::Rejected(rejection) => self.reject(key, &rejection, relayed)?,
+                    Verdict::Wanted | Verdict::Later => {
+                        self.applied.later += 1;
+                        if let Some((code, message)) = follows_rejected(transaction, key)? {
+                            let code = RejectionCode::from_number(code);
+                            self.reject(key, &Rejection { code, message }, relayed)?;
+                        }
+                    }
+                }
+            }
+            SentItem::Offer { row, hash, .. } => {
+                match verdict {
+                    Verdict::Later => {
+                        self.applied.later += 1;
+                        return Ok(());
+                    }
+                    Verdict::Wanted => {
+                        self.applied.wanted += 1;
+                        self.wanted.entry(row).or_default().insert(hash);
+                    }
+                    Verdict::Accepted | Verdict::Duplicate | Verdict::Rejected(_) => self.applied.duplicate += 1,
+                }
+                self.applied.progress = true;
+                outbox::offered(transaction, row, hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, key: i64, rejection: &Rejection, relayed: bool) -> Result<(), FieldError> {
+        self.applied.rejected += 1;
+        self.applied.progress = true;
+        outbox::reject(self.transaction, key, rejection.code.number(), &rejection.message)?;
+        if relayed {
+            // Somebody else's change is not this person's business.
+            self.transaction
+                .prepare_cached("UPDATE outbox SET dismissed = 1 WHERE change = ?1")?
+                .execute([key])?;
+        }
+        Ok(())
+    }
+
+    /// Queues what the server lost, each change after those it builds on.
+    fn queue_wanted(&mut self) -> Result<(), FieldError> {
+        for (row, hashes) in std::mem::take(&mut self.wanted) {
+            for hash in &hashes {
+                if let Some((_, false)) = chunk_of(self.transaction, row, *hash)? {
+                    documents::split_snapshots(self.transaction, row)?;
+                }
+            }
+            for (key, held) in documents::hashes_by_chunk(self.transaction, row)? {
+                if !held.iter().any(|hash| hashes.contains(hash)) {
+                    continue;
+                }
+                let bytes = documents::chunk_bytes(self.transaction, key)?;
+                let author = Chunk::read(bytes).ok().and_then(|chunk| chunk.authorship());
+                let own = author.is_some() && author.map(|it| it.user) == self.user;
+                outbox::add(self.transaction, key, !own)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_again(&mut self, fresh: Fresh<'_>) -> Result<(), FieldError> {
+        for key in std::mem::take(&mut self.collided) {
+            match reauthor::reauthor(self.transaction, key, fresh)? {
+                reauthor::Outcome::Again { count, renamed } => {
+                    self.applied.reauthored += count;
+                    self.set_aside_again.extend(renamed);
+                }
+                // Made again already, together with another one of its document.
+                reauthor::Outcome::NotHere => {}
+                reauthor::Outcome::Impossible(message) => {
+                    let code = RejectionCode::ActorCollision;
+                    self.reject(key, &Rejection { code, message }, false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, page: CheckedPage) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        let reference = streams::reference(transaction, page.stream)?;
+        let stream = streams::find(transaction, page.stream)?.ok_or(FieldError::NotFound)?;
+        let mut mark = stream.restart;
+        if page.restart {
+            mark = self.restart(&stream)?;
+        }
+        if stream.withdrawn {
+            streams::set_withdrawn(transaction, reference, false)?;
+        }
+        for entry in page.entries {
+            self.applied.pulled += 1;
+            match entry {
+                CheckedEntry::Change(prepared) => self.change(reference, mark, &prepared)?,
+                CheckedEntry::Other(entry) => self.other(reference, mark, entry)?,
+                CheckedEntry::Unreadable(entry, why) => self.set_aside(reference, &entry, &why)?,
+            }
+        }
+        if stream.cursor != Some(page.next) {
+            self.applied.progress = true;
+            streams::set_cursor(transaction, reference, Some(page.next))?;
+        }
+        if mark != 0 && !page.more {
+            if records::remove_unseen(transaction, reference, mark)? > 0 {
+                self.applied.changes.insert(Change::Records);
+            }
+            streams::set_restart(transaction, reference, 0)?;
+        }
+        self.applied.more |= page.more;
+        self.applied.places.push((page.stream, page.next.seq));
+        Ok(())
+    }
+
+    /// The stream's history began anew: everything held of it is offered again, unless it comes by itself, and records
+    /// that do not come again are dropped at the end.
+    fn restart(&mut self, stream: &StreamRow) -> Result<i64, FieldError> {
+        const AT_ONCE: usize = 1_000;
+        let transaction = self.transaction;
+        let newest: i64 = transaction
+            .prepare_cached("SELECT coalesce(max(seen), 0) FROM record WHERE stream = ?1")?
+            .query_row([stream.reference], |row| row.get(0))?;
+        let mark = newest.max(stream.restart) + 1;
+        streams::set_restart(transaction, stream.reference, mark)?;
+        let mut after = 0;
+        loop {
+            let rows = documents::rows_of_stream(transaction, stream.reference, after, AT_ONCE)?;
+            for row in &rows {
+                outbox::offer_again(transaction, *row)?;
+            }
+            match rows.last() {
+                Some(last) => after = *last,
+                None => break,
+            }
+        }
+        self.applied.progress = true;
+        self.applied.restarted.push(stream.stream);
+        Ok(mark)
+    }
+
+    fn change(&mut self, stream: i64, mark: i64, prepared: &Prepared) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        let stored = guarded(transaction, || {
+            documents::insert_remote_change(transaction, Some(stream), prepared)
+        })?;
+        match stored {
+            Ok(inserted) => self.inserted(mark, inserted, &[prepared.hash()]),
+            Err(why) => {
+                let entry = Entry::Change(ChangeEntry {
+                    document: Some(prepared.document()),
+                    bytes: prepared.bytes()?,
+                    received_at: crate::model::Timestamp::default(),
+                });
+                self.set_aside(stream, &entry, &why)
+            }
+        }
+    }
+
+    fn inserted(&mut self, mark: i64, inserted: Inserted, hashes: &[ChangeHash]) -> Result<(), FieldError> {
+        let (change, new) = match inserted {
+            Inserted::New { kind, change } => {
+                if let Some(kind) = kind {
+                    self.applied.changes.insert(Change::Documents(kind));
+                }
+                (change, true)
+            }
+            Inserted::Duplicate { change } => (change, false),
+        };
+        let row = documents::row_of_change::document(change);
+        if mark != 0 {
+            for hash in hashes {
+                outbox::offered(self.transaction, row, *hash)?;
+            }
+        }
+        if !new {
+            // A refused change came back: somebody let it in. What was built on it gets another chance.
+            let (first, last) = documents::row_of_change::range(row);
+            self.transaction
+                .prepare_cached(
+                    "UPDATE outbox SET state = 0, code = NULL, message = NULL
+                     WHERE change BETWEEN ?1 AND ?2 AND state = 1",
+                )?
+                .execute((first, last))?;
+        }
+        Ok(())
+    }
+
+    fn other(&mut self, stream: i64, mark: i64, entry: Entry) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        match &entry {
+            Entry::Change(_) => Ok(()),
+            Entry::Snapshot(snapshot) => {
+                let stored = guarded(transaction, || {
+                    documents::insert_remote_snapshot(transaction, Some(stream), snapshot.document, &snapshot.bytes)
+                })?;
+                match stored {
+                    Ok(inserted) => {
+                        let (Inserted::New { change, .. } | Inserted::Duplicate { change }) = &inserted;
+                        let row = documents::row_of_change::document(*change);
+                        let hashes = documents::hashes_by_chunk(transaction, row)?
+                            .into_iter()
+                            .find(|(key, _)| key == change)
+                            .map(|(_, hashes)| hashes)
+                            .unwrap_or_default();
+                        self.inserted(mark, inserted, &hashes)
+                    }
+                    Err(why) => self.set_aside(stream, &entry, &why),
+                }
+            }
+            Entry::Record(record) => {
+                if records::put(transaction, stream, record, mark)? {
+                    self.applied.changes.insert(Change::Records);
+                }
+                Ok(())
+            }
+            Entry::GoneDocument(id) => {
+                let kind = documents::find(transaction, *id)?.and_then(|found| documents::kind_of_number(found.kind));
+                if documents::remove(transaction, stream, *id)? == Removed::Gone
+                    && let Some(kind) = kind
+                {
+                    self.applied.changes.insert(Change::Documents(kind));
+                }
+                transaction
+                    .prepare_cached("DELETE FROM unreadable WHERE stream = ?1 AND document = ?2")?
+                    .execute((stream, &id.as_bytes()[..]))?;
+                Ok(())
+            }
+            Entry::GoneRecord(name) => {
+                if records::remove(transaction, stream, name)? {
+                    self.applied.changes.insert(Change::Records);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps what this build cannot use for one that can; it never holds up the rest.
+    fn set_aside(&mut self, stream: i64, entry: &Entry, why: &str) -> Result<(), FieldError> {
+        self.applied.unreadable += 1;
+        tracing::warn!(why, "an entry of the server cannot be used and is set aside");
+        let document = match entry {
+            Entry::Change(change) => change.document,
+            Entry::Snapshot(snapshot) => Some(snapshot.document),
+            Entry::Record(_) | Entry::GoneDocument(_) | Entry::GoneRecord(_) => None,
+        };
+        let bytes = minicbor::to_vec(entry).map_err(|error| FieldError::Internal(error.to_string()))?;
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO unreadable (stream, document, entry) VALUES (?1, ?2, ?3)")?
+            .execute((stream, document.as_ref().map(|id| &id.as_bytes()[..]), bytes))?;
+        Ok(())
+    }
+
+    /// A document made way for another one of the same name: stores what was set aside of that.
+    fn try_set_aside_again(&mut self) -> Result<(), FieldError> {
+        for id in std::mem::take(&mut self.set_aside_again) {
+            let kept: Vec<(i64, Vec<u8>)> = self
+                .transaction
+                .prepare_cached("SELECT stream, entry FROM unreadable WHERE document = ?1 ORDER BY rowid")?
+                .query_map([&id.as_bytes()[..]], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            self.transaction
+                .prepare_cached("DELETE FROM unreadable WHERE document = ?1")?
+                .execute([&id.as_bytes()[..]])?;
+            for (stream, entry) in kept {
+                let Ok(entry) = minicbor::decode::<Entry>(&entry) else {
+                    continue;
+                };
+                for entry in check_entries(vec![entry]) {
+                    match entry {
+                        CheckedEntry::Change(prepared) => self.change(stream, 0, &prepared)?,
+                        CheckedEntry::Other(entry) => self.other(stream, 0, entry)?,
+                        CheckedEntry::Unreadable(entry, why) => self.set_aside(stream, &entry, &why)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops a stream that the user may no longer read. What is unsent or was refused stays, without a stream.
+    fn withdraw(&mut self, stream: StreamId) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        self.applied.withdrawn.push(stream);
+        let Some(row) = streams::find(transaction, stream)? else {
+            return Ok(());
+        };
+        self.applied.progress = true;
+        records::remove_stream(transaction, row.reference)?;
+        while documents::remove_stream(transaction, row.reference, DROP_AT_ONCE)? != (0, 0) {}
+        transaction
+            .prepare_cached("DELETE FROM unreadable WHERE stream = ?1")?
+            .execute([row.reference])?;
+        streams::forget(transaction, row.reference)?;
+        self.applied.changes.insert(Change::Records);
+        for kind in crate::model::DocumentKind::KNOWN {
+            self.applied.changes.insert(Change::Documents(kind));
+        }
+        Ok(())
+    }
+}
+
+fn still_holds(transaction: &Transaction<'_>, key: i64, hash: ChangeHash) -> Result<bool, FieldError> {
+    Ok(transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM change WHERE key = ?1 AND hash = ?2)")?
+        .query_row((key, &hash.0[..]), |row| row.get(0))?)
+}
+
+/// Runs `work` so that a fault of the entry (not of the database) leaves no trace and is told in words.
+fn guarded<T>(
+    transaction: &Transaction<'_>,
+    work: impl FnOnce() -> Result<T, FieldError>,
+) -> Result<Result<T, String>, FieldError> {
+    transaction.prepare_cached("SAVEPOINT entry")?.execute([])?;
+    let result = match work() {
+        Ok(done) => Ok(done),
+        // Bytes that fit to no document of ours; a fault of the database itself is not cured by going on.
+        Err(error @ (FieldError::Damaged(_) | FieldError::Invalid(_))) => {
+            transaction.prepare_cached("ROLLBACK TO entry")?.execute([])?;
+            Err(error.to_string())
+        }
+        Err(error) => return Err(error),
+    };
+    transaction.prepare_cached("RELEASE entry")?.execute([])?;
+    Ok(result)
+}

@@ -1,0 +1,58 @@
+use super::{FieldStore, lock};
+use crate::{
+    db::{
+        exchange::{self, Applied, Limits, Outgoing, Sent},
+        meta,
+    },
+    error::FieldError,
+    store::LastContact,
+    sync::protocol::SyncResponse,
+};
+
+impl FieldStore {
+    /// Where the phone is and what it has to push. For the sync side.
+    ///
+    /// # Errors
+    /// [`FieldError`] of the database.
+    #[doc(hidden)]
+    pub fn outgoing(&self, limits: Limits) -> Result<Outgoing, FieldError> {
+        let (push, sent, waiting) = self.read(|connection| exchange::outgoing(connection, limits))?;
+        Ok(Outgoing {
+            push,
+            sent,
+            waiting,
+            device_time: self.now(),
+            since_contact_millis: self.since_contact_millis(),
+        })
+    }
+
+    /// Stores a reply in one transaction, then tells listeners. For the sync side.
+    ///
+    /// # Errors
+    /// [`FieldError`] of the database; nothing is stored then.
+    #[doc(hidden)]
+    pub fn apply(&self, response: SyncResponse, sent: &Sent) -> Result<Applied, FieldError> {
+        let contact = LastContact {
+            server_time: response.server_time,
+            phone_time: self.now(),
+            monotonic_millis: self.inner.options.clock.monotonic_millis(),
+        };
+        let user = self.identity().map(|it| it.user);
+        let applied = self.write(&[], |transaction| {
+            let applied = exchange::apply(transaction, response, sent, user, &mut || self.random_bytes())?;
+            if applied.refused.is_none() {
+                meta::set(transaction, meta::LAST_CONTACT, &contact)?;
+                if let Some(token) = &applied.new_token {
+                    meta::set(transaction, meta::TOKEN, token)?;
+                }
+            }
+            Ok(applied)
+        })?;
+        if applied.refused.is_none() {
+            *lock(&self.inner.contact) = Some(contact.monotonic_millis);
+        }
+        let changes: Vec<_> = applied.changes.iter().cloned().collect();
+        self.tell(&changes);
+        Ok(applied)
+    }
+}
