@@ -12,6 +12,7 @@ pub mod control;
 mod decode_worker;
 mod device;
 mod folder;
+mod import;
 mod openapi;
 pub mod operation;
 mod organisation;
@@ -49,6 +50,8 @@ enum Command {
     Restore(restore::Restore),
     /// Check every hash, chain and list that is stored
     Verify(verify::Verify),
+    /// Read a company's books from CSV files
+    Import(import::ImportArgs),
     /// Print the description of the HTTP interface as JSON
     Openapi,
     /// Decode what phones push; the server starts these itself
@@ -158,6 +161,8 @@ pub fn main() -> ExitCode {
         Command::Backup(it) => backup::run(&it),
         Command::Restore(it) => restore::run(&it),
         Command::Verify(it) => verify::run(&it),
+        // These tell more by their exit code than that they failed.
+        Command::Import(it) => return import::run(&it),
         Command::Openapi => openapi::run(),
         Command::DecodeWorker => decode_worker::run(),
     };

@@ -384,3 +384,146 @@ fn northwind_comes_in_whole() {
         |it: &&Sourced| matches!(&it.record, LedgerRecord::CreditFile(it) if it.limit == CreditLimit::NoLimit);
     assert_eq!(books.records.iter().filter(unlimited).count(), 91);
 }
+
+mod into_a_store {
+    use chrono::{Days, NaiveDate};
+    use fieldledger_core::model::{RecordKind, Timestamp};
+
+    use super::*;
+    use crate::store::{DocumentStore as _, PeopleStore as _, sqlite::SqliteStore};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    async fn import(store: &SqliteStore, files: &Files, all_or_nothing: bool) -> ImportReport {
+        write(store, files.read(), all_or_nothing, NOW).await.unwrap()
+    }
+
+    fn changed(report: &ImportReport, kind: &str) -> (usize, usize) {
+        let of_kind = report.kinds.iter().find(|it| it.kind == kind).unwrap();
+        (of_kind.created, of_kind.changed)
+    }
+
+    #[tokio::test]
+    async fn the_same_files_again_change_nothing_and_add_no_entry_to_any_stream() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        let first = import(&store, &files, false).await;
+        assert!(first.written && first.errors.is_empty(), "{first}");
+        let before = store.counts(ORG).await.unwrap();
+        assert_eq!(before.records as usize + 3, first.differences());
+        let again = import(&store, &files, false).await;
+        assert_eq!(again.differences(), 0, "{again}");
+        assert_eq!(store.counts(ORG).await.unwrap(), before);
+        assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_changed_row_becomes_a_new_version_of_the_same_record_and_nothing_else_changes() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        import(&store, &files, false).await;
+        files.put(
+            "products.csv",
+            "code,name,price,cur\nT1,绿茶 Green tea,13.00,CNY\nT2,Black tea,3.00,USD\n",
+        );
+        let report = import(&store, &files, false).await;
+        assert_eq!(
+            (changed(&report, "product"), report.differences()),
+            ((0, 1), 1),
+            "{report}"
+        );
+        let products = store.records(ORG, &RecordKind::Product).await.unwrap();
+        let mut versions: Vec<u64> = products.iter().map(|it| it.version).collect();
+        versions.sort_unstable();
+        assert_eq!(versions, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_later_day_touches_only_the_credit_files_whose_figures_differ() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        let mapping = Mapping::parse("test", MAPPING).unwrap();
+        let on = |day: NaiveDate| read(&mapping, files.0.path(), ORG, None, Some(day)).unwrap();
+        let first = files.read();
+        let due: NaiveDate = "2026-02-06".parse().unwrap();
+        write(&store, first, false, NOW).await.unwrap();
+        let still = write(&store, on(due), false, NOW).await.unwrap();
+        assert_eq!(still.differences(), 0, "{still}");
+        // The day after, one customer's invoice is overdue; the other credit files keep their time.
+        let overdue = write(&store, on(due + Days::new(1)), false, NOW).await.unwrap();
+        assert_eq!(
+            (changed(&overdue, "credit_file"), overdue.differences()),
+            ((0, 1), 1),
+            "{overdue}"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_bad_row_keeps_everything_out_when_all_or_nothing_is_asked_for() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        files.append("receipts.csv", "R2,001,2026-01-30,much,\n");
+        let report = import(&store, &files, true).await;
+        assert!(!report.written, "{report}");
+        assert_eq!(report.errors.len(), 2, "{report}");
+        assert_eq!(store.organisations().await.unwrap(), []);
+        let report = import(&store, &files, false).await;
+        assert!(report.written, "{report}");
+        assert_eq!((report.count("receipt"), report.count("customer")), (1, 3));
+        // The customer's exposure is not known without the receipt.
+        assert_eq!(report.count("credit_file"), 2);
+    }
+
+    #[tokio::test]
+    async fn passwords_stay_and_roles_follow_the_files() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        import(&store, &files, false).await;
+        let mut account = store.account_by_login("lina").await.unwrap().unwrap();
+        assert_eq!(account.password_hash, None);
+        account.password_hash = Some("$argon2id$".to_owned());
+        store.put_account(account).await.unwrap();
+        assert_eq!(import(&store, &files, false).await.differences(), 0);
+        files.put(
+            "staff.csv",
+            "id,name,job,boss,area\n2,Li Na,boss,1,North\n3,Bob Hill,rep,1,South\n1,Wang Fang,boss,,NULL\n",
+        );
+        let report = import(&store, &files, false).await;
+        assert_eq!(
+            (changed(&report, "account"), changed(&report, "person")),
+            ((0, 1), (0, 1))
+        );
+        let account = store.account_by_login("lina").await.unwrap().unwrap();
+        assert_eq!(
+            (account.roles.as_slice(), account.password_hash.is_some()),
+            (&[Role::Supervisor][..], true)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_name_of_somebody_else_is_an_error_of_the_row() {
+        let (store, files) = (SqliteStore::in_memory().unwrap(), Files::new());
+        import(&store, &files, false).await;
+        let mapping = Mapping::parse("test", MAPPING).unwrap();
+        let other = OrganisationId::from_bytes([8; 16]);
+        let books = read(&mapping, files.0.path(), other, Some("Other"), None).unwrap();
+        let report = write(&store, books, false, NOW).await.unwrap();
+        let told = report.to_string();
+        assert!(
+            told.contains("staff.csv line 2: the sign-in name \"lina\" belongs to somebody else"),
+            "{told}"
+        );
+        assert_eq!(store.accounts(other).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn the_real_data_sets_come_in_and_come_in_again_without_a_difference() {
+        for set in ["classicmodels", "northwind"] {
+            let Some(dir) = real_data(set) else { continue };
+            let store = SqliteStore::in_memory().unwrap();
+            let mapping = Mapping::load(set).unwrap();
+            for round in 0..2 {
+                let books = read(&mapping, &dir, ORG, None, None).unwrap();
+                let report = write(&store, books, true, NOW).await.unwrap();
+                assert!(report.written && report.errors.is_empty(), "{set}: {report}");
+                assert_eq!(report.differences() == 0, round == 1, "{set}: {report}");
+            }
+            assert_eq!(store.verify().await.unwrap(), Vec::<String>::new(), "{set}");
+        }
+    }
+}
