@@ -45,7 +45,8 @@ pub trait DocumentStore {
     ) -> Result<Vec<AppendOutcome>, StoreError>;
 
     /// The next page of a stream after `from`, without the changes in `without` (the device has just pushed them).
-    /// `None` when there is nothing new. A cursor of another history restarts at the beginning.
+    /// `None` when there is nothing new. A cursor of another history restarts at the beginning. With a budget of 0 the
+    /// page holds no entries and only says whether there are some; with any other it holds at least one.
     async fn page(
         &self,
         org: OrganisationId,
@@ -109,6 +110,10 @@ pub trait DocumentStore {
     /// Reads everything and compares it with itself: hashes, chains, projections against their documents. Returns what
     /// is wrong, in words; empty when nothing is.
     async fn verify(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Replaces what documents have in a stream up to the seq `floor` by one snapshot each. Cursors stay valid, also those
+    /// below the floor. Compacts some documents at a time and returns how many; 0 when nothing is left to do.
+    async fn compact(&self, org: OrganisationId, stream: StreamId, floor: u64) -> Result<u64, StoreError>;
 }
 
 /// A document as it is stored.

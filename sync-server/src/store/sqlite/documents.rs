@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, named_params, par
 use super::{
     SqliteStore, maintenance, records,
     streams::{self, Found, Log, Made, NewEntry, Wanted, kind, stream_name},
+    verify,
 };
 use crate::store::{
     Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, StoreError,
@@ -206,7 +207,16 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn verify(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|connection| Ok(maintenance::verify(connection))).await
+        match self.read(|connection| Ok(verify::verify(connection))).await {
+            // Too damaged even to begin.
+            Err(StoreError::Damaged(what)) => Ok(vec![what]),
+            other => other,
+        }
+    }
+
+    async fn compact(&self, org: OrganisationId, stream: StreamId, floor: u64) -> Result<u64, StoreError> {
+        self.write(move |connection| maintenance::compact(connection, org, stream, floor))
+            .await
     }
 }
 

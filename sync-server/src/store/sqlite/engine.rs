@@ -158,7 +158,7 @@ impl Engine {
             Self::Threads { writer, .. } => writer.run(work).await,
             Self::Inline(connection) => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                in_transaction(&connection, "BEGIN IMMEDIATE", work)
+                in_transaction(&connection, work)
             }
         }
     }
@@ -173,7 +173,7 @@ impl Engine {
             Self::Threads { readers, .. } => readers.run(work).await,
             Self::Inline(connection) => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                in_transaction(&connection, "BEGIN", work)
+                in_snapshot(&connection, |connection| guarded(work, connection))?
             }
         }
     }
@@ -201,10 +201,9 @@ impl Drop for Engine {
 
 fn in_transaction<T>(
     connection: &Connection,
-    begin: &str,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    connection.execute_batch(begin)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     let result = guarded(work, connection).and_then(|value| {
         connection.execute_batch("COMMIT")?;
         Ok(value)
@@ -215,13 +214,24 @@ fn in_transaction<T>(
     result
 }
 
+/// Lets `work` see one state of the database. What has been read stays read, however the transaction ends.
+fn in_snapshot<T>(connection: &Connection, work: impl FnOnce(&Connection) -> T) -> Result<T, StoreError> {
+    connection.execute_batch("BEGIN")?;
+    let value = work(connection);
+    if let Err(error) = connection.execute_batch("ROLLBACK")
+        && !connection.is_autocommit()
+    {
+        tracing::error!(%error, "a read could not be ended");
+    }
+    Ok(value)
+}
+
 fn read_all(connection: &Connection, queue: &Mutex<mpsc::Receiver<Box<dyn Work>>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(mut task) = next else { return };
-        let transaction = in_transaction(connection, "BEGIN", |connection| {
+        let transaction = in_snapshot(connection, |connection| {
             task.run(connection);
-            Ok(())
         });
         task.answer(transaction);
     }

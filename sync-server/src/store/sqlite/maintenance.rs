@@ -1,14 +1,18 @@
-//! Looking after the database: verify, backup, new histories after a restore.
+//! Looking after the database: backup, new histories after a restore, compaction.
 
 use std::{fs, path::Path};
 
+use fieldledger_core::{document, model::OrganisationId, sync::protocol::StreamId};
 use rusqlite::{
     Connection,
     backup::{Backup, StepResult},
     params,
 };
 
-use super::{DATABASE_FILE, Lineages};
+use super::{
+    DATABASE_FILE, Lineages,
+    streams::{self, place_of},
+};
 use crate::store::{BackupReport, StoreError};
 
 /// A stream with its lineage and the seq up to which a backup holds it.
@@ -81,24 +85,59 @@ pub(super) fn begin_new_lineages(connection: &Connection, lineages: &Lineages) -
     Ok(streams.len() as u64)
 }
 
-/// Reads everything and compares it with itself.
-pub(super) fn verify(connection: &Connection) -> Vec<String> {
-    let mut found = Vec::new();
-    note(&mut found, "the database file", integrity(connection));
-    found
-}
-
-fn note(found: &mut Vec<String>, what: &str, result: Result<Vec<String>, StoreError>) {
-    match result {
-        Ok(sentences) => found.extend(sentences),
-        Err(error) => found.push(format!("{what} cannot be read through: {error}")),
-    }
-}
-
-fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+/// What SQLite's own check of the file says.
+pub(super) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let lines: Vec<String> = connection
         .prepare("PRAGMA integrity_check")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// Most documents compacted in one transaction, so that others can write in between.
+const COMPACT_AT_ONCE: i64 = 500;
+
+/// Replaces the chunks that documents have up to `floor` by one snapshot each, which takes the place of the last one
+/// replaced. Whoever has read up to any of the replaced entries reads on to the snapshot, which holds the same changes.
+pub(super) fn compact(
+    connection: &Connection,
+    organisation: OrganisationId,
+    stream: StreamId,
+    floor: u64,
+) -> Result<u64, StoreError> {
+    let Some(stored) = streams::find(connection, organisation, stream)? else {
+        return Ok(0);
+    };
+    let (first, last) = (place_of(stored.id, 0)?, place_of(stored.id, floor.min(stored.end.seq))?);
+    let documents: Vec<(i64, i64)> = connection
+        .prepare_cached(
+            "SELECT document, max(place) FROM entry
+             WHERE place > ?1 AND place <= ?2 AND kind IN (0, 1) AND holds > 0
+             GROUP BY document HAVING count(*) > 1 ORDER BY document LIMIT ?3",
+        )?
+        .query_map(params![first, last, COMPACT_AT_ONCE], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (document, place) in &documents {
+        let chunks: Vec<Option<Vec<u8>>> = connection
+            .prepare_cached(
+                "SELECT bytes FROM entry WHERE document = ?1 AND kind IN (0, 1) AND holds > 0 AND place <= ?2
+                 ORDER BY place",
+            )?
+            .query_map([document, place], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let chunks: Vec<Vec<u8>> = chunks.into_iter().flatten().collect();
+        let whole = document::open(&chunks)
+            .map_err(|error| StoreError::Damaged(format!("stream {stream:?} cannot be compacted: {error}")))?;
+        connection
+            .prepare_cached(
+                "UPDATE entry SET holds = 0, bytes = NULL WHERE document = ?1 AND kind IN (0, 1) AND place < ?2",
+            )?
+            .execute([document, place])?;
+        connection
+            .prepare_cached("UPDATE entry SET holds = 2, bytes = ?2 WHERE place = ?1")?
+            .execute(params![place, document::snapshot(&whole)])?;
+    }
+    Ok(documents.len() as u64)
 }

@@ -5,7 +5,8 @@
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
-//! * `maintenance`: verify, backup, compaction.
+//! * `verify`: everything compared with itself.
+//! * `maintenance`: backup, compaction.
 //!
 //! Parts of the store get to SQLite through [`SqliteStore::write`] and [`SqliteStore::read`]; each call is one
 //! transaction.
@@ -19,6 +20,7 @@ mod streams;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;
+mod verify;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -138,6 +140,29 @@ impl SqliteStore {
         Ok(Self {
             engine: Engine::Inline(Arc::new(Mutex::new(connection))),
             lineages,
+            folder: None,
+            _lock: None,
+        })
+    }
+
+    /// A second store in memory with the same content, as if the database file had been copied.
+    ///
+    /// # Errors
+    /// When this store is on a file, or the machine is out of memory.
+    pub fn copy_in_memory(&self) -> Result<Self, StoreError> {
+        let Engine::Inline(source) = &self.engine else {
+            return Err(StoreError::Engine(
+                "only a store in memory is copied in memory".to_owned(),
+            ));
+        };
+        let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copy = engine::connect_in_memory()?;
+        rusqlite::backup::Backup::new(&source, &mut copy)?.step(-1)?;
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&self.lineages.next());
+        Ok(Self {
+            engine: Engine::Inline(Arc::new(Mutex::new(copy))),
+            lineages: Lineages::seeded(u64::from_le_bytes(seed)),
             folder: None,
             _lock: None,
         })

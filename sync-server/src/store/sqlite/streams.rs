@@ -457,7 +457,7 @@ fn read_entry(row: &Row<'_>, without: &HashSet<ChangeHash>) -> Result<Option<(En
                 received_at: received_at()?,
             })
         }
-        (kind::CHANGE, holds::SNAPSHOT) | (kind::SNAPSHOT, holds::ITSELF) => {
+        (kind::CHANGE | kind::SNAPSHOT, holds::SNAPSHOT) | (kind::SNAPSHOT, holds::ITSELF) => {
             // A change that creates a document is made by the document's own actor.
             let creator: Option<Vec<u8>> = row.get(7)?;
             let creator = creator.and_then(|actor| fieldledger_core::document::id_of_creator(&actor));
