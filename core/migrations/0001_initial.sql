@@ -46,8 +46,8 @@ CREATE TABLE document (
     disagreements INTEGER NOT NULL DEFAULT 0,
     -- For a review, what it is about.
     about         BLOB,
-    -- Only where the title is a number; other titles are the first words of the view's text.
-    title         TEXT,
+    -- A number or the first words, so that a list never opens the view.
+    title         TEXT NOT NULL,
     amount        TEXT,
     -- Null: the only head is the hash of the document's last change.
     heads         BLOB,

@@ -1,7 +1,8 @@
 //! Documents: their chunks, and the projection that lists and details are read from.
 //!
 //! A document that was only created keeps no view: its one change says it all and is read back without building a
-//! document (`Chunk::created_tree`, some 20 µs). Once it has been edited, its view is kept beside its chunks.
+//! document (`Chunk::created_tree`, some 20 µs), which only a detail page asks for: lists have their own columns. Once it
+//! has been edited, its view is kept beside its chunks.
 
 use automerge::ReadDoc as _;
 use chrono::{Datelike as _, NaiveDate};
@@ -77,7 +78,6 @@ pub struct Projection {
     moment: i64,
     due: Option<i64>,
     flags: i64,
-    title: Option<String>,
     words: String,
 }
 
@@ -107,10 +107,6 @@ impl Projection {
             Timestamp::from(midnight)
         });
         let moment = summary.at.or(planned).unwrap_or(made_at).as_millis();
-        let title = match summary.kind {
-            DocumentKind::Delivery | DocumentKind::Order | DocumentKind::Unknown(_) => Some(summary.title.clone()),
-            DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Review => None,
-        };
         let words = match (summary.text.is_empty(), summary.title.is_empty()) {
             (false, _) => words::index(&summary.text),
             (true, false) => words::index(&summary.title),
@@ -121,7 +117,6 @@ impl Projection {
             moment,
             due,
             flags,
-            title,
             words,
         }
     }
@@ -422,7 +417,7 @@ fn insert_row(
             written.projection.flags,
             i64::try_from(written.disagreements).unwrap_or(i64::MAX),
             summary.about.as_ref().map(|id| &id.as_bytes()[..]),
-            written.projection.title,
+            summary.title,
             summary.amount.map(|money| money.to_string()),
             written.heads,
             written.view,
@@ -466,7 +461,7 @@ fn update_row(
             written.projection.flags | kept_flags,
             i64::try_from(written.disagreements).unwrap_or(i64::MAX),
             summary.about.as_ref().map(|id| &id.as_bytes()[..]),
-            written.projection.title,
+            summary.title,
             summary.amount.map(|money| money.to_string()),
             written.heads,
             written.view,
@@ -584,7 +579,9 @@ fn open_and_project(
 /// A row for a document of which only later changes have come so far.
 fn insert_incomplete(transaction: &Transaction<'_>, id: DocumentId, stream: Option<i64>) -> Result<i64, FieldError> {
     transaction
-        .prepare_cached("INSERT INTO document (id, kind, stream, moment, state, flags) VALUES (?1, 0, ?2, 0, '', ?3)")?
+        .prepare_cached(
+            "INSERT INTO document (id, kind, stream, moment, state, flags, title) VALUES (?1, 0, ?2, 0, '', ?3, '')",
+        )?
         .execute((&id.as_bytes()[..], stream, INCOMPLETE))?;
     Ok(transaction.last_insert_rowid())
 }

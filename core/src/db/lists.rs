@@ -127,11 +127,10 @@ const JOINS: &str = "
     LEFT JOIN record rc ON rc.customer = d.customer AND rc.kind = 'customer'
     LEFT JOIN interned ow ON ow.ref = d.owner";
 
-fn read_row(connection: &Connection, row: &Row<'_>) -> Result<(DocumentRow, Option<String>), FieldError> {
+fn read_row(connection: &Connection, row: &Row<'_>) -> Result<DocumentRow, FieldError> {
     let flags: i64 = row.get("flags")?;
     let document: i64 = row.get("row")?;
     let kind = kind_of_number(row.get("kind")?);
-    let title: Option<String> = row.get("title")?;
     let at = Timestamp::from_millis(row.get("moment")?);
     let id: [u8; 16] = row.get("id")?;
     let customer: Option<[u8; 16]> = row.get("customer")?;
@@ -145,40 +144,36 @@ fn read_row(connection: &Connection, row: &Row<'_>) -> Result<(DocumentRow, Opti
         Some(false) => RowSync::Waiting,
         Some(true) => rejection(connection, document)?,
     };
-    // Only a title of words, or the name of an unknown kind, asks for the tree.
-    let (kind, title, text) = match (kind, title) {
-        (Some(kind), Some(title)) => (kind, title, None),
-        (kind, title) => {
-            let view: Option<Vec<u8>> = row.get("view")?;
-            let tree = tree_of(connection, document, view.as_deref())?;
-            let summary = Summary::of(&tree);
-            let kind = kind.unwrap_or_else(|| declared_kind(&tree).0);
-            (kind, title.unwrap_or(summary.title), Some(summary.text))
-        }
+    // The name of a kind that this build does not know stands only in the tree.
+    let kind = match kind {
+        Some(kind) => kind,
+        None => declared_kind(&read_tree(connection, row)?).0,
     };
-    Ok((
-        DocumentRow {
-            id: DocumentId::from_bytes(id),
-            kind,
-            newer: flags & NEWER != 0,
-            customer: customer.map(CustomerId::from_bytes),
-            customer_name: row.get::<_, Option<String>>("customer_name")?.unwrap_or_default(),
-            owner: owner.map(UserId::from_bytes),
-            about: about.map(DocumentId::from_bytes),
-            at: (flags & HAPPENED != 0).then_some(at),
-            moment: at,
-            day: day.and_then(day_of_number),
-            state: row.get("state")?,
-            title,
-            amount: amount.as_deref().and_then(parse_money),
-            disagreements: usize::try_from(row.get::<_, i64>("disagreements")?).unwrap_or_default(),
-            review: review.as_deref().and_then(parse_verdict),
-            outside: flags & OUTSIDE != 0,
-            mocked: flags & MOCKED != 0,
-            sync,
-        },
-        text,
-    ))
+    Ok(DocumentRow {
+        id: DocumentId::from_bytes(id),
+        kind,
+        newer: flags & NEWER != 0,
+        customer: customer.map(CustomerId::from_bytes),
+        customer_name: row.get::<_, Option<String>>("customer_name")?.unwrap_or_default(),
+        owner: owner.map(UserId::from_bytes),
+        about: about.map(DocumentId::from_bytes),
+        at: (flags & HAPPENED != 0).then_some(at),
+        moment: at,
+        day: day.and_then(day_of_number),
+        state: row.get("state")?,
+        title: row.get("title")?,
+        amount: amount.as_deref().and_then(parse_money),
+        disagreements: usize::try_from(row.get::<_, i64>("disagreements")?).unwrap_or_default(),
+        review: review.as_deref().and_then(parse_verdict),
+        outside: flags & OUTSIDE != 0,
+        mocked: flags & MOCKED != 0,
+        sync,
+    })
+}
+
+fn read_tree(connection: &Connection, row: &Row<'_>) -> Result<Value, FieldError> {
+    let view: Option<Vec<u8>> = row.get("view")?;
+    tree_of(connection, row.get("row")?, view.as_deref())
 }
 
 fn rejection(connection: &Connection, document: i64) -> Result<RowSync, FieldError> {
@@ -240,7 +235,7 @@ impl Conditions {
         let mut rows = statement.query(of.as_slice())?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(read_row(connection, row)?.0);
+            found.push(read_row(connection, row)?);
         }
         Ok(found)
     }
@@ -270,7 +265,7 @@ pub(crate) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Doc
         };
         merged.extend(page(connection, conditions, Some(kind), query.limit)?);
     }
-    merged.sort_by(|a, b| (b.moment, b.id).cmp(&(a.moment, a.id)));
+    merged.sort_by_key(|row| std::cmp::Reverse((row.moment, row.id)));
     merged.truncate(query.limit);
     Ok(merged)
 }
@@ -373,21 +368,12 @@ pub(crate) fn find_words(
         if found.len() >= limit {
             break;
         }
-        let (hit, text) = read_row(connection, row)?;
+        let hit = read_row(connection, row)?;
         if !filter.is_none_or(|filter| fits(&hit, filter)) {
             continue;
         }
-        if !query.verify.is_empty() {
-            let text = match text {
-                Some(text) => text,
-                None => {
-                    let view: Option<Vec<u8>> = row.get("view")?;
-                    Summary::of(&tree_of(connection, row.get("row")?, view.as_deref())?).text
-                }
-            };
-            if !query.is_in(&text) {
-                continue;
-            }
+        if !query.verify.is_empty() && !query.is_in(&Summary::of(&read_tree(connection, row)?).text) {
+            continue;
         }
         found.push(hit);
     }

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod lists;
 pub mod meta;
 pub mod outbox;
+mod pages;
 pub mod records;
 pub mod salvage;
 pub mod streams;
@@ -76,6 +77,7 @@ impl Database {
         let mut connection = connect(&self.path, self.durability)?;
         migrate(&mut connection)?;
         check_length(&connection, &self.path)?;
+        probe(&connection)?;
         for slot in &self.readers {
             let reader = Connection::open_with_flags(
                 &self.path,
@@ -138,6 +140,7 @@ impl Database {
 
     /// Runs `work` on the writer outside a transaction.
     #[cfg(test)]
+    #[allow(clippy::expect_used)]
     pub(crate) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let slot = lock(&self.writer);
         work(slot.as_ref().expect("the database is open"))
@@ -193,12 +196,27 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), FieldError> {
     if version > SCHEMA_VERSION {
         return Err(FieldError::NeedsNewerApp);
     }
+    if version == 0 && connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))? > 0 {
+        return Err(FieldError::Damaged("the file holds tables of no version".to_owned()));
+    }
     for (index, step) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", index + 1)?;
         transaction.commit()?;
     }
+    Ok(())
+}
+
+/// Looks at the ends of the tables: damage there is told at once. A full check would take seconds; damage elsewhere is
+/// told when it is met.
+fn probe(connection: &Connection) -> Result<(), FieldError> {
+    connection.query_row(
+        "SELECT (SELECT count(*) FROM meta), (SELECT max(row) FROM document), (SELECT max(key) FROM change),
+                (SELECT max(seq) FROM outbox), (SELECT max(row) FROM record), (SELECT count(*) FROM stream)",
+        [],
+        |_| Ok(()),
+    )?;
     Ok(())
 }
 

@@ -133,6 +133,7 @@ impl fmt::Debug for Money {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn money(amount: &str, currency: &str) -> Money {

@@ -131,6 +131,7 @@ fn require(roles: &[Role], allowed: &[Role], path: impl Fn() -> String) -> Resul
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const ME: UserId = UserId::from_bytes([1; 16]);

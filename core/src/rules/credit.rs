@@ -134,6 +134,7 @@ fn limit_rule(inputs: &CreditInputs) -> RuleOutcome {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::model::{CreditGrade, Currency, CustomerId};
 

@@ -47,6 +47,7 @@ pub fn verdict(declared: Option<&Position>, known: Option<&Position>, radius_met
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn at(latitude: f64, longitude: f64, accuracy: u32) -> Position {
