@@ -535,7 +535,7 @@ impl Readable {
 
     fn carry(&self, transaction: &Transaction<'_>, id: DocumentId, stream: Option<i64>) -> Result<i64, FieldError> {
         let inserted = if self.hash.is_some() {
-            let prepared = documents::prepare(Some(id), self.bytes.clone())?;
+            let prepared = documents::prepare(Some(id), &self.bytes)?;
             documents::insert_remote_change(transaction, stream, &prepared)?
         } else {
             documents::insert_remote_snapshot(transaction, stream, id, &self.bytes)?

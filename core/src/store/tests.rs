@@ -268,7 +268,7 @@ fn receive_visits(phone: &Phone, count: usize) -> usize {
                     since_contact_millis: Some(*number as u64),
                 };
                 let change = crate::document::create(DocumentId::random(&mut rng), &tree, &authorship).unwrap();
-                documents::prepare(None, change.bytes).unwrap()
+                documents::prepare(None, &change.bytes).unwrap()
             })
             .collect();
         phone
