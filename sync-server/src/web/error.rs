@@ -1,0 +1,129 @@
+//! When a page cannot be shown.
+
+use askama::Template as _;
+use axum::{
+    extract::Request,
+    http::StatusCode,
+    middleware::Next,
+    response::{Html, IntoResponse, Response},
+};
+
+use super::{
+    messages::{Language, Text},
+    page::{Frame, MessagePage},
+};
+use crate::{error::ApiError, store::StoreError};
+
+/// Why a page cannot be shown.
+#[derive(Clone, Debug)]
+pub(crate) enum PageError {
+    /// The account works in the field.
+    FieldWork,
+    /// The role does not allow it.
+    NotYourRole,
+    /// The form's secret is missing or wrong.
+    Csrf,
+    /// Nothing there, or nothing this person may know of.
+    NotFound,
+    /// A value in the address or the form cannot be used; the key of its name in the catalogue.
+    BadField(&'static str),
+    /// The record was changed at the same moment.
+    Busy,
+    /// The server did not accept what was sent.
+    Refused(String),
+    /// Already logged.
+    Internal,
+}
+
+impl PageError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::FieldWork | Self::NotYourRole | Self::Csrf => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::BadField(_) => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::CONFLICT,
+            Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn words(&self, text: Text) -> (&'static str, String) {
+        match self {
+            Self::FieldWork => (text.t("error.forbidden"), text.t("error.field_work").to_owned()),
+            Self::NotYourRole => (text.t("error.forbidden"), text.t("error.not_your_role").to_owned()),
+            Self::Csrf => (text.t("error.forbidden"), text.t("error.csrf").to_owned()),
+            Self::NotFound => (text.t("error.not_found"), text.t("error.not_found_text").to_owned()),
+            Self::BadField(key) => (
+                text.t("error.bad_request"),
+                text.fill("error.bad_field", "field", text.t(key)),
+            ),
+            Self::Busy => (text.t("error.title"), text.t("error.busy").to_owned()),
+            Self::Refused(reason) => (text.t("error.title"), text.fill("error.refused", "reason", reason)),
+            Self::Internal => (text.t("error.title"), text.t("error.internal").to_owned()),
+        }
+    }
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(_) => Self::NotFound,
+            StoreError::Conflict(_) => Self::Busy,
+            other => {
+                tracing::error!(error = %other, "a page could not be read from the store");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<ApiError> for PageError {
+    fn from(error: ApiError) -> Self {
+        match error.status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::FORBIDDEN => Self::NotYourRole,
+            StatusCode::CONFLICT => Self::Busy,
+            status if status.is_client_error() => Self::Refused(error.message),
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<askama::Error> for PageError {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(%error, "a page could not be rendered");
+        Self::Internal
+    }
+}
+
+impl IntoResponse for PageError {
+    /// Carries the error to [`render`], which knows the reader's language.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Turns a [`PageError`], or a bare error of the router, into a page in the reader's language.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let text = Text(Language::of_request(request.headers()));
+    let response = next.run(request).await;
+    let Some(error) = response.extensions().get::<PageError>().cloned() else {
+        return response;
+    };
+    let status = error.status();
+    let (title, message) = error.words(text);
+    let page = MessagePage {
+        frame: Frame::bare(text),
+        title: title.to_owned(),
+        message,
+    };
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the error page could not be rendered");
+            status.into_response()
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! What came in from the phones, newest first.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use chrono::NaiveDate;
+use fieldledger_core::model::{
+    Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, RecordKind, TerritoryId, Timestamp, UserId,
+};
+use serde::Deserialize;
+
+use super::{
+    error::PageError,
+    format::{self, Moment},
+    messages::Text,
+    names::Names,
+    page::{Frame, Viewer, encoded, html},
+    record::CLOCK_TOLERANCE_MILLIS,
+};
+use crate::{
+    state::AppState,
+    store::{Device, FeedFilter, FeedItem, Store},
+};
+
+/// Lines on a page.
+const PAGE: u32 = 50;
+/// Customers offered when a name is not unique.
+const MOST_CANDIDATES: usize = 20;
+
+/// The filters, as they stand in the address. An empty value is no filter.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct FeedQuery {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    rep: String,
+    #[serde(default)]
+    customer: String,
+    #[serde(default)]
+    territory: String,
+    #[serde(default)]
+    day: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    unreviewed: String,
+    #[serde(default)]
+    disagreeing: String,
+    #[serde(default)]
+    before: String,
+}
+
+/// One entry of a list to choose from.
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) text: String,
+    pub(super) chosen: bool,
+}
+
+/// One line of the feed.
+pub(super) struct Row {
+    pub(super) href: String,
+    pub(super) kind: String,
+    pub(super) kind_name: String,
+    pub(super) title: String,
+    pub(super) state: String,
+    pub(super) amount: Option<String>,
+    pub(super) customer: Option<(String, String)>,
+    pub(super) rep: Option<String>,
+    pub(super) happened: Option<Moment>,
+    pub(super) planned: Option<String>,
+    pub(super) received: Moment,
+    pub(super) doubts: Vec<String>,
+    pub(super) review: Option<(String, String)>,
+    pub(super) reviewable: bool,
+}
+
+#[derive(Template)]
+#[template(path = "feed.html")]
+struct FeedPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    kinds: Vec<Choice>,
+    reps: Vec<Choice>,
+    territories: Vec<Choice>,
+    states: Vec<Choice>,
+    customer: String,
+    customer_problem: Option<&'static str>,
+    candidates: Vec<(String, String)>,
+    day: String,
+    unreviewed: bool,
+    disagreeing: bool,
+    filtered: bool,
+    first_page: bool,
+    next: Option<String>,
+    newest: String,
+}
+
+/// The feed.
+pub(super) async fn show(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Query(query): Query<FeedQuery>,
+) -> Result<Response, PageError> {
+    let store = app.store.as_ref();
+    let org = viewer.account.organisation;
+    let mut names = Names::load(store, org).await?;
+    let mut filter = read_filter(&query, &viewer)?;
+    let named = find_customer(store, &viewer, &query.customer).await?;
+    filter.customer = match &named {
+        Named::One(customer) => Some(customer.id),
+        _ => None,
+    };
+    let mut items = match &named {
+        Named::Several(_) | Named::Unknown => Vec::new(),
+        _ => read_feed(store, &viewer, &filter).await?,
+    };
+    let more = items.len() > PAGE as usize;
+    items.truncate(PAGE as usize);
+    let next = items.last().filter(|_| more).map(|last| {
+        let before = format!("{}.{}", last.received_at.as_millis(), last.id);
+        address(&query, Some(&before))
+    });
+    let devices = store.devices(org).await?;
+    let rows = rows(store, &viewer, &mut names, &devices, items).await?;
+    let text = viewer.text;
+    let page = FeedPage {
+        frame: viewer.frame("activity"),
+        rows,
+        kinds: choices(KINDS, "kind", &query.kind, text),
+        states: choices(STATES, "state", &query.state, text),
+        reps: names
+            .field_people_of(&viewer.account)
+            .into_iter()
+            .map(|(id, name)| choice(id.to_string(), name, &query.rep))
+            .collect(),
+        territories: names
+            .territories_of(&viewer.account)
+            .into_iter()
+            .map(|(id, name)| choice(id.to_string(), name, &query.territory))
+            .collect(),
+        customer: match &named {
+            Named::One(customer) => customer.name.clone(),
+            _ => query.customer.clone(),
+        },
+        customer_problem: match &named {
+            Named::Several(_) => Some(text.t("feed.which_customer")),
+            Named::Unknown => Some(text.t("feed.unknown_customer")),
+            _ => None,
+        },
+        candidates: match &named {
+            Named::Several(customers) => customers
+                .iter()
+                .map(|it| {
+                    let query = FeedQuery {
+                        customer: it.id.to_string(),
+                        ..query.clone()
+                    };
+                    (address(&query, None), format!("{} ({})", it.name, it.code))
+                })
+                .collect(),
+            _ => Vec::new(),
+        },
+        day: query.day.trim().to_owned(),
+        unreviewed: !query.unreviewed.is_empty(),
+        disagreeing: !query.disagreeing.is_empty(),
+        filtered: address(&query, None) != "/activity",
+        first_page: query.before.is_empty(),
+        next,
+        newest: address(&query, None),
+    };
+    html(&page)
+}
+
+const KINDS: &[&str] = &["visit", "delivery", "collection_note", "order", "review"];
+const STATES: &[&str] = &[
+    "planned", "open", "done", "cancelled", "signed", "confirmed", "disputed", "draft", "submitted", "approved",
+    "provisional", "held", "refused", "promised", "paid", "not_reached", "reminded", "questioned", "flagged",
+];
+
+fn choices(names: &[&str], section: &str, chosen: &str, text: Text) -> Vec<Choice> {
+    names
+        .iter()
+        .map(|name| choice((*name).to_owned(), text.word(section, name), chosen))
+        .collect()
+}
+
+pub(super) fn choice(value: String, text: String, chosen: &str) -> Choice {
+    Choice {
+        chosen: value == chosen,
+        value,
+        text,
+    }
+}
+
+fn some(value: &str) -> Option<&str> {
+    let value = value.trim();
+    (!value.is_empty()).then_some(value)
+}
+
+/// The filter of the store, with the reader's own territories as its outer bound.
+fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
+    let mut filter = FeedFilter {
+        territories: viewer.account.territory_filter(),
+        kind: some(&query.kind).map(DocumentKind::from_name),
+        state: some(&query.state).map(str::to_owned),
+        unreviewed: !query.unreviewed.is_empty(),
+        disagreeing: !query.disagreeing.is_empty(),
+        limit: PAGE + 1,
+        ..FeedFilter::default()
+    };
+    if let Some(territory) = some(&query.territory) {
+        let territory: TerritoryId = territory.parse().map_err(|_| PageError::BadField("feed.territory"))?;
+        if !viewer.account.may_read(territory) {
+            return Err(PageError::NotFound);
+        }
+        filter.territories = Some(vec![territory]);
+    }
+    if let Some(rep) = some(&query.rep) {
+        let rep: UserId = rep.parse().map_err(|_| PageError::BadField("feed.rep"))?;
+        filter.owner = Some(rep);
+    }
+    if let Some(day) = some(&query.day) {
+        filter.happened = Some(whole_day(day, viewer.zone).ok_or(PageError::BadField("feed.day"))?);
+    }
+    if let Some(before) = some(&query.before) {
+        filter.before = Some(read_place(before).ok_or(PageError::BadField("feed.next"))?);
+    }
+    Ok(filter)
+}
+
+fn whole_day(day: &str, zone: chrono_tz::Tz) -> Option<(Timestamp, Timestamp)> {
+    let day: NaiveDate = day.parse().ok()?;
+    Some((
+        format::start_of_day(day, zone)?,
+        format::start_of_day(day.succ_opt()?, zone)?,
+    ))
+}
+
+fn read_place(before: &str) -> Option<(Timestamp, DocumentId)> {
+    let (millis, id) = before.split_once('.')?;
+    Some((Timestamp::from_millis(millis.parse().ok()?), id.parse().ok()?))
+}
+
+/// The feed's address with these filters.
+fn address(query: &FeedQuery, before: Option<&str>) -> String {
+    let pairs = [
+        ("kind", query.kind.as_str()),
+        ("rep", &query.rep),
+        ("customer", &query.customer),
+        ("territory", &query.territory),
+        ("day", &query.day),
+        ("state", &query.state),
+        ("unreviewed", &query.unreviewed),
+        ("disagreeing", &query.disagreeing),
+        ("before", before.unwrap_or_default()),
+    ];
+    let mut address = String::from("/activity");
+    let mut separator = '?';
+    for (name, value) in pairs {
+        if let Some(value) = some(value) {
+            address.push(separator);
+            address.push_str(name);
+            address.push('=');
+            address.push_str(&encoded(value));
+            separator = '&';
+        }
+    }
+    address
+}
+
+/// Which customer a filter means.
+enum Named {
+    Nobody,
+    One(Customer),
+    Several(Vec<Customer>),
+    Unknown,
+}
+
+async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Result<Named, PageError> {
+    let Some(wanted) = some(wanted) else {
+        return Ok(Named::Nobody);
+    };
+    let mut visible = visible_customers(store, viewer).await?;
+    if let Ok(id) = wanted.parse::<CustomerId>() {
+        return Ok(visible.into_iter().find(|it| it.id == id).map_or(Named::Unknown, Named::One));
+    }
+    let lower = wanted.to_lowercase();
+    let exact = |it: &Customer| it.code.to_lowercase() == lower || it.name.to_lowercase() == lower;
+    let mut found: Vec<Customer> = visible.extract_if(.., |it| exact(it)).collect();
+    if found.is_empty() {
+        found = visible;
+        found.retain(|it| it.name.to_lowercase().contains(&lower) || it.code.to_lowercase().contains(&lower));
+    }
+    found.truncate(MOST_CANDIDATES);
+    Ok(match found.len() {
+        0 => Named::Unknown,
+        1 => found.pop().map_or(Named::Unknown, Named::One),
+        _ => Named::Several(found),
+    })
+}
+
+/// The customers of the reader's territories, by name.
+pub(super) async fn visible_customers(store: &dyn Store, viewer: &Viewer) -> Result<Vec<Customer>, PageError> {
+    let mut customers: Vec<Customer> = store
+        .records(viewer.account.organisation, &RecordKind::Customer)
+        .await?
+        .into_iter()
+        .filter_map(|stored| match stored.record {
+            LedgerRecord::Customer(it) if viewer.account.may_read(it.territory) => Some(it),
+            _ => None,
+        })
+        .collect();
+    customers.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    Ok(customers)
+}
+
+/// Reads the feed. Whatever the store answers, nothing of a foreign stream gets past here.
+pub(super) async fn read_feed(
+    store: &dyn Store,
+    viewer: &Viewer,
+    filter: &FeedFilter,
+) -> Result<Vec<FeedItem>, PageError> {
+    if filter.territories.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let mut items = store.feed(viewer.account.organisation, filter).await?;
+    items.retain(|item| viewer.may_read(item.stream));
+    Ok(items)
+}
+
+/// The lines to show.
+pub(super) async fn rows(
+    store: &dyn Store,
+    viewer: &Viewer,
+    names: &mut Names,
+    devices: &[Device],
+    items: Vec<FeedItem>,
+) -> Result<Vec<Row>, PageError> {
+    let org = viewer.account.organisation;
+    let customers = items.iter().filter_map(|it| it.summary.customer);
+    names.add_customers(store, org, customers).await?;
+    names
+        .add_people(store, org, items.iter().filter_map(|it| it.summary.owner))
+        .await?;
+    let clocks = clocks(devices);
+    Ok(items.into_iter().map(|item| row(viewer, names, &clocks, item)).collect())
+}
+
+/// How wrong each person's clocks are, where they are.
+fn clocks(devices: &[Device]) -> BTreeMap<UserId, u64> {
+    let mut clocks = BTreeMap::new();
+    for device in devices.iter().filter(|it| it.revoked_at.is_none() && it.last_contact.is_some()) {
+        let off = device.clock_ahead_millis.unsigned_abs();
+        if off >= CLOCK_TOLERANCE_MILLIS {
+            let worst: &mut u64 = clocks.entry(device.user).or_default();
+            *worst = off.max(*worst);
+        }
+    }
+    clocks
+}
+
+fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: FeedItem) -> Row {
+    let text = viewer.text;
+    let summary = item.summary;
+    let kind = summary.kind.as_str().to_owned();
+    let reviewable = summary.kind != DocumentKind::Review && summary.customer.is_some() && summary.owner.is_some();
+    Row {
+        href: format!("/records/{}", item.id),
+        kind_name: kind_name(text, &summary.kind),
+        kind,
+        title: summary.title,
+        state: text.word("state", &summary.state),
+        amount: summary.amount.map(format::money),
+        customer: summary
+            .customer
+            .map(|id| (format!("/customers/{id}"), names.customer_name(id))),
+        rep: summary.owner.map(|id| names.person(id)),
+        happened: summary.at.map(|at| Moment::new(at, viewer.zone)),
+        planned: summary.day.map(|day| text.fill("feed.planned", "day", day)),
+        received: Moment::new(item.received_at, viewer.zone),
+        doubts: doubts(text, &Doubts {
+            outside: summary.outside,
+            mocked: summary.mocked,
+            newer: summary.newer,
+            disagreements: item.disagreements,
+            // What happened after it was received shows a clock that is ahead by at least that.
+            clock: summary
+                .at
+                .and_then(|at| u64::try_from(at.millis_since(item.received_at)).ok())
+                .filter(|ahead| *ahead >= CLOCK_TOLERANCE_MILLIS)
+                .max(summary.owner.and_then(|owner| clocks.get(&owner).copied())),
+        }),
+        review: item.review.map(|verdict| (text.word("verdict", &verdict), verdict)),
+        reviewable,
+    }
+}
+
+/// What makes a record doubtful.
+pub(super) struct Doubts {
+    pub(super) outside: bool,
+    pub(super) mocked: bool,
+    pub(super) newer: bool,
+    pub(super) disagreements: u32,
+    pub(super) clock: Option<u64>,
+}
+
+/// Doubts in words.
+pub(super) fn doubts(text: Text, doubts: &Doubts) -> Vec<String> {
+    let mut said = Vec::new();
+    if doubts.disagreements > 0 {
+        said.push(text.fill("doubt.disagreements", "count", doubts.disagreements));
+    }
+    if doubts.outside {
+        said.push(text.t("doubt.outside").to_owned());
+    }
+    if doubts.mocked {
+        said.push(text.t("doubt.mocked").to_owned());
+    }
+    if let Some(off) = doubts.clock {
+        said.push(text.fill("doubt.clock_by", "time", format::duration(text, off)));
+    }
+    if doubts.newer {
+        said.push(text.t("doubt.newer").to_owned());
+    }
+    said
+}
+
+/// A kind in words.
+pub(super) fn kind_name(text: Text, kind: &DocumentKind) -> String {
+    match kind {
+        DocumentKind::Unknown(name) => text.fill("kind.unknown", "name", name),
+        known => text.word("kind", known.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_address_keeps_every_filter_and_nothing_else() {
+        let query = FeedQuery {
+            kind: "visit".to_owned(),
+            customer: "上海 & \"Söhne\"".to_owned(),
+            unreviewed: "1".to_owned(),
+            day: " ".to_owned(),
+            ..FeedQuery::default()
+        };
+        let address = address(&query, Some("5.x"));
+        assert_eq!(
+            address,
+            "/activity?kind=visit&customer=%E4%B8%8A%E6%B5%B7%20%26%20%22S%C3%B6hne%22&unreviewed=1&before=5.x"
+        );
+        let read: FeedQuery = axum::extract::Query::try_from_uri(&address.parse().unwrap()).unwrap().0;
+        assert_eq!(read.customer, query.customer);
+    }
+
+    #[test]
+    fn a_place_in_the_feed_is_read_or_refused() {
+        let id = DocumentId::from_bytes([7; 16]);
+        assert_eq!(read_place(&format!("-3.{id}")), Some((Timestamp::from_millis(-3), id)));
+        for strange in ["", "3", "x.y", "3.", "99999999999999999999.x"] {
+            assert_eq!(read_place(strange), None, "{strange}");
+        }
+        assert!(whole_day("2026-02-30", chrono_tz::UTC).is_none());
+        assert!(whole_day("+262142-12-31", chrono_tz::UTC).is_none());
+    }
+}

@@ -1,0 +1,173 @@
+//! How times, durations, amounts and quantities are written. Times are shown in the organisation's zone.
+
+use chrono::{NaiveDate, SecondsFormat};
+use chrono_tz::Tz;
+use fieldledger_core::model::{Money, Position, Timestamp};
+use rust_decimal::Decimal;
+
+use super::messages::Text;
+
+/// A moment, for machines and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) iso: String,
+    pub(crate) shown: String,
+}
+
+impl Moment {
+    pub(crate) fn new(at: Timestamp, zone: Tz) -> Self {
+        let utc = at.to_datetime();
+        Self {
+            iso: utc.to_rfc3339_opts(SecondsFormat::Millis, true),
+            shown: utc.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string(),
+        }
+    }
+}
+
+/// Midnight at the beginning of `day` in `zone`. Where a clock change skips midnight, the first moment that exists.
+pub(crate) fn start_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
+    (0..=3).find_map(|hour| {
+        let local = day.and_hms_opt(hour, 0, 0)?;
+        let moment = local.and_local_timezone(zone).earliest()?;
+        Some(Timestamp::from_millis(moment.timestamp_millis()))
+    })
+}
+
+/// An amount with its currency and thousands separated, never rounded.
+pub(crate) fn money(money: Money) -> String {
+    format!("{} {}", money.currency, amount(money.amount, money.currency.minor_digits()))
+}
+
+/// An amount with at least `digits` decimals and thousands separated.
+pub(crate) fn amount(amount: Decimal, digits: u32) -> String {
+    let mut amount = amount.normalize();
+    if amount.scale() < digits {
+        amount.rescale(digits);
+    }
+    grouped(&amount.to_string())
+}
+
+/// A quantity without needless zeros.
+pub(crate) fn quantity(quantity: Decimal) -> String {
+    grouped(&quantity.normalize().to_string())
+}
+
+fn grouped(number: &str) -> String {
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |rest| ("\u{2212}", rest));
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(w, f)| (w, Some(f)));
+    let mut text = sign.to_owned();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text
+}
+
+/// A length of time in its largest fitting unit.
+pub(crate) fn duration(text: Text, millis: u64) -> String {
+    let seconds = millis / 1_000;
+    let (key, n) = match seconds {
+        0..120 => ("unit.seconds", seconds),
+        120..7_200 => ("unit.minutes", seconds / 60),
+        7_200..172_800 => ("unit.hours", seconds / 3_600),
+        _ => ("unit.days", seconds / 86_400),
+    };
+    fill_unit(text, key, n)
+}
+
+fn fill_unit(text: Text, key: &'static str, n: u64) -> String {
+    text.fill(key, "n", grouped(&n.to_string()))
+}
+
+/// A number of bytes.
+pub(crate) fn bytes(size: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "kB", "MB", "GB"];
+    let mut scaled = size;
+    let mut rest = 0;
+    let mut unit = 0;
+    while scaled >= 1_000 && unit + 1 < UNITS.len() {
+        rest = scaled % 1_000;
+        scaled /= 1_000;
+        unit += 1;
+    }
+    if unit > 0 && scaled < 100 {
+        format!("{scaled}.{} {}", rest / 100, UNITS[unit])
+    } else {
+        format!("{} {}", grouped(&scaled.to_string()), UNITS[unit])
+    }
+}
+
+/// A position as the phone declared it.
+pub(crate) fn position(text: Text, position: &Position) -> String {
+    let mut shown = format!("{:.5}, {:.5}", position.latitude, position.longitude);
+    if let Some(metres) = position.accuracy_metres {
+        shown.push(' ');
+        shown.push_str(&text.fill("record.accuracy", "metres", metres));
+    }
+    shown
+}
+
+/// Minutes ahead of UTC as `+08:00`.
+pub(crate) fn zone_offset(minutes: i16) -> String {
+    let sign = if minutes < 0 { '\u{2212}' } else { '+' };
+    let minutes = minutes.unsigned_abs();
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use fieldledger_core::model::Currency;
+
+    use super::*;
+    use crate::web::messages::Language;
+
+    #[test]
+    fn amounts_keep_every_digit_and_show_their_currency() {
+        let cny = |text: &str| money(Money::new(text.parse().unwrap(), Currency::CNY));
+        assert_eq!(cny("1234567.5"), "CNY 1,234,567.50");
+        assert_eq!(cny("-999"), "CNY −999.00");
+        assert_eq!(cny("0.125"), "CNY 0.125");
+        assert_eq!(money(Money::new(1500.into(), "JPY".parse().unwrap())), "JPY 1,500");
+        assert_eq!(quantity("12.500".parse().unwrap()), "12.5");
+    }
+
+    #[test]
+    fn a_moment_is_shown_in_the_companys_zone_and_a_wrong_clock_does_not_panic() {
+        let moment = Moment::new(Timestamp::from_millis(1_767_198_600_000), chrono_tz::Asia::Shanghai);
+        assert_eq!(moment.shown, "2026-01-01 00:30");
+        assert_eq!(moment.iso, "2025-12-31T16:30:00.000Z");
+        for millis in [i64::MIN, i64::MAX] {
+            assert!(!Moment::new(Timestamp::from_millis(millis), chrono_tz::Asia::Shanghai).shown.is_empty());
+            assert!(!Moment::new(Timestamp::from_millis(millis), chrono_tz::America::Lima).shown.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_the_zone_even_where_midnight_is_skipped() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let start = start_of_day(day("2026-01-01"), chrono_tz::Asia::Shanghai).unwrap();
+        assert_eq!(start.to_string(), "2025-12-31T16:00:00.000Z");
+        // Beirut turned its clocks forward at midnight.
+        let skipped = start_of_day(day("2024-03-31"), chrono_tz::Asia::Beirut).unwrap();
+        assert_eq!(skipped.to_string(), "2024-03-30T22:00:00.000Z");
+    }
+
+    #[test]
+    fn durations_and_sizes_read_naturally() {
+        let en = Text(Language::English);
+        assert_eq!(duration(en, 90_000), "90 s");
+        assert_eq!(duration(en, 10_800_000), "3 h");
+        assert_eq!(duration(Text(Language::SimplifiedChinese), 864_000_000), "10 天");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(2_345_678), "2.3 MB");
+        assert_eq!(bytes(u64::MAX), "18,446,744,073 GB");
+        assert_eq!(zone_offset(-570), "UTC−09:30");
+    }
+}

@@ -1,0 +1,96 @@
+//! The supervisor's built-in pages: rendered on the server, in English and Simplified Chinese, without a build step.
+//!
+//! A page is a handler that gathers view models and an askama template (`templates/`) that lays them out; askama
+//! escapes every value. Words come from the catalogue (`messages/`), style sheet and script from `static/`, all of them
+//! compiled in. Supervisors see their own territories; what is of another one does not exist for them.
+
+mod assets;
+mod customers;
+mod devices;
+mod error;
+mod feed;
+mod format;
+mod language;
+mod live;
+mod messages;
+mod names;
+mod page;
+mod quarantine;
+mod record;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+
+use crate::state::AppState;
+
+/// The routes of the pages.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(feed::show))
+        .route("/activity", get(feed::show))
+        .route("/activity/live", get(live::listen))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::leave))
+        .route("/language/{tag}", get(language::choose))
+        .route("/records/{id}", get(record::show))
+        .route("/records/{id}/review", post(record::submit_review))
+        .route("/records/{id}/settle", post(record::settle))
+        .route("/customers", get(customers::list))
+        .route("/customers/{id}", get(customers::show))
+        .route("/quarantine", get(quarantine::show))
+        .route("/devices", get(devices::list))
+        .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))
+        .route("/devices/enrolment", post(devices::enrol))
+        .layer(middleware::from_fn(error::render))
+        .route("/static/{name}", get(assets::serve))
+        .layer(middleware::from_fn(guard))
+}
+
+/// What browsers are told about every page.
+const HEADERS: [(HeaderName, &str); 6] = [
+    // Nothing inline and nothing from elsewhere: markup that slipped through could still not run.
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+];
+
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Pages hold a company's data: nobody else may keep them.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The value of a cookie.
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}

@@ -1,0 +1,164 @@
+//! Names of people, customers, products and territories for a page, each looked up once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fieldledger_core::model::{
+    Customer, CustomerId, LedgerRecord, OrganisationId, Product, ProductId, RecordKey, RecordKind, Role, Territory,
+    TerritoryId, UserId,
+};
+
+use crate::store::{Account, Store, StoreError, StoredRecord};
+
+/// Names that a page needs.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    people: BTreeMap<UserId, String>,
+    customers: BTreeMap<CustomerId, Customer>,
+    products: BTreeMap<ProductId, Product>,
+    territories: BTreeMap<TerritoryId, String>,
+    /// Those who work in the field and may be filtered by, by name.
+    field_people: Vec<(UserId, String, Vec<TerritoryId>)>,
+}
+
+impl Names {
+    /// Everybody with an account, and every territory.
+    pub(crate) async fn load(store: &dyn Store, org: OrganisationId) -> Result<Self, StoreError> {
+        let accounts = store.accounts(org).await?;
+        let territories = store
+            .records(org, &RecordKind::Territory)
+            .await?
+            .into_iter()
+            .filter_map(|stored| match stored.record {
+                LedgerRecord::Territory(Territory { id, name }) => Some((id, name)),
+                _ => None,
+            })
+            .collect();
+        Ok(Self {
+            people: accounts.iter().map(|it| (it.user, it.name.clone())).collect(),
+            field_people: accounts.into_iter().filter_map(field_person).collect(),
+            territories,
+            ..Self::default()
+        })
+    }
+
+    /// Looks up customers that are not known yet.
+    pub(crate) async fn add_customers(
+        &mut self,
+        store: &dyn Store,
+        org: OrganisationId,
+        ids: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.customers.contains_key(id)).collect();
+        for id in ids {
+            if let Some(StoredRecord { record: LedgerRecord::Customer(it), .. }) =
+                store.record(org, &key(RecordKind::Customer, id)).await?
+            {
+                self.customers.insert(id, it);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up products that are not known yet.
+    pub(crate) async fn add_products(
+        &mut self,
+        store: &dyn Store,
+        org: OrganisationId,
+        ids: impl IntoIterator<Item = ProductId>,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.products.contains_key(id)).collect();
+        for id in ids {
+            if let Some(StoredRecord { record: LedgerRecord::Product(it), .. }) =
+                store.record(org, &key(RecordKind::Product, id)).await?
+            {
+                self.products.insert(id, it);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up people without an account (they have left, or only the books know them).
+    pub(crate) async fn add_people(
+        &mut self,
+        store: &dyn Store,
+        org: OrganisationId,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
+        for id in ids {
+            if let Some(StoredRecord { record: LedgerRecord::Person(it), .. }) =
+                store.record(org, &key(RecordKind::Person, id)).await?
+            {
+                self.people.insert(id, it.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// A person's name; their id when nobody knows them.
+    pub(crate) fn person(&self, id: UserId) -> String {
+        self.people.get(&id).cloned().unwrap_or_else(|| id.to_string())
+    }
+
+    pub(crate) fn customer(&self, id: CustomerId) -> Option<&Customer> {
+        self.customers.get(&id)
+    }
+
+    /// A customer's name; the id when the customer is not known.
+    pub(crate) fn customer_name(&self, id: CustomerId) -> String {
+        self.customers.get(&id).map_or_else(|| id.to_string(), |it| it.name.clone())
+    }
+
+    pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {
+        self.products.get(&id)
+    }
+
+    /// A product's name with its number; the id when it is not known.
+    pub(crate) fn product_name(&self, id: ProductId) -> String {
+        self.products.get(&id).map_or_else(
+            || id.to_string(),
+            |it| if it.code.is_empty() { it.name.clone() } else { format!("{} ({})", it.name, it.code) },
+        )
+    }
+
+    pub(crate) fn territory(&self, id: TerritoryId) -> String {
+        self.territories.get(&id).cloned().unwrap_or_else(|| id.to_string())
+    }
+
+    /// The territories that `account` may read, by name.
+    pub(crate) fn territories_of(&self, account: &Account) -> Vec<(TerritoryId, String)> {
+        let mut found: Vec<_> = self
+            .territories
+            .iter()
+            .filter(|(id, _)| account.may_read(**id))
+            .map(|(id, name)| (*id, name.clone()))
+            .collect();
+        found.sort_by(|a, b| a.1.cmp(&b.1));
+        found
+    }
+
+    /// Those who work in the field in one of the territories that `account` may read, by name.
+    pub(crate) fn field_people_of(&self, account: &Account) -> Vec<(UserId, String)> {
+        let everybody = account.territory_filter().is_none();
+        let mut found: Vec<_> = self
+            .field_people
+            .iter()
+            .filter(|(_, _, territories)| everybody || territories.iter().any(|it| account.may_read(*it)))
+            .map(|(id, name, _)| (*id, name.clone()))
+            .collect();
+        found.sort_by(|a, b| a.1.cmp(&b.1));
+        found
+    }
+}
+
+fn field_person(account: Account) -> Option<(UserId, String, Vec<TerritoryId>)> {
+    account
+        .roles
+        .iter()
+        .any(|role| role.works_in_the_field() || *role == Role::Supervisor)
+        .then_some((account.user, account.name, account.territories))
+}
+
+pub(crate) fn key(kind: RecordKind, id: impl std::fmt::Display) -> RecordKey {
+    RecordKey { kind, id: id.to_string() }
+}

@@ -1,0 +1,208 @@
+//! What all pages share: who reads, in which language, and the frame around the content.
+
+use askama::Template;
+use axum::{
+    extract::FromRequestParts,
+    http::{Uri, request::Parts},
+    response::{Html, IntoResponse, Response},
+};
+use chrono_tz::Tz;
+use fieldledger_core::{
+    model::{LedgerRecord, RecordKind, Role},
+    sync::protocol::StreamId,
+};
+
+use super::{
+    assets::{ADDRESSES, Assets},
+    error::PageError,
+    messages::{Language, Text},
+    names::key,
+};
+use crate::{
+    auth::{SignedIn, same_secret},
+    state::AppState,
+    store::{Account, StoredRecord},
+};
+
+/// Somebody who may read the pages.
+pub(crate) struct Viewer {
+    pub(crate) account: Account,
+    pub(crate) signed_in: SignedIn,
+    pub(crate) text: Text,
+    pub(crate) zone: Tz,
+    pub(crate) organisation_name: String,
+    path: String,
+}
+
+impl Viewer {
+    /// Whether the person may read what is in this stream.
+    pub(crate) fn may_read(&self, stream: StreamId) -> bool {
+        match stream {
+            StreamId::Territory(territory) => self.account.may_read(territory),
+            // What concerns one person or device is for those who see everything.
+            StreamId::Catalogue | StreamId::User(_) | StreamId::Device(_) => self.account.territory_filter().is_none(),
+        }
+    }
+
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.account.has(Role::Administrator)
+    }
+
+    pub(crate) fn may_see_devices(&self) -> bool {
+        self.is_administrator() || self.account.has(Role::Supervisor)
+    }
+
+    /// Lets a form pass only when it carries the session's secret.
+    pub(crate) fn check_csrf(&self, sent: &str) -> Result<(), PageError> {
+        if same_secret(&self.signed_in.session.csrf, sent) {
+            Ok(())
+        } else {
+            Err(PageError::Csrf)
+        }
+    }
+
+    /// The frame of a page in this part of the site.
+    pub(crate) fn frame(&self, here: &'static str) -> Frame {
+        Frame {
+            text: self.text,
+            assets: &ADDRESSES,
+            here,
+            person: self.account.name.clone(),
+            organisation: self.organisation_name.clone(),
+            csrf: self.signed_in.session.csrf.clone(),
+            signed_in: true,
+            devices: self.may_see_devices(),
+            zone: self.zone.name(),
+            back: self.path.clone(),
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Viewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Response> {
+        let signed_in = <SignedIn as FromRequestParts<AppState>>::from_request_parts(parts, app).await?;
+        let account = signed_in.account.clone();
+        let reads = [Role::Supervisor, Role::Finance, Role::Administrator];
+        if !reads.iter().any(|role| account.has(*role)) {
+            return Err(PageError::FieldWork.into_response());
+        }
+        let profile = app
+            .store
+            .record(account.organisation, &key(RecordKind::Organisation, "self"))
+            .await
+            .map_err(|error| PageError::from(error).into_response())?;
+        let (zone, organisation_name) = match profile {
+            Some(StoredRecord {
+                record: LedgerRecord::Organisation(it),
+                ..
+            }) => (it.time_zone, it.name),
+            _ => (Tz::UTC, String::new()),
+        };
+        Ok(Self {
+            account,
+            signed_in,
+            text: Text(Language::of_request(&parts.headers)),
+            zone,
+            organisation_name,
+            path: address(&parts.uri),
+        })
+    }
+}
+
+fn address(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
+
+/// What surrounds every page.
+pub(crate) struct Frame {
+    pub(crate) text: Text,
+    pub(crate) assets: &'static Assets,
+    /// Which part of the site is shown.
+    pub(crate) here: &'static str,
+    pub(crate) person: String,
+    pub(crate) organisation: String,
+    pub(crate) csrf: String,
+    pub(crate) signed_in: bool,
+    pub(crate) devices: bool,
+    pub(crate) zone: &'static str,
+    /// The address of this page, to come back to after a change of language.
+    back: String,
+}
+
+impl Frame {
+    /// For a page that anybody may see.
+    pub(crate) fn bare(text: Text) -> Self {
+        Self {
+            text,
+            assets: &ADDRESSES,
+            here: "",
+            person: String::new(),
+            organisation: String::new(),
+            csrf: String::new(),
+            signed_in: false,
+            devices: false,
+            zone: "",
+            back: "/".to_owned(),
+        }
+    }
+
+    /// For a page at `back` that anybody may see.
+    pub(crate) fn bare_at(text: Text, back: &str) -> Self {
+        Self {
+            back: back.to_owned(),
+            ..Self::bare(text)
+        }
+    }
+
+    pub(crate) fn lang(&self) -> &'static str {
+        self.text.0.tag()
+    }
+
+    pub(crate) fn t(&self, key: &'static str) -> &'static str {
+        self.text.t(key)
+    }
+
+    /// Each language with its own name, the address that chooses it, and whether it is the present one.
+    pub(crate) fn languages(&self) -> Vec<(&'static str, &'static str, String, bool)> {
+        Language::ALL
+            .into_iter()
+            .map(|language| {
+                let href = format!("/language/{}?back={}", language.tag(), encoded(&self.back));
+                (language.tag(), Text(language).t("app.language"), href, language == self.text.0)
+            })
+            .collect()
+    }
+
+    pub(crate) fn times_note(&self) -> String {
+        self.text.fill("app.made_with", "zone", self.zone)
+    }
+}
+
+/// A value for a query string.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// A page that only says something.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(crate) struct MessagePage {
+    pub(crate) frame: Frame,
+    pub(crate) title: String,
+    pub(crate) message: String,
+}
+
+/// A template as a response.
+pub(crate) fn html(page: &impl Template) -> Result<Response, PageError> {
+    Ok(Html(page.render()?).into_response())
+}

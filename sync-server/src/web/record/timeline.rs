@@ -1,0 +1,209 @@
+//! A record's history and disagreements, as a page shows them.
+
+use fieldledger_core::{
+    document::{Authorship, Disagreement, HistoryEntry},
+    model::{ChangeHash, DeviceId, Timestamp},
+};
+use serde_json::Value;
+
+use super::{
+    values,
+    view::{Shown, Voice},
+};
+use crate::{
+    store::{Device, StoredDocument},
+    web::format::{self, Moment},
+};
+
+/// From how far on a phone's clock is called wrong.
+pub(crate) const CLOCK_TOLERANCE_MILLIS: u64 = 5 * 60 * 1_000;
+/// Most changes that are shown.
+const MOST_CHANGES: usize = 200;
+
+/// Who wrote something, where, and by which clocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Signature {
+    pub(crate) author: String,
+    pub(crate) device: String,
+    /// The device's clock; `None` when the change was not made by Fieldledger.
+    pub(crate) at: Option<Moment>,
+    pub(crate) by_server: bool,
+    pub(crate) zone: String,
+    pub(crate) since_contact: String,
+    pub(crate) clock_doubt: Option<String>,
+}
+
+/// One field that a change touched.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Edit {
+    pub(crate) label: String,
+    pub(crate) before: Option<Shown>,
+    pub(crate) after: Shown,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) hash: String,
+    pub(crate) creates: bool,
+    pub(crate) signature: Signature,
+    pub(crate) received: Option<Moment>,
+    pub(crate) edits: Vec<Edit>,
+}
+
+/// A record's history.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Timeline {
+    pub(crate) steps: Vec<Step>,
+    /// Set when only the newest are shown.
+    pub(crate) cut_to: Option<usize>,
+    /// Set when it cannot be read.
+    pub(crate) damaged: Option<String>,
+}
+
+/// One of several values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) value: Shown,
+    pub(crate) signature: Signature,
+    /// Names the value in the form.
+    pub(crate) change: String,
+}
+
+/// A field with several values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Question {
+    pub(crate) label: String,
+    /// The path as a JSON list, as the form sends it back.
+    pub(crate) path: String,
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// The history, newest first.
+pub(crate) fn timeline(
+    voice: Voice<'_>,
+    document: &StoredDocument,
+    history: &[HistoryEntry],
+    devices: &[Device],
+) -> Timeline {
+    let newest = history.len().checked_sub(1);
+    let steps = history
+        .iter()
+        .enumerate()
+        .rev()
+        .take(MOST_CHANGES)
+        .map(|(index, entry)| {
+            let creates = entry.deps.is_empty();
+            let received = received(document, creates, newest == Some(index));
+            Step {
+                hash: entry.hash.to_string(),
+                creates,
+                signature: signature(voice, entry.author.as_ref(), received, devices),
+                received: received.map(|at| Moment::new(at, voice.zone)),
+                edits: if creates { Vec::new() } else { edits(voice, &document.tree, entry) },
+            }
+        })
+        .collect();
+    Timeline {
+        steps,
+        cut_to: (history.len() > MOST_CHANGES).then_some(MOST_CHANGES),
+        damaged: None,
+    }
+}
+
+/// When a change came in. The store knows it of a document's first and last change.
+fn received(document: &StoredDocument, first: bool, last: bool) -> Option<Timestamp> {
+    if first {
+        Some(document.first_received_at)
+    } else if last {
+        Some(document.last_received_at)
+    } else {
+        None
+    }
+}
+
+fn edits(voice: Voice<'_>, document: &Value, entry: &HistoryEntry) -> Vec<Edit> {
+    entry
+        .changed
+        .iter()
+        .map(|change| Edit {
+            label: values::label(voice, document, &change.path),
+            before: change
+                .before
+                .as_ref()
+                .map(|value| values::shown(voice, document, &change.path, Some(value))),
+            after: values::shown(voice, document, &change.path, change.after.as_ref()),
+        })
+        .collect()
+}
+
+fn signature(
+    voice: Voice<'_>,
+    author: Option<&Authorship>,
+    received: Option<Timestamp>,
+    devices: &[Device],
+) -> Signature {
+    let text = voice.text;
+    let Some(author) = author else {
+        return Signature {
+            author: text.t("record.unknown_author").to_owned(),
+            device: String::new(),
+            at: None,
+            by_server: false,
+            zone: String::new(),
+            since_contact: String::new(),
+            clock_doubt: None,
+        };
+    };
+    let by_server = author.device == DeviceId::from_bytes([0; 16]);
+    let device = devices.iter().find(|it| it.id == author.device);
+    let off = device
+        .map(|it| it.clock_ahead_millis.unsigned_abs())
+        .into_iter()
+        // Made after it was received: the clock is ahead by at least that.
+        .chain(received.and_then(|at| u64::try_from(author.at.millis_since(at)).ok()))
+        .max()
+        .filter(|off| *off >= CLOCK_TOLERANCE_MILLIS && !by_server);
+    Signature {
+        author: voice.names.person(author.user),
+        device: match device {
+            _ if by_server => text.t("record.device_web").to_owned(),
+            Some(device) => device.name.clone(),
+            None => text.t("record.device_unknown").to_owned(),
+        },
+        at: Some(Moment::new(author.at, voice.zone)),
+        by_server,
+        zone: format::zone_offset(author.zone_minutes),
+        since_contact: match author.since_contact_millis {
+            _ if by_server => String::new(),
+            Some(millis) => text.fill("record.since_contact", "time", format::duration(text, millis)),
+            None => text.t("record.since_contact_unknown").to_owned(),
+        },
+        clock_doubt: off.map(|off| text.fill("doubt.clock_by", "time", format::duration(text, off))),
+    }
+}
+
+/// The disagreements with everything a person needs to choose.
+pub(crate) fn questions(
+    voice: Voice<'_>,
+    document: &Value,
+    disagreements: &[Disagreement],
+    devices: &[Device],
+) -> Vec<Question> {
+    disagreements
+        .iter()
+        .map(|it| Question {
+            label: values::label(voice, document, &it.path),
+            path: serde_json::to_string(&it.path).unwrap_or_default(),
+            choices: it
+                .values
+                .iter()
+                .map(|value| Choice {
+                    value: values::shown(voice, document, &it.path, Some(&value.value)),
+                    signature: signature(voice, value.author.as_ref(), None, devices),
+                    change: value.change.map(|hash: ChangeHash| hash.to_string()).unwrap_or_default(),
+                })
+                .collect(),
+        })
+        .collect()
+}
