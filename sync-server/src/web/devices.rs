@@ -259,8 +259,8 @@ pub(super) async fn enrol(
     audit(&app, &viewer, "enrolment.created", person.to_string(), account.login.clone()).await?;
     let note = viewer
         .text
-        .fill("devices.code_for", "name", &account.name)
-        .replace("{until}", &Moment::new(until, viewer.zone).shown);
+        .fill("devices.code_for", "until", Moment::new(until, viewer.zone).shown)
+        .replace("{name}", &account.name);
     html(&EnrolmentPage {
         frame: viewer.frame("devices"),
         code,

@@ -1,0 +1,407 @@
+//! One record: what it says, how it came about, what people disagree about, and what supervisors say to it.
+
+mod timeline;
+mod values;
+mod view;
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use fieldledger_core::{
+    document::{self, Disagreement, HistoryEntry, Summary, declared_kind, edit},
+    model::{
+        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, MAX_TEXT_BYTES, ProductId, Review, ReviewVerdict,
+        Role, UserId,
+    },
+    rules::authority,
+    sync::protocol::StreamId,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
+use timeline::{Question, Timeline};
+use view::{Content, Voice};
+pub(crate) use view::{Field, Shown};
+
+use super::{
+    error::PageError,
+    feed::{self, Doubts},
+    format::Moment,
+    names::Names,
+    page::{Frame, Viewer, html},
+};
+use crate::{
+    ingest::EditRefused,
+    state::AppState,
+    store::{Account, Device, StoredDocument},
+};
+
+/// A supervisor's word with its answers.
+struct Thread {
+    href: String,
+    verdict: String,
+    verdict_name: String,
+    reviewer: String,
+    at: Moment,
+    comment: String,
+    replies: Vec<(String, Moment, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "record.html")]
+struct RecordPage {
+    frame: Frame,
+    id: DocumentId,
+    kind: String,
+    title: String,
+    state: String,
+    customer: Option<(String, String)>,
+    rep: Option<String>,
+    territory: Option<String>,
+    first_received: Moment,
+    last_received: Moment,
+    doubts: Vec<String>,
+    content: Content,
+    timeline: Timeline,
+    questions: Vec<Question>,
+    threads: Vec<Thread>,
+    form: ReviewBox,
+    notice: Option<&'static str>,
+    error: Option<String>,
+}
+
+/// Whether and with what the review form is shown.
+struct ReviewBox {
+    shown: bool,
+    impossible: bool,
+    comment: String,
+    verdict: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Outcome {
+    #[serde(default)]
+    done: String,
+}
+
+/// The record.
+pub(super) async fn show(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Query(outcome): Query<Outcome>,
+) -> Result<Response, PageError> {
+    let record = find(&app, &viewer, &id).await?;
+    let notice = match outcome.done.as_str() {
+        "review" => Some(viewer.text.t("review.sent")),
+        "settled" => Some(viewer.text.t("record.settled")),
+        _ => None,
+    };
+    html(&page(&app, &viewer, record, notice, None, ReviewForm::default()).await?)
+}
+
+/// The record, if it is there and the reader may know of it.
+async fn find(app: &AppState, viewer: &Viewer, id: &str) -> Result<StoredDocument, PageError> {
+    let id: DocumentId = id.parse().map_err(|_| PageError::NotFound)?;
+    let found = app.store.document(viewer.account.organisation, id).await?;
+    found.filter(|it| viewer.may_read(it.stream)).ok_or(PageError::NotFound)
+}
+
+/// What Automerge says about a document.
+struct Past {
+    history: Vec<HistoryEntry>,
+    disagreements: Vec<Disagreement>,
+}
+
+/// Building a document takes milliseconds and its history more: not on the threads that serve requests.
+async fn past(document: &StoredDocument) -> Result<Past, String> {
+    let chunks = document.chunks.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let opened = document::open(&chunks).map_err(|error| error.to_string())?;
+        Ok(Past {
+            history: document::history::history(&opened),
+            disagreements: document::disagreement::disagreements(&opened),
+        })
+    });
+    read.await.map_err(|error| error.to_string())?
+}
+
+async fn page(
+    app: &AppState,
+    viewer: &Viewer,
+    record: StoredDocument,
+    notice: Option<&'static str>,
+    error: Option<String>,
+    sent: ReviewForm,
+) -> Result<RecordPage, PageError> {
+    let store = app.store.as_ref();
+    let org = viewer.account.organisation;
+    let text = viewer.text;
+    let summary = Summary::of(&record.tree);
+    let (kind, _) = declared_kind(&record.tree);
+    let (past, damaged) = match past(&record).await {
+        Ok(past) => (past, None),
+        Err(reason) => {
+            tracing::error!(document = %record.id, %reason, "a stored document cannot be opened");
+            let nothing = Past {
+                history: Vec::new(),
+                disagreements: Vec::new(),
+            };
+            (nothing, Some(reason))
+        }
+    };
+    let reviews = if kind == DocumentKind::Review {
+        Vec::new()
+    } else {
+        read_reviews(app, viewer, record.id).await?
+    };
+
+    let mut names = Names::load(store, org).await?;
+    names.add_customers(store, org, summary.customer).await?;
+    let mut products = BTreeSet::new();
+    products_in(&record.tree, &mut products);
+    for change in past.history.iter().flat_map(|it| &it.changed) {
+        for value in [&change.before, &change.after].into_iter().flatten() {
+            products_at(&change.path, value, &mut products);
+        }
+    }
+    names.add_products(store, org, products).await?;
+    let authors = past.history.iter().filter_map(|it| it.author.map(|author| author.user));
+    let spoken = reviews.iter().flat_map(|(_, review)| {
+        let replies = review.replies.values().map(|reply| reply.by);
+        std::iter::once(review.reviewer).chain(replies)
+    });
+    let people: Vec<UserId> = authors.chain(spoken).chain(summary.owner).collect();
+    names.add_people(store, org, people).await?;
+    let devices = store.devices(org).await?;
+
+    let voice = Voice {
+        text,
+        zone: viewer.zone,
+        names: &names,
+    };
+    let mut timeline = timeline::timeline(voice, &record, &past.history, &devices);
+    timeline.damaged = damaged.map(|reason| text.fill("record.damaged", "reason", reason));
+    let may_review = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
+    let reviewed = kind != DocumentKind::Review;
+    let possible = summary.customer.is_some() && summary.owner.is_some();
+    Ok(RecordPage {
+        frame: viewer.frame("activity"),
+        id: record.id,
+        kind: feed::kind_name(text, &kind),
+        state: text.word("state", &summary.state),
+        customer: summary
+            .customer
+            .map(|id| (format!("/customers/{id}"), names.customer_name(id))),
+        rep: summary.owner.map(|id| names.person(id)),
+        territory: match record.stream {
+            StreamId::Territory(id) => Some(names.territory(id)),
+            _ => None,
+        },
+        first_received: Moment::new(record.first_received_at, viewer.zone),
+        last_received: Moment::new(record.last_received_at, viewer.zone),
+        doubts: feed::doubts(text, &Doubts {
+            outside: summary.outside,
+            mocked: summary.mocked,
+            newer: summary.newer,
+            disagreements: u32::try_from(past.disagreements.len()).unwrap_or(u32::MAX),
+            clock: clock_doubt(&past.history, &devices),
+        }),
+        content: view::content(voice, &kind, &record.tree),
+        questions: timeline::questions(voice, &record.tree, &past.disagreements, &devices),
+        timeline,
+        threads: reviews
+            .iter()
+            .map(|(id, review)| thread(voice, *id, review))
+            .collect(),
+        form: ReviewBox {
+            shown: may_review && reviewed && possible,
+            impossible: may_review && reviewed && !possible,
+            comment: sent.comment,
+            verdict: sent.verdict,
+        },
+        title: summary.title,
+        notice,
+        error,
+    })
+}
+
+/// How wrong the clock of a phone is that had a part in the record.
+fn clock_doubt(history: &[HistoryEntry], devices: &[Device]) -> Option<u64> {
+    history
+        .iter()
+        .filter_map(|it| it.author)
+        .filter_map(|author| devices.iter().find(|device| device.id == author.device))
+        .map(|device| device.clock_ahead_millis.unsigned_abs())
+        .filter(|off| *off >= CLOCK_TOLERANCE_MILLIS)
+        .max()
+}
+
+async fn read_reviews(
+    app: &AppState,
+    viewer: &Viewer,
+    about: DocumentId,
+) -> Result<Vec<(DocumentId, Review)>, PageError> {
+    let stored = app.store.reviews_of(viewer.account.organisation, about).await?;
+    Ok(stored
+        .into_iter()
+        .filter(|it| viewer.may_read(it.stream))
+        .filter_map(|it| Some((it.id, serde_json::from_value(it.tree).ok()?)))
+        .collect())
+}
+
+fn thread(voice: Voice<'_>, id: DocumentId, review: &Review) -> Thread {
+    let mut replies: Vec<_> = review.replies.values().collect();
+    replies.sort_by_key(|reply| reply.at);
+    Thread {
+        href: format!("/records/{id}"),
+        verdict: voice.text.word("verdict", review.verdict.as_str()),
+        verdict_name: review.verdict.as_str().to_owned(),
+        reviewer: voice.names.person(review.reviewer),
+        at: Moment::new(review.at, voice.zone),
+        comment: review.comment.clone(),
+        replies: replies
+            .into_iter()
+            .map(|it| (voice.names.person(it.by), Moment::new(it.at, voice.zone), it.text.clone()))
+            .collect(),
+    }
+}
+
+/// The products named under `lines` of a document.
+fn products_in(tree: &Value, found: &mut BTreeSet<ProductId>) {
+    let lines = tree.get("lines").and_then(Value::as_object);
+    for line in lines.into_iter().flat_map(|lines| lines.values()) {
+        found.extend(line.get("product").and_then(Value::as_str).and_then(|id| id.parse::<ProductId>().ok()));
+    }
+}
+
+fn products_at(path: &[String], value: &Value, found: &mut BTreeSet<ProductId>) {
+    if path.last().is_some_and(|name| name == "product") {
+        found.extend(value.as_str().and_then(|id| id.parse::<ProductId>().ok()));
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ReviewForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    verdict: String,
+    #[serde(default)]
+    comment: String,
+}
+
+/// Takes a review down; it reaches the rep's phone with the next sync.
+pub(super) async fn submit_review(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Form(mut sent): Form<ReviewForm>,
+) -> Result<Response, PageError> {
+    viewer.check_csrf(&sent.csrf)?;
+    let record = find(&app, &viewer, &id).await?;
+    authority::may_create(&viewer.account.roles, &DocumentKind::Review).map_err(|_| PageError::NotYourRole)?;
+    let summary = Summary::of(&record.tree);
+    let (Some(customer), Some(rep), false) = (summary.customer, summary.owner, summary.kind == DocumentKind::Review)
+    else {
+        return Err(PageError::Refused(viewer.text.t("review.not_possible").to_owned()));
+    };
+    // Browsers send line breaks as CR LF.
+    sent.comment = sent.comment.replace("\r\n", "\n").trim().to_owned();
+    let verdict = match sent.verdict.as_str() {
+        "approved" => ReviewVerdict::Approved,
+        "questioned" => ReviewVerdict::Questioned,
+        "flagged" => ReviewVerdict::Flagged,
+        _ => return again(&app, &viewer, record, sent, "review.verdict_required").await,
+    };
+    let review = Review {
+        customer,
+        about: record.id,
+        rep,
+        reviewer: viewer.account.user,
+        at: app.clock.now(),
+        verdict,
+        comment: sent.comment.clone(),
+        replies: std::collections::BTreeMap::new(),
+    };
+    if review.validate().is_err() {
+        let key = if sent.comment.len() > MAX_TEXT_BYTES {
+            "review.comment_too_long"
+        } else {
+            "review.comment_required"
+        };
+        return again(&app, &viewer, record, sent, key).await;
+    }
+    let tree = edit::tree_of(&review).map_err(|error| {
+        tracing::error!(%error, "a review could not be written");
+        PageError::Internal
+    })?;
+    app.sync.create_document(&viewer.account, tree).await?;
+    Ok(Redirect::to(&format!("/records/{}?done=review", record.id)).into_response())
+}
+
+/// The page again, with what was typed and what is wrong with it.
+async fn again(
+    app: &AppState,
+    viewer: &Viewer,
+    record: StoredDocument,
+    sent: ReviewForm,
+    key: &'static str,
+) -> Result<Response, PageError> {
+    let error = viewer.text.t(key).to_owned();
+    let page = page(app, viewer, record, None, Some(error), sent).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SettleForm {
+    #[serde(default)]
+    csrf: String,
+    /// The field, as a JSON list of names.
+    #[serde(default)]
+    path: String,
+    /// The change that wrote the chosen value.
+    #[serde(default)]
+    change: String,
+}
+
+/// Chooses one of several values.
+pub(super) async fn settle(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Form(sent): Form<SettleForm>,
+) -> Result<Response, PageError> {
+    viewer.check_csrf(&sent.csrf)?;
+    let record = find(&app, &viewer, &id).await?;
+    let path: Vec<String> = serde_json::from_str(&sent.path).map_err(|_| PageError::BadField("record.disagreements"))?;
+    let change: ChangeHash = sent.change.parse().map_err(|_| PageError::BadField("record.disagreements"))?;
+    let past = past(&record).await.map_err(|_| PageError::Internal)?;
+    // Settled or changed by somebody else since the page was read.
+    let question = past.disagreements.into_iter().find(|it| it.path == path).ok_or(PageError::Busy)?;
+    let chosen = question
+        .values
+        .into_iter()
+        .find(|it| it.change == Some(change))
+        .ok_or(PageError::Busy)?;
+    let summary = Summary::of(&record.tree);
+    if !may_settle(&viewer.account, &summary, &path) {
+        return Err(PageError::NotYourRole);
+    }
+    app.sync
+        .settle(&viewer.account, record.id, &path, chosen.value)
+        .await?;
+    Ok(Redirect::to(&format!("/records/{}?done=settled", record.id)).into_response())
+}
+
+fn may_settle(account: &Account, summary: &Summary, path: &[String]) -> bool {
+    let paths = [path.to_vec()];
+    authority::may_edit(&account.roles, account.user, summary.owner, &summary.kind, &paths).is_ok()
+}
