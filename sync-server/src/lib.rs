@@ -12,6 +12,7 @@ pub mod ingest;
 mod metrics;
 pub mod state;
 pub mod store;
+mod web;
 
 use axum::Router;
 

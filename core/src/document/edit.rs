@@ -126,6 +126,36 @@ pub fn edit(
     }))
 }
 
+/// Settles a disagreement: writes `chosen` at `path` as a change of its own, over every value that is there now, even
+/// over an equal one. `None` when there is no such field.
+///
+/// # Errors
+/// [`EditError`]; the document is then as it was.
+pub fn settle(
+    document: &mut Automerge,
+    id: DocumentId,
+    path: &[String],
+    chosen: &Value,
+    actor: [u8; 16],
+    authorship: &Authorship,
+) -> Result<Option<NewChange>, EditError> {
+    let mut before = tree::of(document);
+    let mut after = before.clone();
+    let Some((there, slot)) = value_at(&mut before, path).zip(value_at(&mut after, path)) else {
+        return Ok(None);
+    };
+    // Edits are differences, and a map is edited in place: against a value that nobody wrote, the chosen one is
+    // written whole.
+    *there = if chosen.is_null() { Value::Bool(true) } else { Value::Null };
+    *slot = chosen.clone();
+    let read_at = heads(document);
+    edit(document, id, &read_at, &before, &after, actor, authorship)
+}
+
+fn value_at<'t>(tree: &'t mut Value, path: &[String]) -> Option<&'t mut Value> {
+    path.iter().try_fold(tree, |value, name| value.get_mut(name))
+}
+
 fn commit_options(authorship: &Authorship) -> CommitOptions {
     CommitOptions::default()
         .with_message(authorship.to_message())

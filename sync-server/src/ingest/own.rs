@@ -93,6 +93,34 @@ impl SyncService {
         Err(OwnDocumentError::Busy)
     }
 
+    /// Settles a disagreement: writes the chosen value as a change of its own, in the name of `account`.
+    ///
+    /// # Errors
+    /// [`OwnDocumentError`].
+    pub async fn settle(
+        &self,
+        account: &Account,
+        id: DocumentId,
+        path: &[String],
+        chosen: &Value,
+    ) -> Result<(), OwnDocumentError> {
+        let stored = self.store.document(account.organisation, id).await?;
+        let stored = stored.ok_or(OwnDocumentError::NotFound)?;
+        let now = self.clock.now();
+        let made = {
+            let mut opened = document::open(&stored.chunks)
+                .map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
+            edit::settle(&mut opened, id, path, chosen, self.random_bytes(), &authorship(account, now))?
+        };
+        let made = made.ok_or(OwnDocumentError::NotFound)?;
+        match self.take_in_own(account, made, now).await? {
+            Outcome::Accepted | Outcome::Duplicate => Ok(()),
+            // Somebody wrote meanwhile: the choice has to be made again, from what is there now.
+            Outcome::Later => Err(OwnDocumentError::Busy),
+            Outcome::Refused { refusal, .. } => Err(OwnDocumentError::Refused(refusal)),
+        }
+    }
+
     async fn take_in_own(&self, account: &Account, change: NewChange, now: Timestamp) -> Result<Outcome, StoreError> {
         let bringer = Bringer { account, device: None };
         let incoming = [Incoming {

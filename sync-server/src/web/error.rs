@@ -12,7 +12,7 @@ use super::{
     messages::{Language, Text},
     page::{Frame, MessagePage},
 };
-use crate::{error::ApiError, store::StoreError};
+use crate::{error::ApiError, ingest::OwnDocumentError, store::StoreError};
 
 /// Why a page cannot be shown.
 #[derive(Clone, Debug)]
@@ -85,6 +85,21 @@ impl From<ApiError> for PageError {
             StatusCode::CONFLICT => Self::Busy,
             status if status.is_client_error() => Self::Refused(error.message),
             _ => Self::Internal,
+        }
+    }
+}
+
+impl From<OwnDocumentError> for PageError {
+    fn from(error: OwnDocumentError) -> Self {
+        match error {
+            OwnDocumentError::Refused(refusal) => Self::Refused(refusal.message),
+            OwnDocumentError::NotFound => Self::NotFound,
+            OwnDocumentError::Busy => Self::Busy,
+            OwnDocumentError::Store(error) => error.into(),
+            OwnDocumentError::Edit(error) => {
+                tracing::error!(%error, "a page could not change a document");
+                Self::Internal
+            }
         }
     }
 }

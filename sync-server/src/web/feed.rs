@@ -64,7 +64,6 @@ pub(super) struct Choice {
 /// One line of the feed.
 pub(super) struct Row {
     pub(super) href: String,
-    pub(super) kind: String,
     pub(super) kind_name: String,
     pub(super) title: String,
     pub(super) state: String,
@@ -75,7 +74,7 @@ pub(super) struct Row {
     pub(super) planned: Option<String>,
     pub(super) received: Moment,
     pub(super) doubts: Vec<String>,
-    pub(super) review: Option<(String, String)>,
+    pub(super) review: Option<(String, &'static str)>,
     pub(super) reviewable: bool,
 }
 
@@ -367,12 +366,10 @@ fn clocks(devices: &[Device]) -> BTreeMap<UserId, u64> {
 fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: FeedItem) -> Row {
     let text = viewer.text;
     let summary = item.summary;
-    let kind = summary.kind.as_str().to_owned();
     let reviewable = summary.kind != DocumentKind::Review && summary.customer.is_some() && summary.owner.is_some();
     Row {
         href: format!("/records/{}", item.id),
         kind_name: kind_name(text, &summary.kind),
-        kind,
         title: summary.title,
         state: text.word("state", &summary.state),
         amount: summary.amount.map(format::money),
@@ -395,7 +392,7 @@ fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: Fee
                 .filter(|ahead| *ahead >= CLOCK_TOLERANCE_MILLIS)
                 .max(summary.owner.and_then(|owner| clocks.get(&owner).copied())),
         }),
-        review: item.review.map(|verdict| (text.word("verdict", &verdict), verdict)),
+        review: item.review.map(|verdict| (text.word("verdict", &verdict), verdict_class(&verdict))),
         reviewable,
     }
 }
@@ -428,6 +425,16 @@ pub(super) fn doubts(text: Text, doubts: &Doubts) -> Vec<String> {
         said.push(text.t("doubt.newer").to_owned());
     }
     said
+}
+
+/// A verdict as the style sheet knows it.
+fn verdict_class(verdict: &str) -> &'static str {
+    match verdict {
+        "approved" => "approved",
+        "questioned" => "questioned",
+        "flagged" => "flagged",
+        _ => "other",
+    }
 }
 
 /// A kind in words.

@@ -19,7 +19,7 @@ pub(super) async fn listen(
     State(app): State<AppState>,
     viewer: Viewer,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let news = app.sync.live.subscribe(viewer.account.organisation);
+    let news = app.sync.live().subscribe(viewer.account.organisation);
     let stopping = app.watch_stop();
     let events = stream::unfold((news, viewer, stopping), |(mut news, viewer, mut stopping)| async move {
         loop {

@@ -38,7 +38,6 @@ use super::{
     page::{Frame, Viewer, html},
 };
 use crate::{
-    ingest::EditRefused,
     state::AppState,
     store::{Account, Device, StoredDocument},
 };
@@ -47,7 +46,7 @@ use crate::{
 struct Thread {
     href: String,
     verdict: String,
-    verdict_name: String,
+    verdict_name: &'static str,
     reviewer: String,
     at: Moment,
     comment: String,
@@ -72,6 +71,8 @@ struct RecordPage {
     timeline: Timeline,
     questions: Vec<Question>,
     threads: Vec<Thread>,
+    /// Whether it is something that can be reviewed at all.
+    reviewed: bool,
     form: ReviewBox,
     notice: Option<&'static str>,
     error: Option<String>,
@@ -215,12 +216,15 @@ async fn page(
             clock: clock_doubt(&past.history, &devices),
         }),
         content: view::content(voice, &kind, &record.tree),
-        questions: timeline::questions(voice, &record.tree, &past.disagreements, &devices),
+        questions: timeline::questions(voice, &record.tree, &past.disagreements, &devices, |path| {
+            may_settle(&viewer.account, &summary, path)
+        }),
         timeline,
         threads: reviews
             .iter()
             .map(|(id, review)| thread(voice, *id, review))
             .collect(),
+        reviewed,
         form: ReviewBox {
             shown: may_review && reviewed && possible,
             impossible: may_review && reviewed && !possible,
@@ -263,7 +267,7 @@ fn thread(voice: Voice<'_>, id: DocumentId, review: &Review) -> Thread {
     Thread {
         href: format!("/records/{id}"),
         verdict: voice.text.word("verdict", review.verdict.as_str()),
-        verdict_name: review.verdict.as_str().to_owned(),
+        verdict_name: review.verdict.as_str(),
         reviewer: voice.names.person(review.reviewer),
         at: Moment::new(review.at, voice.zone),
         comment: review.comment.clone(),
@@ -343,7 +347,7 @@ pub(super) async fn submit_review(
         tracing::error!(%error, "a review could not be written");
         PageError::Internal
     })?;
-    app.sync.create_document(&viewer.account, tree).await?;
+    app.sync.create_document(&viewer.account, &tree).await?;
     Ok(Redirect::to(&format!("/records/{}?done=review", record.id)).into_response())
 }
 
@@ -396,7 +400,7 @@ pub(super) async fn settle(
         return Err(PageError::NotYourRole);
     }
     app.sync
-        .settle(&viewer.account, record.id, &path, chosen.value)
+        .settle(&viewer.account, record.id, &path, &chosen.value)
         .await?;
     Ok(Redirect::to(&format!("/records/{}?done=settled", record.id)).into_response())
 }

@@ -48,6 +48,8 @@ pub(crate) struct Step {
     pub(crate) creates: bool,
     pub(crate) signature: Signature,
     pub(crate) received: Option<Moment>,
+    /// Brought by somebody else than its author.
+    pub(crate) relayed: bool,
     pub(crate) edits: Vec<Edit>,
 }
 
@@ -77,6 +79,8 @@ pub(crate) struct Question {
     /// The path as a JSON list, as the form sends it back.
     pub(crate) path: String,
     pub(crate) choices: Vec<Choice>,
+    /// Whether the reader may choose.
+    pub(crate) may_choose: bool,
 }
 
 /// The history, newest first.
@@ -100,6 +104,7 @@ pub(crate) fn timeline(
                 creates,
                 signature: signature(voice, entry.author.as_ref(), received, devices),
                 received: received.map(|at| Moment::new(at, voice.zone)),
+                relayed: false,
                 edits: if creates { Vec::new() } else { edits(voice, &document.tree, entry) },
             }
         })
@@ -189,12 +194,14 @@ pub(crate) fn questions(
     document: &Value,
     disagreements: &[Disagreement],
     devices: &[Device],
+    may_choose: impl Fn(&[String]) -> bool,
 ) -> Vec<Question> {
     disagreements
         .iter()
         .map(|it| Question {
             label: values::label(voice, document, &it.path),
             path: serde_json::to_string(&it.path).unwrap_or_default(),
+            may_choose: may_choose(&it.path),
             choices: it
                 .values
                 .iter()

@@ -365,15 +365,13 @@ fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
     let mut confirmations = Table::new(
         text.t("record.confirmations"),
         &[
-            (&voice.heading("person"), false),
+            (text.t("record.party"), false),
             (&voice.heading("verdict"), false),
             (&voice.heading("by"), false),
             (&voice.heading("at"), false),
             (&voice.heading("remark"), false),
         ],
     );
-    text.t("nav.main").clone_into(&mut confirmations.headings[0].0);
-    text.t("record.confirmations").clone_into(&mut confirmations.headings[0].0);
     for party in Party::ALL {
         let name = Shown::Text(text.word("party", party.as_str()));
         match delivery.confirmations.get(&party) {
