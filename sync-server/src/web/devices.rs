@@ -20,7 +20,7 @@ use super::{
 use crate::{
     auth,
     state::AppState,
-    store::{Account, AuditEntry, Device},
+    store::{Account, Device},
 };
 
 /// A phone that was silent for longer is marked: what its rep does is not known.
@@ -208,26 +208,10 @@ pub(super) async fn revoke(
     let org = viewer.account.organisation;
     let now = app.clock.now();
     app.store.revoke_device(org, device.id, now).await?;
-    audit(&app, &viewer, "device.revoked", device.id.to_string(), device.name).await?;
+    app.audit(org, viewer.account.user, "device.revoked", device.id, device.name)
+        .await?;
     app.people_changed();
     Ok(Redirect::to("/devices").into_response())
-}
-
-async fn audit(
-    app: &AppState,
-    viewer: &Viewer,
-    action: &str,
-    subject: String,
-    detail: String,
-) -> Result<(), PageError> {
-    let entry = AuditEntry {
-        at: app.clock.now(),
-        actor: viewer.account.user.to_string(),
-        action: action.to_owned(),
-        subject,
-        detail,
-    };
-    Ok(app.store.audit(viewer.account.organisation, entry).await?)
 }
 
 #[derive(Deserialize)]
@@ -256,7 +240,8 @@ pub(super) async fn enrol(
     }
     let until = app.clock.now().plus_millis(app.config.enrolment_millis());
     let code = auth::make_enrolment_code(app.store.as_ref(), &app.secrets, org, person, until).await?;
-    audit(&app, &viewer, "enrolment.created", person.to_string(), account.login.clone()).await?;
+    app.audit(org, viewer.account.user, "enrolment.created", person, account.login.as_str())
+        .await?;
     let note = viewer
         .text
         .fill("devices.code_for", "until", Moment::new(until, viewer.zone).shown)

@@ -17,7 +17,7 @@ use fieldledger_core::{
     document::{self, Disagreement, HistoryEntry, Summary, declared_kind, edit},
     model::{
         ChangeHash, DocumentId, DocumentKind, DocumentModel as _, MAX_TEXT_BYTES, ProductId, Review, ReviewVerdict,
-        Role, UserId,
+        UserId,
     },
     rules::authority,
     sync::protocol::StreamId,
