@@ -110,7 +110,14 @@ impl SyncService {
         let made = {
             let mut opened = document::open(&stored.chunks)
                 .map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
-            edit::settle(&mut opened, id, path, chosen, self.random_bytes(), &authorship(account, now))?
+            edit::settle(
+                &mut opened,
+                id,
+                path,
+                chosen,
+                self.random_bytes(),
+                &authorship(account, now),
+            )?
         };
         let made = made.ok_or(OwnDocumentError::NotFound)?;
         match self.take_in_own(account, made, now).await? {

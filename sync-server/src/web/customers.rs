@@ -69,7 +69,9 @@ pub(super) async fn list(
     customers.retain(|it| wanted.is_empty() || matches(it, &wanted));
     let count = customers.len();
     let shown: Vec<Customer> = customers.into_iter().skip(search.from).take(PAGE).collect();
-    names.add_people(store, org, shown.iter().filter_map(|it| it.rep)).await?;
+    names
+        .add_people(store, org, shown.iter().filter_map(|it| it.rep))
+        .await?;
     let from = search.from.saturating_add(PAGE);
     let page = CustomersPage {
         frame: viewer.frame("customers"),
@@ -93,9 +95,15 @@ pub(super) async fn list(
 }
 
 fn matches(customer: &Customer, wanted: &str) -> bool {
-    [&customer.name, &customer.code, &customer.contact, &customer.phone, &customer.address]
-        .into_iter()
-        .any(|it| it.to_lowercase().contains(wanted))
+    [
+        &customer.name,
+        &customer.code,
+        &customer.contact,
+        &customer.phone,
+        &customer.address,
+    ]
+    .into_iter()
+    .any(|it| it.to_lowercase().contains(wanted))
 }
 
 #[derive(Template)]
@@ -123,11 +131,19 @@ pub(super) async fn show(
     let id: CustomerId = id.parse().map_err(|_| PageError::NotFound)?;
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
-    let customer = match store.record(org, &key(RecordKind::Customer, id)).await?.map(|it| it.record) {
+    let customer = match store
+        .record(org, &key(RecordKind::Customer, id))
+        .await?
+        .map(|it| it.record)
+    {
         Some(LedgerRecord::Customer(it)) if viewer.account.may_read(it.territory) => it,
         _ => return Err(PageError::NotFound),
     };
-    let credit = match store.record(org, &key(RecordKind::CreditFile, id)).await?.map(|it| it.record) {
+    let credit = match store
+        .record(org, &key(RecordKind::CreditFile, id))
+        .await?
+        .map(|it| it.record)
+    {
         Some(LedgerRecord::CreditFile(it)) => Some(it),
         _ => None,
     };
@@ -160,7 +176,11 @@ fn fact(label: &str, value: impl Into<String>) -> Field {
     let value = value.into();
     Field {
         label: label.to_owned(),
-        value: if value.trim().is_empty() { Shown::Nothing } else { Shown::Text(value) },
+        value: if value.trim().is_empty() {
+            Shown::Nothing
+        } else {
+            Shown::Text(value)
+        },
         remarks: Vec::new(),
     }
 }
@@ -201,8 +221,10 @@ fn figures(viewer: &Viewer, file: &CreditFile) -> Vec<Field> {
     let mut figures = vec![
         fact(
             text.t("customer.grade"),
-            file.grade
-                .map_or_else(|| text.t("customer.grade_none").to_owned(), |grade| format!("{grade:?}")),
+            file.grade.map_or_else(
+                || text.t("customer.grade_none").to_owned(),
+                |grade| format!("{grade:?}"),
+            ),
         ),
         match file.limit {
             CreditLimit::NoLimit => fact(text.t("customer.limit"), text.t("customer.no_limit")),
@@ -224,7 +246,10 @@ fn figures(viewer: &Viewer, file: &CreditFile) -> Vec<Field> {
         });
     }
     figures.extend([
-        fact(text.t("customer.terms"), text.fill("customer.terms_days", "days", file.terms_days)),
+        fact(
+            text.t("customer.terms"),
+            text.fill("customer.terms_days", "days", file.terms_days),
+        ),
         if file.on_hold {
             doubt(text.t("customer.on_hold"), text.t("record.yes"))
         } else {
@@ -252,7 +277,10 @@ fn share(exposure: Money, limit: Money) -> Option<Decimal> {
     if limit.currency != exposure.currency || limit.amount <= Decimal::ZERO {
         return None;
     }
-    let share = exposure.amount.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(limit.amount)?;
+    let share = exposure
+        .amount
+        .checked_mul(Decimal::ONE_HUNDRED)?
+        .checked_div(limit.amount)?;
     // Rounded down: only what reaches the limit says 100.
     Some(share.floor())
 }

@@ -121,8 +121,8 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer) -> Result<
 
 fn row(viewer: &Viewer, names: &Names, device: Device, now: Timestamp) -> Row {
     let text = viewer.text;
-    let revoke = (viewer.is_administrator() && device.revoked_at.is_none())
-        .then(|| format!("/devices/{}/revoke", device.id));
+    let revoke =
+        (viewer.is_administrator() && device.revoked_at.is_none()).then(|| format!("/devices/{}/revoke", device.id));
     Row {
         owner: names.person(device.user),
         app: device.app_version.clone(),
@@ -233,15 +233,24 @@ pub(super) async fn enrol(
         return Err(PageError::NotYourRole);
     }
     let org = viewer.account.organisation;
-    let person: UserId = sent.person.parse().map_err(|_| PageError::BadField("devices.enrol_person"))?;
+    let person: UserId = sent
+        .person
+        .parse()
+        .map_err(|_| PageError::BadField("devices.enrol_person"))?;
     let account = app.store.account(org, person).await?.ok_or(PageError::NotFound)?;
     if account.disabled || !account.roles.iter().any(|role| role.works_in_the_field()) {
         return Err(PageError::BadField("devices.enrol_person"));
     }
     let until = app.clock.now().plus_millis(app.config.enrolment_millis());
     let code = auth::make_enrolment_code(app.store.as_ref(), &app.secrets, org, person, until).await?;
-    app.audit(org, viewer.account.user, "enrolment.created", person, account.login.as_str())
-        .await?;
+    app.audit(
+        org,
+        viewer.account.user,
+        "enrolment.created",
+        person,
+        account.login.as_str(),
+    )
+    .await?;
     let note = viewer
         .text
         .fill("devices.code_for", "until", Moment::new(until, viewer.zone).shown)

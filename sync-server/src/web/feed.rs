@@ -177,8 +177,25 @@ pub(super) async fn show(
 
 const KINDS: &[&str] = &["visit", "delivery", "collection_note", "order", "review"];
 const STATES: &[&str] = &[
-    "planned", "open", "done", "cancelled", "signed", "confirmed", "disputed", "draft", "submitted", "approved",
-    "provisional", "held", "refused", "promised", "paid", "not_reached", "reminded", "questioned", "flagged",
+    "planned",
+    "open",
+    "done",
+    "cancelled",
+    "signed",
+    "confirmed",
+    "disputed",
+    "draft",
+    "submitted",
+    "approved",
+    "provisional",
+    "held",
+    "refused",
+    "promised",
+    "paid",
+    "not_reached",
+    "reminded",
+    "questioned",
+    "flagged",
 ];
 
 fn choices(names: &[&str], section: &str, chosen: &str, text: Text) -> Vec<Choice> {
@@ -286,7 +303,10 @@ async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Resu
     };
     let mut visible = visible_customers(store, viewer).await?;
     if let Ok(id) = wanted.parse::<CustomerId>() {
-        return Ok(visible.into_iter().find(|it| it.id == id).map_or(Named::Unknown, Named::One));
+        return Ok(visible
+            .into_iter()
+            .find(|it| it.id == id)
+            .map_or(Named::Unknown, Named::One));
     }
     let lower = wanted.to_lowercase();
     let exact = |it: &Customer| it.code.to_lowercase() == lower || it.name.to_lowercase() == lower;
@@ -347,13 +367,19 @@ pub(super) async fn rows(
         .add_people(store, org, items.iter().filter_map(|it| it.summary.owner))
         .await?;
     let clocks = clocks(devices);
-    Ok(items.into_iter().map(|item| row(viewer, names, &clocks, item)).collect())
+    Ok(items
+        .into_iter()
+        .map(|item| row(viewer, names, &clocks, item))
+        .collect())
 }
 
 /// How wrong each person's clocks are, where they are.
 fn clocks(devices: &[Device]) -> BTreeMap<UserId, u64> {
     let mut clocks = BTreeMap::new();
-    for device in devices.iter().filter(|it| it.revoked_at.is_none() && it.last_contact.is_some()) {
+    for device in devices
+        .iter()
+        .filter(|it| it.revoked_at.is_none() && it.last_contact.is_some())
+    {
         let off = device.clock_ahead_millis.unsigned_abs();
         if off >= CLOCK_TOLERANCE_MILLIS {
             let worst: &mut u64 = clocks.entry(device.user).or_default();
@@ -380,19 +406,24 @@ fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: Fee
         happened: summary.at.map(|at| Moment::new(at, viewer.zone)),
         planned: summary.day.map(|day| text.fill("feed.planned", "day", day)),
         received: Moment::new(item.received_at, viewer.zone),
-        doubts: doubts(text, &Doubts {
-            outside: summary.outside,
-            mocked: summary.mocked,
-            newer: summary.newer,
-            disagreements: item.disagreements,
-            // What happened after it was received shows a clock that is ahead by at least that.
-            clock: summary
-                .at
-                .and_then(|at| u64::try_from(at.millis_since(item.received_at)).ok())
-                .filter(|ahead| *ahead >= CLOCK_TOLERANCE_MILLIS)
-                .max(summary.owner.and_then(|owner| clocks.get(&owner).copied())),
-        }),
-        review: item.review.map(|verdict| (text.word("verdict", &verdict), verdict_class(&verdict))),
+        doubts: doubts(
+            text,
+            &Doubts {
+                outside: summary.outside,
+                mocked: summary.mocked,
+                newer: summary.newer,
+                disagreements: item.disagreements,
+                // What happened after it was received shows a clock that is ahead by at least that.
+                clock: summary
+                    .at
+                    .and_then(|at| u64::try_from(at.millis_since(item.received_at)).ok())
+                    .filter(|ahead| *ahead >= CLOCK_TOLERANCE_MILLIS)
+                    .max(summary.owner.and_then(|owner| clocks.get(&owner).copied())),
+            },
+        ),
+        review: item
+            .review
+            .map(|verdict| (text.word("verdict", &verdict), verdict_class(&verdict))),
         reviewable,
     }
 }

@@ -35,7 +35,11 @@ pub(crate) fn start_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
 
 /// An amount with its currency and thousands separated, never rounded.
 pub(crate) fn money(money: Money) -> String {
-    format!("{} {}", money.currency, amount(money.amount, money.currency.minor_digits()))
+    format!(
+        "{} {}",
+        money.currency,
+        amount(money.amount, money.currency.minor_digits())
+    )
 }
 
 /// An amount with at least `digits` decimals and thousands separated.
@@ -144,8 +148,16 @@ mod tests {
         assert_eq!(moment.shown, "2026-01-01 00:30");
         assert_eq!(moment.iso, "2025-12-31T16:30:00.000Z");
         for millis in [i64::MIN, i64::MAX] {
-            assert!(!Moment::new(Timestamp::from_millis(millis), chrono_tz::Asia::Shanghai).shown.is_empty());
-            assert!(!Moment::new(Timestamp::from_millis(millis), chrono_tz::America::Lima).shown.is_empty());
+            assert!(
+                !Moment::new(Timestamp::from_millis(millis), chrono_tz::Asia::Shanghai)
+                    .shown
+                    .is_empty()
+            );
+            assert!(
+                !Moment::new(Timestamp::from_millis(millis), chrono_tz::America::Lima)
+                    .shown
+                    .is_empty()
+            );
         }
     }
 

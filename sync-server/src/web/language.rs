@@ -52,7 +52,14 @@ mod tests {
         for path in ["/", "/activity?kind=visit&day=2026-01-01", "/records/1"] {
             assert_eq!(within(path), path);
         }
-        for path in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\t/evil"] {
+        for path in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/\t/evil",
+        ] {
             assert_eq!(within(path), "/");
         }
     }

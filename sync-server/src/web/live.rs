@@ -21,21 +21,25 @@ pub(super) async fn listen(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let news = app.sync.live().subscribe(viewer.account.organisation);
     let stopping = app.watch_stop();
-    let events = stream::unfold((news, viewer, stopping), |(mut news, viewer, mut stopping)| async move {
-        loop {
-            let heard = tokio::select! {
-                heard = news.next() => heard?,
-                _ = stopping.wait_for(|stops| *stops) => return None,
-            };
-            let concerns = match heard {
-                Heard::Grown(mark) => viewer.may_read(mark.stream),
-                Heard::Missed => true,
-            };
-            if concerns {
-                let event = Event::default().event("news").data("1");
-                return Some((Ok(event), (news, viewer, stopping)));
+    let events = stream::unfold(
+        (news, viewer, stopping),
+        |(mut news, viewer, mut stopping)| async move {
+            loop {
+                let heard = tokio::select! {
+                    heard = news.next() => heard?,
+                    _ = stopping.wait_for(|stops| *stops) => return None,
+                };
+                let concerns = match heard {
+                    Heard::Grown(mark) => viewer.may_read(mark.stream),
+                    Heard::Missed => true,
+                };
+                if concerns {
+                    let event = Event::default().event("news").data("1");
+                    return Some((Ok(event), (news, viewer, stopping)));
+                }
             }
-        }
-    });
-    Sse::new(events.take_until(tokio::time::sleep(LONGEST))).keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))
+        },
+    );
+    Sse::new(events.take_until(tokio::time::sleep(LONGEST)))
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))
 }

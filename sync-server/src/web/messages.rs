@@ -177,16 +177,34 @@ mod tests {
     fn every_name_that_a_record_can_hold_has_a_word() {
         let words = [
             ("kind", "visit delivery collection_note order review unknown"),
-            ("state", "planned open done cancelled signed confirmed disputed draft submitted approved provisional held refused promised paid not_reached reminded questioned flagged"),
-            ("purpose", "routine sales collection delivery service prospect reconciliation"),
-            ("outcome", "successful order_taken payment_obtained contact_absent closed declined follow_up promised paid disputed not_reached refused reminded"),
+            (
+                "state",
+                "planned open done cancelled signed confirmed disputed draft submitted approved provisional held refused promised paid not_reached reminded questioned flagged",
+            ),
+            (
+                "purpose",
+                "routine sales collection delivery service prospect reconciliation",
+            ),
+            (
+                "outcome",
+                "successful order_taken payment_obtained contact_absent closed declined follow_up promised paid disputed not_reached refused reminded",
+            ),
             ("channel", "phone message email visit letter legal"),
-            ("verdict", "approved provisional held refused questioned flagged confirmed disputed inside outside unknown"),
+            (
+                "verdict",
+                "approved provisional held refused questioned flagged confirmed disputed inside outside unknown",
+            ),
             ("party", "sales customer warehouse"),
             ("evidence", "photo signature stamp weighbridge video"),
-            ("rule", "credit_file account_hold grade_allows_credit exposure_within_limit"),
+            (
+                "rule",
+                "credit_file account_hold grade_allows_credit exposure_within_limit",
+            ),
             ("role", "rep driver supervisor finance administrator"),
-            ("rejection", "undecodable wrong_author wrong_territory not_allowed invalid actor_collision unknown_customer other"),
+            (
+                "rejection",
+                "undecodable wrong_author wrong_territory not_allowed invalid actor_collision unknown_customer other",
+            ),
         ];
         for language in Language::ALL {
             for (section, names) in words {
@@ -199,7 +217,10 @@ mod tests {
 
     #[test]
     fn the_language_follows_the_browsers_wishes() {
-        assert_eq!(Language::preferred("zh-CN,zh;q=0.9,en;q=0.8"), Some(Language::SimplifiedChinese));
+        assert_eq!(
+            Language::preferred("zh-CN,zh;q=0.9,en;q=0.8"),
+            Some(Language::SimplifiedChinese)
+        );
         assert_eq!(Language::preferred("de, en;q=0.5, zh;q=0.4"), Some(Language::English));
         assert_eq!(Language::preferred("zh;q=0, en"), Some(Language::English));
         assert_eq!(Language::preferred("fr"), None);

@@ -50,8 +50,10 @@ impl Names {
     ) -> Result<(), StoreError> {
         let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.customers.contains_key(id)).collect();
         for id in ids {
-            if let Some(StoredRecord { record: LedgerRecord::Customer(it), .. }) =
-                store.record(org, &key(RecordKind::Customer, id)).await?
+            if let Some(StoredRecord {
+                record: LedgerRecord::Customer(it),
+                ..
+            }) = store.record(org, &key(RecordKind::Customer, id)).await?
             {
                 self.customers.insert(id, it);
             }
@@ -68,8 +70,10 @@ impl Names {
     ) -> Result<(), StoreError> {
         let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.products.contains_key(id)).collect();
         for id in ids {
-            if let Some(StoredRecord { record: LedgerRecord::Product(it), .. }) =
-                store.record(org, &key(RecordKind::Product, id)).await?
+            if let Some(StoredRecord {
+                record: LedgerRecord::Product(it),
+                ..
+            }) = store.record(org, &key(RecordKind::Product, id)).await?
             {
                 self.products.insert(id, it);
             }
@@ -86,8 +90,10 @@ impl Names {
     ) -> Result<(), StoreError> {
         let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
         for id in ids {
-            if let Some(StoredRecord { record: LedgerRecord::Person(it), .. }) =
-                store.record(org, &key(RecordKind::Person, id)).await?
+            if let Some(StoredRecord {
+                record: LedgerRecord::Person(it),
+                ..
+            }) = store.record(org, &key(RecordKind::Person, id)).await?
             {
                 self.people.insert(id, it.name);
             }
@@ -100,13 +106,11 @@ impl Names {
         self.people.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 
-    pub(crate) fn customer(&self, id: CustomerId) -> Option<&Customer> {
-        self.customers.get(&id)
-    }
-
     /// A customer's name; the id when the customer is not known.
     pub(crate) fn customer_name(&self, id: CustomerId) -> String {
-        self.customers.get(&id).map_or_else(|| id.to_string(), |it| it.name.clone())
+        self.customers
+            .get(&id)
+            .map_or_else(|| id.to_string(), |it| it.name.clone())
     }
 
     pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {
@@ -117,7 +121,13 @@ impl Names {
     pub(crate) fn product_name(&self, id: ProductId) -> String {
         self.products.get(&id).map_or_else(
             || id.to_string(),
-            |it| if it.code.is_empty() { it.name.clone() } else { format!("{} ({})", it.name, it.code) },
+            |it| {
+                if it.code.is_empty() {
+                    it.name.clone()
+                } else {
+                    format!("{} ({})", it.name, it.code)
+                }
+            },
         )
     }
 
@@ -160,5 +170,8 @@ fn field_person(account: Account) -> Option<(UserId, String, Vec<TerritoryId>)> 
 }
 
 pub(crate) fn key(kind: RecordKind, id: impl std::fmt::Display) -> RecordKey {
-    RecordKey { kind, id: id.to_string() }
+    RecordKey {
+        kind,
+        id: id.to_string(),
+    }
 }

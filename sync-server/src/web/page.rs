@@ -170,7 +170,12 @@ impl Frame {
             .into_iter()
             .map(|language| {
                 let href = format!("/language/{}?back={}", language.tag(), encoded(&self.back));
-                (language.tag(), Text(language).t("app.language"), href, language == self.text.0)
+                (
+                    language.tag(),
+                    Text(language).t("app.language"),
+                    href,
+                    language == self.text.0,
+                )
             })
             .collect()
     }

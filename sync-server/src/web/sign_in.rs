@@ -133,7 +133,11 @@ pub(super) async fn submit(
 /// Rounded up: who comes back too early is refused again.
 fn wait_in_words(text: Text, wait: std::time::Duration) -> String {
     let seconds = wait.as_secs().saturating_add(1);
-    let rounded = if seconds < 120 { seconds } else { seconds.div_ceil(60) * 60 };
+    let rounded = if seconds < 120 {
+        seconds
+    } else {
+        seconds.div_ceil(60) * 60
+    };
     super::format::duration(text, rounded.saturating_mul(1_000))
 }
 

@@ -208,22 +208,22 @@ async fn page(
         },
         first_received: Moment::new(record.first_received_at, viewer.zone),
         last_received: Moment::new(record.last_received_at, viewer.zone),
-        doubts: feed::doubts(text, &Doubts {
-            outside: summary.outside,
-            mocked: summary.mocked,
-            newer: summary.newer,
-            disagreements: u32::try_from(past.disagreements.len()).unwrap_or(u32::MAX),
-            clock: clock_doubt(&past.history, &devices),
-        }),
+        doubts: feed::doubts(
+            text,
+            &Doubts {
+                outside: summary.outside,
+                mocked: summary.mocked,
+                newer: summary.newer,
+                disagreements: u32::try_from(past.disagreements.len()).unwrap_or(u32::MAX),
+                clock: clock_doubt(&past.history, &devices),
+            },
+        ),
         content: view::content(voice, &kind, &record.tree),
         questions: timeline::questions(voice, &record.tree, &past.disagreements, &devices, |path| {
             may_settle(&viewer.account, &summary, path)
         }),
         timeline,
-        threads: reviews
-            .iter()
-            .map(|(id, review)| thread(voice, *id, review))
-            .collect(),
+        threads: reviews.iter().map(|(id, review)| thread(voice, *id, review)).collect(),
         reviewed,
         form: ReviewBox {
             shown: may_review && reviewed && possible,
@@ -273,7 +273,13 @@ fn thread(voice: Voice<'_>, id: DocumentId, review: &Review) -> Thread {
         comment: review.comment.clone(),
         replies: replies
             .into_iter()
-            .map(|it| (voice.names.person(it.by), Moment::new(it.at, voice.zone), it.text.clone()))
+            .map(|it| {
+                (
+                    voice.names.person(it.by),
+                    Moment::new(it.at, voice.zone),
+                    it.text.clone(),
+                )
+            })
             .collect(),
     }
 }
@@ -282,7 +288,11 @@ fn thread(voice: Voice<'_>, id: DocumentId, review: &Review) -> Thread {
 fn products_in(tree: &Value, found: &mut BTreeSet<ProductId>) {
     let lines = tree.get("lines").and_then(Value::as_object);
     for line in lines.into_iter().flat_map(|lines| lines.values()) {
-        found.extend(line.get("product").and_then(Value::as_str).and_then(|id| id.parse::<ProductId>().ok()));
+        found.extend(
+            line.get("product")
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<ProductId>().ok()),
+        );
     }
 }
 
@@ -385,11 +395,19 @@ pub(super) async fn settle(
 ) -> Result<Response, PageError> {
     viewer.check_csrf(&sent.csrf)?;
     let record = find(&app, &viewer, &id).await?;
-    let path: Vec<String> = serde_json::from_str(&sent.path).map_err(|_| PageError::BadField("record.disagreements"))?;
-    let change: ChangeHash = sent.change.parse().map_err(|_| PageError::BadField("record.disagreements"))?;
+    let path: Vec<String> =
+        serde_json::from_str(&sent.path).map_err(|_| PageError::BadField("record.disagreements"))?;
+    let change: ChangeHash = sent
+        .change
+        .parse()
+        .map_err(|_| PageError::BadField("record.disagreements"))?;
     let past = past(&record).await.map_err(|_| PageError::Internal)?;
     // Settled or changed by somebody else since the page was read.
-    let question = past.disagreements.into_iter().find(|it| it.path == path).ok_or(PageError::Busy)?;
+    let question = past
+        .disagreements
+        .into_iter()
+        .find(|it| it.path == path)
+        .ok_or(PageError::Busy)?;
     let chosen = question
         .values
         .into_iter()

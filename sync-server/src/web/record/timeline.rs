@@ -105,7 +105,11 @@ pub(crate) fn timeline(
                 signature: signature(voice, entry.author.as_ref(), received, devices),
                 received: received.map(|at| Moment::new(at, voice.zone)),
                 relayed: false,
-                edits: if creates { Vec::new() } else { edits(voice, &document.tree, entry) },
+                edits: if creates {
+                    Vec::new()
+                } else {
+                    edits(voice, &document.tree, entry)
+                },
             }
         })
         .collect();
@@ -208,7 +212,10 @@ pub(crate) fn questions(
                 .map(|value| Choice {
                     value: values::shown(voice, document, &it.path, Some(&value.value)),
                     signature: signature(voice, value.author.as_ref(), None, devices),
-                    change: value.change.map(|hash: ChangeHash| hash.to_string()).unwrap_or_default(),
+                    change: value
+                        .change
+                        .map(|hash: ChangeHash| hash.to_string())
+                        .unwrap_or_default(),
                 })
                 .collect(),
         })

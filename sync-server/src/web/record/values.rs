@@ -53,7 +53,11 @@ fn short(id: &str) -> String {
 /// The value at `path` in words.
 pub(crate) fn shown(voice: Voice<'_>, document: &Value, path: &[String], value: Option<&Value>) -> Shown {
     let name = path.last().map_or("", String::as_str);
-    let parent = path.len().checked_sub(2).and_then(|at| path.get(at)).map_or("", String::as_str);
+    let parent = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .map_or("", String::as_str);
     match value {
         None | Some(Value::Null) => Shown::Nothing,
         Some(Value::Bool(yes)) => Shown::Text(voice.text.t(if *yes { "record.yes" } else { "record.no" }).to_owned()),
@@ -90,7 +94,9 @@ fn named(voice: Voice<'_>, parent: &str, name: &str, text: &str) -> Shown {
     };
     match found {
         Some(name) => Shown::Text(name),
-        None if text.contains('\n') || text.chars().count() > 60 => Shown::Prose(text.chars().take(MOST_CHARACTERS).collect()),
+        None if text.contains('\n') || text.chars().count() > 60 => {
+            Shown::Prose(text.chars().take(MOST_CHARACTERS).collect())
+        }
         None => Shown::Text(text.to_owned()),
     }
 }

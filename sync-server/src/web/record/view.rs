@@ -97,7 +97,10 @@ impl Table {
             title: title.to_owned(),
             lead: String::new(),
             empty: String::new(),
-            headings: headings.iter().map(|(text, numeric)| ((*text).to_owned(), *numeric)).collect(),
+            headings: headings
+                .iter()
+                .map(|(text, numeric)| ((*text).to_owned(), *numeric))
+                .collect(),
             rows: Vec::new(),
             footer: None,
         }
@@ -254,7 +257,10 @@ fn visit(voice: Voice<'_>, visit: &Visit) -> Content {
         voice.field("planned_for", day(visit.planned_for)),
         voice.field(
             "outcome",
-            visit.outcome.as_ref().map_or(Shown::Nothing, |it| voice.words("outcome", it)),
+            visit
+                .outcome
+                .as_ref()
+                .map_or(Shown::Nothing, |it| voice.words("outcome", it)),
         ),
         voice.field("note", prose(&visit.note)),
     ];
@@ -388,7 +394,13 @@ fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
                     (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Disputed) => Shown::Doubt(word),
                     (other, _) => other,
                 };
-                confirmations.push(vec![name, verdict, words(&said.by), voice.moment(said.at), prose(&said.remark)]);
+                confirmations.push(vec![
+                    name,
+                    verdict,
+                    words(&said.by),
+                    voice.moment(said.at),
+                    prose(&said.remark),
+                ]);
             }
         }
     }
@@ -503,7 +515,11 @@ fn order(voice: Voice<'_>, order: &Order) -> Content {
             Shown::Text(voice.names.product_name(line.product)),
             Shown::Text(quantity.trim_end().to_owned()),
             Shown::Text(format::amount(line.unit_price, digits)),
-            if line.discount.is_zero() { Shown::Nothing } else { Shown::Text(percent) },
+            if line.discount.is_zero() {
+                Shown::Nothing
+            } else {
+                Shown::Text(percent)
+            },
             line.total(order.currency)
                 .map_or(Shown::Nothing, |it| Shown::Text(format::money(it))),
         ]);
@@ -557,7 +573,11 @@ fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
             voice.field("order_total", Shown::Text(format::money(inputs.order_total))),
             voice.field(
                 "on_hold",
-                if inputs.on_hold { Shown::Doubt(yes_no(true)) } else { Shown::Text(yes_no(false)) },
+                if inputs.on_hold {
+                    Shown::Doubt(yes_no(true))
+                } else {
+                    Shown::Text(yes_no(false))
+                },
             ),
         ],
     ));
