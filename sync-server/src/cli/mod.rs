@@ -10,6 +10,7 @@ use crate::store::StoreError;
 mod backup;
 pub mod control;
 mod decode_worker;
+mod demo;
 mod device;
 mod folder;
 mod import;
@@ -17,8 +18,10 @@ mod openapi;
 pub mod operation;
 mod organisation;
 mod password;
+mod phone;
 mod restore;
 pub mod serve;
+mod table;
 mod user;
 mod verify;
 
@@ -50,8 +53,15 @@ enum Command {
     Restore(restore::Restore),
     /// Check every hash, chain and list that is stored
     Verify(verify::Verify),
+    /// Show everything at work: a company, a server, three phones, a day without a network
+    Demo(demo::DemoArgs),
     /// Read a company's books from CSV files
     Import(import::ImportArgs),
+    /// Be a phone: record, sync, search
+    Phone(phone::PhoneArgs),
+    /// Record visits until killed; the demo starts this itself
+    #[command(hide = true)]
+    DemoCrash(demo::CrashArgs),
     /// Print the description of the HTTP interface as JSON
     Openapi,
     /// Decode what phones push; the server starts these itself
@@ -162,7 +172,10 @@ pub fn main() -> ExitCode {
         Command::Restore(it) => restore::run(&it),
         Command::Verify(it) => verify::run(&it),
         // These tell more by their exit code than that they failed.
+        Command::Demo(it) => return demo::run(&it),
+        Command::DemoCrash(it) => return demo::run_crash(&it),
         Command::Import(it) => return import::run(&it),
+        Command::Phone(it) => return phone::run(it),
         Command::Openapi => openapi::run(),
         Command::DecodeWorker => decode_worker::run(),
     };

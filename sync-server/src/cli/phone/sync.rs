@@ -1,0 +1,202 @@
+//! Enrolling and syncing: the commands that need the server.
+
+use std::{sync::Arc, time::Duration};
+
+use fieldledger_core::{
+    store::{Change, FieldStore},
+    sync::{
+        driver::{SyncDriver, SyncError, SyncReport},
+        engine::Status,
+        protocol::EnrolRequest,
+        transport::{EnrolError, HttpTransport, TransportFault, enrol},
+    },
+};
+use serde_json::json;
+
+use super::{Done, OFFLINE, Phone, Problem, REFUSED, SIGNED_OUT, TOO_OLD, WRONG};
+use fieldledger_core::error::FieldError;
+
+impl From<SyncError> for Problem {
+    fn from(error: SyncError) -> Self {
+        let code = match &error {
+            SyncError::Storage(error) => return error.clone().into(),
+            SyncError::Transport(fault) => fault_code(fault),
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<EnrolError> for Problem {
+    fn from(error: EnrolError) -> Self {
+        let code = match &error {
+            EnrolError::Address(_) => WRONG,
+            EnrolError::Refused { .. } => SIGNED_OUT,
+            EnrolError::Transport(fault) => fault_code(fault),
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+fn fault_code(fault: &TransportFault) -> u8 {
+    match fault {
+        TransportFault::SignInAgain | TransportFault::Revoked => SIGNED_OUT,
+        TransportFault::NeedsNewerApp => TOO_OLD,
+        TransportFault::Server(_) => 1,
+        _ => OFFLINE,
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Problem {
+        code: 1,
+        message: error.to_string(),
+    })
+}
+
+/// The sync of a phone that is enrolled.
+pub(in crate::cli) fn driver(store: &FieldStore) -> Result<SyncDriver<HttpTransport>, Problem> {
+    let identity = store.identity().ok_or(FieldError::NotEnrolled)?;
+    let token = store.token()?.ok_or(FieldError::NotEnrolled)?;
+    let transport =
+        HttpTransport::new(&identity.server_url, token).map_err(|error| Problem::wrong(error.to_string()))?;
+    Ok(SyncDriver::new(store.clone(), transport))
+}
+
+/// Makes a store the phone that `code` is for.
+pub(in crate::cli) async fn enrol_store(store: &FieldStore, url: &str, code: &str, name: &str) -> Result<(), Problem> {
+    let options = store.options();
+    let installation = options.installation.iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = EnrolRequest {
+        code: code.to_owned(),
+        device_name: name.to_owned(),
+        platform: "cli".to_owned(),
+        app_version: options.app_version.clone(),
+        installation,
+    };
+    let response = enrol(url, &request).await?;
+    store.adopt_enrolment(url, response)?;
+    Ok(())
+}
+
+impl Phone {
+    pub(super) fn enrol(&self, url: &str, code: &str, name: &str) -> Done {
+        runtime()?.block_on(enrol_store(&self.store, url, code, name))?;
+        let identity = self.store.identity().ok_or(FieldError::NotEnrolled)?;
+        self.say(
+            format!(
+                "This phone is now {}'s at {}. Fill it with `sync`.",
+                identity.user_name, identity.organisation_name
+            ),
+            json!({ "user": identity.user, "name": identity.user_name, "organisation": identity.organisation_name,
+                    "device": identity.device }),
+        )
+    }
+
+    pub(super) fn sync(&self) -> Done {
+        let report = runtime()?.block_on(async { Ok::<_, Problem>(driver(&self.store)?.sync_once().await?) })?;
+        self.say(report_text(&report), report_json(&report))?;
+        let rejected = self.store.status()?.rejected;
+        if report.rejected == 0 {
+            return Ok(0);
+        }
+        for it in &rejected {
+            self.complain(&format!("rejected: {}: {}", it.title, it.message));
+        }
+        Ok(REFUSED)
+    }
+
+    fn complain(&self, text: &str) {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "{}", crate::cli::table::plain(text));
+    }
+
+    pub(super) fn watch(&self, seconds: Option<u64>) -> Done {
+        let store = self.store.clone();
+        let told = store.clone();
+        let json = self.json;
+        let _subscription = self.store.subscribe(Arc::new(move |changes| {
+            use std::io::Write as _;
+            let names: Vec<String> = changes.iter().map(change_name).collect();
+            let waiting = told.status().map(|status| status.waiting).unwrap_or_default();
+            let _ = if json {
+                writeln!(std::io::stdout(), "{}", json!({ "changed": names, "waiting": waiting }))
+            } else {
+                writeln!(
+                    std::io::stdout(),
+                    "changed: {}; {waiting} waiting to be sent",
+                    names.join(", ")
+                )
+            };
+        }));
+        runtime()?.block_on(async {
+            let driver = driver(&store)?;
+            let end = async {
+                match seconds {
+                    Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                    None => {
+                        let _ = tokio::signal::ctrl_c().await;
+                    }
+                }
+            };
+            let mut reached = true;
+            let watch = |status: &Status, _: &SyncReport| {
+                // Once for each time the network goes, not for each attempt.
+                if let Status::Failed(failure) = status
+                    && std::mem::replace(&mut reached, false)
+                {
+                    self.complain(&SyncError::from(failure.clone()).to_string());
+                } else if matches!(status, Status::UpToDate) {
+                    reached = true;
+                }
+            };
+            driver.run(end, watch).await?;
+            Ok::<_, Problem>(())
+        })?;
+        Ok(0)
+    }
+}
+
+fn change_name(change: &Change) -> String {
+    match change {
+        Change::Documents(kind) => kind.as_str().replace('_', " "),
+        Change::Records => "company books".to_owned(),
+        Change::Status => "sync status".to_owned(),
+        Change::Evidence => "evidence".to_owned(),
+    }
+}
+
+fn report_text(report: &SyncReport) -> String {
+    if report.pushed == 0 && report.pulled == 0 {
+        return format!(
+            "Nothing new. ({} bytes up, {} bytes down)",
+            report.bytes_up, report.bytes_down
+        );
+    }
+    format!(
+        "Sent {} ({} accepted, {} known already, {} rejected) and received {}, in {} round trip(s): {} bytes up, {} \
+         bytes down.",
+        report.pushed,
+        report.accepted,
+        report.duplicate,
+        report.rejected,
+        report.pulled,
+        report.rounds,
+        report.bytes_up,
+        report.bytes_down
+    )
+}
+
+fn report_json(report: &SyncReport) -> serde_json::Value {
+    json!({
+        "rounds": report.rounds, "pushed": report.pushed, "pulled": report.pulled, "accepted": report.accepted,
+        "duplicate": report.duplicate, "rejected": report.rejected, "bytes_up": report.bytes_up,
+        "bytes_down": report.bytes_down,
+    })
+}
