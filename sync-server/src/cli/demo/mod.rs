@@ -32,7 +32,7 @@ use self::{
     phone::DemoPhone,
     proxy::{Proxy, Weather},
 };
-use super::serve::RunningServer;
+use super::{serve::RunningServer, table::fit};
 use crate::{
     auth::{hash_password, make_enrolment_code},
     company,
@@ -106,6 +106,14 @@ pub(super) fn run(args: &DemoArgs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| format!("   {line}").trim_end().to_owned())
+        .collect();
+    lines.join("\n")
 }
 
 fn step(number: u32, title: &str) {
@@ -196,13 +204,19 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
     for phone in &mut phones {
         phone.end_day();
         phone.proxy.set(Weather::Bad);
-        phone.sync_until_done(200).await?;
+    }
+    // Three rounds, so that everybody also gets what the others sent after them.
+    for _ in 0..3 {
+        for phone in &mut phones {
+            phone.sync_until_done(300).await?;
+        }
+    }
+    for phone in &phones {
         let traffic = &phone.proxy.traffic;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         tell!(
-            "   {:<14} in step after {} attempts, {} of them failed (connections cut {}, refused {}, delayed {}, \
-             repeated {})",
-            phone.name,
+            "   {} in step after {} attempts, {} of them failed; connections cut {}, refused {}, delayed {}, repeated {}",
+            fit(&phone.name, 16),
             phone.attempts,
             phone.failed,
             count(&traffic.cut),
@@ -212,7 +226,6 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
         );
         phone.proxy.set(Weather::Good);
     }
-    // What one sent after the other had fetched.
     settle(&mut phones).await?;
 
     step(7, "The supervisor asks, and the rep answers");
@@ -238,9 +251,9 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
         "What was recorded, sent, received, merged, disagreed about and rejected",
     );
     let mut problems = Vec::new();
-    tell!("{}", report::table(&phones)?);
-    tell!("{}", report::disagreements(&phones[0], delivery)?);
-    tell!("{}", report::rejected(&phones)?);
+    tell!("{}", indented(&report::table(&phones)?.to_string()));
+    tell!("{}", indented(&report::disagreements(&phones[0], delivery)?));
+    tell!("{}", indented(&report::rejected(&phones)?));
 
     step(9, "Does everybody agree?");
     if killed.found < killed.acknowledged {
@@ -265,7 +278,7 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
 
     if !args.exit {
         tell!("\nThe pages are running at {}  (end with Ctrl-C)", server.url());
-        tell!("{}", report::sign_ins(&cast, PASSWORD));
+        tell!("{}\n", indented(&report::sign_ins(&cast, PASSWORD).to_string()));
         tell!("Try a phone in another terminal, for example:");
         let db = phones[0].path.display().to_string();
         let url = server.url();

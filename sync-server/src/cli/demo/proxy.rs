@@ -111,9 +111,10 @@ fn fate(rng: &mut ChaCha8Rng) -> Fate {
     match rng.random_range(0..10) {
         0 => Fate::Refused,
         1 | 2 => Fate::CutUp(rng.random_range(0..2_000)),
-        3 | 4 => Fate::CutDown(rng.random_range(0..600)),
-        5 => Fate::Delayed(Duration::from_millis(rng.random_range(50..400))),
-        6 | 7 => Fate::Duplicated,
+        // Most often after the server has done what was asked: the phone cannot know.
+        3..=5 => Fate::CutDown(rng.random_range(0..400)),
+        6 => Fate::Delayed(Duration::from_millis(rng.random_range(50..400))),
+        7 | 8 => Fate::Duplicated,
         _ => Fate::Through,
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn rejected(phones: &[DemoPhone]) -> Result<String, Broken> {
         for row in all_rows(phone)? {
             if let RowSync::Rejected { message, .. } = &row.sync {
                 text.push_str(&format!(
-                    "\nRejected, and kept on the phone of {}: {} {} ({message})",
+                    "\nRejected, and kept on the phone of {}: {} {}: {message}",
                     phone.name,
                     row.kind,
                     short(row.id)
