@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use automerge::{Automerge, AutomergeError, Change, ReadDoc as _, legacy};
 use fieldledger_core::{
     document::{
-        self, Chunk, ChunkError, SCHEMA,
+        self, Chunk, ChunkError, SCHEMA, Summary,
         chunk::{CONTAINERS, MAX_NESTING, MAX_OPERATIONS},
         declared_kind, disagreement, heads, tree,
     },
@@ -20,15 +20,26 @@ use super::validator::{Judgement, Refusal, SoundChange};
 /// Longest name of a kind that this build does not know.
 const MAX_KIND_BYTES: usize = 64;
 
-/// Largest tree of one document as JSON text, and most bytes of field names in one change: a change can name a long
-/// field a hundred thousand times in a few bytes.
-const MAX_TREE_BYTES: usize = 8 << 20;
+/// Largest tree of one document, as JSON text.
+const MAX_TREE_BYTES: usize = 2 << 20;
+
+/// Most bytes of trees that are told of one document at a time. The judge tells the whole tree after every change, so
+/// many small changes of a large document come to much; what comes after has to be pushed again.
+const MAX_TOLD_BYTES: usize = 16 << 20;
+
+/// Operations, and bytes of field names, that a change may hold whatever its size, and for each of its bytes: runs of
+/// equal ones take no room in a change, and a lot of it when it is read.
+const FREE_OPERATIONS: usize = 1_024;
+/// See [`FREE_OPERATIONS`].
+const FREE_NAME_BYTES: usize = 64 << 10;
 
 /// A document under judgement, with the changes judged sound so far applied.
 pub(super) struct Subject {
     state: State,
     /// Changes refused so far, with the reason: what builds on them is refused as well.
     refused: BTreeMap<ChangeHash, Refusal>,
+    /// Bytes of trees told so far.
+    told: usize,
 }
 
 enum State {
@@ -81,6 +92,7 @@ impl Subject {
         Ok(Self {
             state,
             refused: BTreeMap::new(),
+            told: 0,
         })
     }
 
@@ -128,6 +140,9 @@ impl Subject {
         if !missing.is_empty() {
             return Judgement::Waiting(missing);
         }
+        if self.told > MAX_TOLD_BYTES {
+            return Judgement::Waiting(Vec::new());
+        }
         let judged = if deps.is_empty() {
             self.judge_creation(chunk)
         } else {
@@ -164,7 +179,7 @@ impl Subject {
             None => {
                 let mut places = Places::default();
                 places.visit(&expanded)?;
-                let (_, tree) = apply(&Automerge::new(), chunk.change().clone())?;
+                let (_, tree, _) = apply(&Automerge::new(), chunk.change().clone())?;
                 tree
             }
         };
@@ -184,7 +199,8 @@ impl Subject {
             touched: Vec::new(),
             based_on: Vec::new(),
             heads: vec![hash],
-            tree_before: Value::Null,
+            kind_before: None,
+            owner_before: None,
             tree,
             disagreements: 0,
         })
@@ -216,13 +232,14 @@ impl Subject {
                 "lines, evidence, confirmations and replies are added to one by one, never replaced as a whole",
             ));
         }
-        let (after, tree_after) = apply(&open.automerge, chunk.change().clone())?;
+        let (after, tree_after, tree_bytes) = apply(&open.automerge, chunk.change().clone())?;
         let hash = chunk.hash();
         let deps = chunk.deps();
         let own = tree::differences(&tree::at(&after, &deps), &tree::at(&after, &[hash]));
         let shown = tree::differences(&open.tree, &tree_after);
         touched.extend(own.into_iter().chain(shown).map(|(path, _, _)| path));
         check_model(&tree_after)?;
+        let before = Summary::of(&open.tree);
         let disagreements = disagreement::disagreements(&after).len();
         let heads_after = heads(&after);
         let sound = SoundChange {
@@ -235,7 +252,8 @@ impl Subject {
             touched: touched.into_iter().collect(),
             based_on: open.heads.clone(),
             heads: heads_after.clone(),
-            tree_before: open.tree.clone(),
+            kind_before: Some(before.kind.as_str().to_owned()),
+            owner_before: before.owner,
             tree: tree_after.clone(),
             disagreements: u32::try_from(disagreements).unwrap_or(u32::MAX),
         };
@@ -245,6 +263,7 @@ impl Subject {
             tree: tree_after,
             heads: heads_after,
         };
+        self.told += tree_bytes;
         Ok(sound)
     }
 
@@ -265,14 +284,16 @@ impl Subject {
 }
 
 fn decode(chunk: &Chunk) -> Result<legacy::Change, Refusal> {
-    let expanded = chunk.change().decode();
-    let mut names = 0_usize;
-    for op in &expanded.operations {
-        if let legacy::Key::Map(key) = &op.key {
-            names = names.saturating_add(key.len());
-        }
+    let size = chunk.bytes().len();
+    if chunk.change().len() > FREE_OPERATIONS + size {
+        return Err(too_large());
     }
-    if names > MAX_TREE_BYTES {
+    let expanded = chunk.change().decode();
+    let names = expanded.operations.iter().map(|op| match &op.key {
+        legacy::Key::Map(key) => key.len(),
+        legacy::Key::Seq(_) => 0,
+    });
+    if names.sum::<usize>() > FREE_NAME_BYTES + 4 * size {
         return Err(too_large());
     }
     Ok(expanded)
@@ -297,7 +318,7 @@ fn sound_creation(chunk: &Chunk, expanded: &legacy::Change) -> Result<Option<Val
 }
 
 /// Applies a change to a copy of a document, and makes sure that what results can be saved and read back.
-fn apply(before: &Automerge, change: Change) -> Result<(Automerge, Value), Refusal> {
+fn apply(before: &Automerge, change: Change) -> Result<(Automerge, Value, usize), Refusal> {
     let undecodable = |message: String| Refusal::new(RejectionCode::Undecodable, message);
     let hash = change.hash();
     let mut after = before.clone();
@@ -317,10 +338,11 @@ fn apply(before: &Automerge, change: Change) -> Result<(Automerge, Value), Refus
         ));
     }
     // Only counted, not kept.
-    if serde_json::to_vec(&tree).map_or(true, |text| text.len() > MAX_TREE_BYTES) {
+    let bytes = serde_json::to_vec(&tree).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_TREE_BYTES {
         return Err(too_large());
     }
-    Ok((after, tree))
+    Ok((after, tree, bytes))
 }
 
 /// Whether a document keeps the rules of its model. Kinds and schemas that this build does not know are kept as they
@@ -375,7 +397,7 @@ fn undecodable(error: ChunkError) -> Refusal {
 fn too_large() -> Refusal {
     Refusal::new(
         RejectionCode::Undecodable,
-        format!("the document would grow beyond {MAX_TREE_BYTES} bytes"),
+        "the change makes more of its bytes than a document may hold",
     )
 }
 

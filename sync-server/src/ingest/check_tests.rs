@@ -59,7 +59,8 @@ fn a_new_visit_and_an_edit_of_it_are_sound_and_say_what_they_touch() {
     assert_eq!(after.based_on, vec![first.hash]);
     assert_eq!(after.heads, vec![second.hash]);
     assert_eq!(after.tree["note"], "hello again");
-    assert_eq!(after.tree_before["note"], "hello");
+    assert_eq!(after.kind_before.as_deref(), Some("visit"));
+    assert_eq!(after.owner_before, Some(testing::REP));
     assert!(matches!(
         judge_one(&[first.bytes.clone()], &first.bytes),
         Judgement::Known
@@ -257,6 +258,30 @@ fn concurrent_edits_merge_and_are_counted_as_a_disagreement() {
     let mut both = vec![one.hash, two.hash];
     both.sort_unstable();
     assert_eq!((last.based_on, last.heads), (vec![one.hash], both));
+}
+
+#[test]
+fn a_few_bytes_do_not_become_many() {
+    let many = testing::run_length_bomb(7, 90_000);
+    assert!(many.len() < 300);
+    let long_names: Vec<legacy::Op> = (0..1_000).map(|_| put(&"name".repeat(250), "x")).collect();
+    for bomb in [many, crafted([7; 16], &[], 1, long_names)] {
+        let judged = judge_one(&[], &bomb);
+        assert_eq!(refusal(&judged).0, RejectionCode::Undecodable);
+        assert!(refusal(&judged).1.contains("more of its bytes"), "{judged:?}");
+    }
+    // One large document, changed often: what would fill the memory is put off.
+    let mut large = json!({"kind": "survey"});
+    for number in 0..120 {
+        large[number.to_string()] = json!("x".repeat(15_000));
+    }
+    let base = document::create(id(1), &large, &rep()).unwrap();
+    let edits: Vec<Vec<u8>> = (0..12)
+        .map(|number| edited(&[base.bytes.clone()], number, &rep(), |tree| tree["0"] = json!(number)).bytes)
+        .collect();
+    let judged = judge_all(&[base.bytes], &edits.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    assert!(matches!(judged[0], Judgement::Sound(_)));
+    assert_eq!(judged[11], Judgement::Waiting(Vec::new()));
 }
 
 /// Trees of every shape that a change may make.

@@ -23,6 +23,11 @@ use crate::store::{Account, Append, AppendOutcome, Device, Quarantined, StoreErr
 /// judged with was refused. What is undecided then is to be pushed again.
 const ROUNDS: usize = 12;
 
+/// Bytes of changes, and existing documents, that are judged and stored at a time.
+const SLICE_BYTES: usize = 4 << 20;
+/// See [`SLICE_BYTES`].
+const SLICE_EXISTING: usize = 128;
+
 /// Most bytes of entries in one reply, whatever the phone asks for.
 const MAX_BUDGET_BYTES: usize = 8 << 20;
 
@@ -64,6 +69,8 @@ pub(super) struct Incoming {
     pub(super) document: DocumentId,
     pub(super) hash: ChangeHash,
     pub(super) bytes: Vec<u8>,
+    /// Whether it builds on nothing.
+    pub(super) creates: bool,
     pub(super) relayed: bool,
 }
 
@@ -165,7 +172,8 @@ impl SyncService {
             match item {
                 Push::Offer(offer) => offered.push((place, offer.hash)),
                 Push::Change(change) => match envelope(&change) {
-                    Ok((document, hash)) => {
+                    Ok((document, envelope)) => {
+                        let hash = envelope.hash;
                         if let Some(&first) = first_place.get(&hash) {
                             repeated.push((place, first));
                             continue;
@@ -176,6 +184,7 @@ impl SyncService {
                             document,
                             hash,
                             bytes: change.bytes,
+                            creates: envelope.creates.is_some(),
                             relayed: change.relayed,
                         });
                     }
@@ -255,68 +264,102 @@ impl SyncService {
         }
         let mut directory = Directory::new(&*self.store, organisation);
         let mut refused: HashMap<ChangeHash, Refusal> = HashMap::new();
-        let mut marks: BTreeMap<StreamId, u64> = BTreeMap::new();
-        for _ in 0..ROUNDS {
-            let groups = undecided(incoming, &outcomes);
-            if groups.is_empty() {
-                break;
-            }
-            let ids: Vec<DocumentId> = groups.iter().map(|(id, _)| *id).collect();
-            let stored = self.store.documents(organisation, &ids).await?;
-            let jobs = groups
-                .iter()
-                .zip(&stored)
-                .map(|((_, places), stored)| Job {
-                    existing: stored.as_ref().map(|it| it.chunks.clone()).unwrap_or_default(),
-                    changes: places.iter().map(|&place| incoming[place].bytes.clone()).collect(),
-                })
-                .collect();
-            let judged = self.validator.validate(jobs).await;
-            let mut appends = Vec::new();
-            let mut appended_places = Vec::new();
-            for (((_, places), stored), judgements) in groups.iter().zip(&stored).zip(judged) {
-                let mut group = Group {
+        for slice in slices(incoming, undecided(incoming, &outcomes)) {
+            for _ in 0..ROUNDS {
+                let groups: Vec<(DocumentId, Vec<usize>)> = slice
+                    .iter()
+                    .map(|(id, places)| {
+                        let open = places.iter().copied().filter(|&place| outcomes[place].is_none());
+                        (*id, open.collect::<Vec<_>>())
+                    })
+                    .filter(|(_, places)| !places.is_empty())
+                    .collect();
+                if groups.is_empty() {
+                    break;
+                }
+                self.round(
                     bringer,
                     incoming,
-                    outcomes: &mut outcomes,
-                    refused: &mut refused,
-                    stored: stored.as_ref(),
-                };
-                let accepted = group.decide(places, judgements, &mut directory).await?;
-                for (place, append) in accepted {
-                    appended_places.push(place);
-                    appends.push(append);
+                    &groups,
+                    &mut outcomes,
+                    &mut refused,
+                    &mut directory,
+                    now,
+                )
+                .await?;
+            }
+        }
+        Ok(outcomes.into_iter().map(|it| it.unwrap_or(Outcome::Later)).collect())
+    }
+
+    /// Judges the changes of some documents once, and stores what is sound.
+    #[allow(clippy::too_many_arguments)]
+    async fn round(
+        &self,
+        bringer: Bringer<'_>,
+        incoming: &[Incoming],
+        groups: &[(DocumentId, Vec<usize>)],
+        outcomes: &mut [Option<Outcome>],
+        refused: &mut HashMap<ChangeHash, Refusal>,
+        directory: &mut Directory<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let organisation = bringer.account.organisation;
+        let ids: Vec<DocumentId> = groups.iter().map(|(id, _)| *id).collect();
+        let stored = self.store.documents(organisation, &ids).await?;
+        let jobs = groups
+            .iter()
+            .zip(&stored)
+            .map(|((_, places), stored)| Job {
+                existing: stored.as_ref().map(|it| it.chunks.clone()).unwrap_or_default(),
+                changes: places.iter().map(|&place| incoming[place].bytes.clone()).collect(),
+            })
+            .collect();
+        let judged = self.validator.validate(jobs).await;
+        let mut appends = Vec::new();
+        let mut appended_places = Vec::new();
+        for (((_, places), stored), judgements) in groups.iter().zip(&stored).zip(judged) {
+            let mut group = Group {
+                bringer,
+                incoming,
+                outcomes,
+                refused,
+                stored: stored.as_ref(),
+            };
+            for (place, append) in group.decide(places, judgements, directory).await? {
+                appended_places.push(place);
+                appends.push(append);
+            }
+        }
+        if appends.is_empty() {
+            return Ok(());
+        }
+        let mut marks: BTreeMap<StreamId, u64> = BTreeMap::new();
+        let appended = self.store.append(organisation, appends, now).await?;
+        for (place, result) in appended_places.into_iter().zip(appended) {
+            outcomes[place] = match result {
+                AppendOutcome::Appended { stream, seq } => {
+                    let mark = marks.entry(stream).or_default();
+                    *mark = seq.max(*mark);
+                    Some(Outcome::Accepted)
                 }
-            }
-            if appends.is_empty() {
-                continue;
-            }
-            let appended = self.store.append(organisation, appends, now).await?;
-            for (place, result) in appended_places.into_iter().zip(appended) {
-                outcomes[place] = match result {
-                    AppendOutcome::Appended { stream, seq } => {
-                        let mark = marks.entry(stream).or_default();
-                        *mark = seq.max(*mark);
-                        Some(Outcome::Accepted)
-                    }
-                    AppendOutcome::Duplicate => Some(Outcome::Duplicate),
-                    // Somebody was quicker: judge it again on what they made of the document.
-                    AppendOutcome::Stale => None,
-                    AppendOutcome::ActorCollision => {
-                        let refusal = Refusal::new(
-                            RejectionCode::ActorCollision,
-                            "another change was made under the same name; the edit has to be made again",
-                        );
-                        refused.insert(incoming[place].hash, refusal.clone());
-                        Some(refusal.into())
-                    }
-                };
-            }
+                AppendOutcome::Duplicate => Some(Outcome::Duplicate),
+                // Somebody was quicker: judge it again on what they made of the document.
+                AppendOutcome::Stale => None,
+                AppendOutcome::ActorCollision => {
+                    let refusal = Refusal::new(
+                        RejectionCode::ActorCollision,
+                        "another change was made under the same name; the edit has to be made again",
+                    );
+                    refused.insert(incoming[place].hash, refusal.clone());
+                    Some(refusal.into())
+                }
+            };
         }
         for (stream, seq) in marks {
             self.live.publish(organisation, StreamMark { stream, seq });
         }
-        Ok(outcomes.into_iter().map(|it| it.unwrap_or(Outcome::Later)).collect())
+        Ok(())
     }
 
     /// What is new in `streams`, within one budget for all of them.
@@ -522,7 +565,7 @@ fn check_request(account: &Account, device: &Device, request: &SyncRequest) -> R
 }
 
 /// The document and name of a pushed change.
-fn envelope(change: &PushedChange) -> Result<(DocumentId, ChangeHash), Refusal> {
+fn envelope(change: &PushedChange) -> Result<(DocumentId, Envelope), Refusal> {
     let envelope = Envelope::read(&change.bytes)?;
     let document = match (change.document, envelope.creates) {
         (None, None) => Err("the change builds on others and does not say of which document"),
@@ -532,7 +575,7 @@ fn envelope(change: &PushedChange) -> Result<(DocumentId, ChangeHash), Refusal> 
         (Some(document), _) | (None, Some(document)) => Ok(document),
     };
     match document {
-        Ok(document) => Ok((document, envelope.hash)),
+        Ok(document) => Ok((document, envelope)),
         Err(message) => Err(Refusal::new(RejectionCode::Undecodable, message)),
     }
 }
@@ -552,6 +595,25 @@ fn undecided(incoming: &[Incoming], outcomes: &[Option<Outcome>]) -> Vec<(Docume
         groups[group].1.push(place);
     }
     groups
+}
+
+/// Cuts what one request changes into parts that are judged and stored one after the other, so that what is held in
+/// memory at a time stays small. New documents weigh little; existing ones are read whole.
+fn slices(incoming: &[Incoming], groups: Vec<(DocumentId, Vec<usize>)>) -> Vec<Vec<(DocumentId, Vec<usize>)>> {
+    let mut slices: Vec<Vec<(DocumentId, Vec<usize>)>> = Vec::new();
+    let (mut bytes, mut existing) = (usize::MAX, 0);
+    for group in groups {
+        if bytes >= SLICE_BYTES || existing >= SLICE_EXISTING {
+            slices.push(Vec::new());
+            (bytes, existing) = (0, 0);
+        }
+        bytes += group.1.iter().map(|&place| incoming[place].bytes.len()).sum::<usize>();
+        existing += usize::from(!group.1.iter().any(|&place| incoming[place].creates));
+        if let Some(slice) = slices.last_mut() {
+            slice.push(group);
+        }
+    }
+    slices
 }
 
 fn rejected(refusal: &Refusal) -> Verdict {

@@ -742,3 +742,43 @@ async fn whoever_has_no_business_here_gets_no_exchange() {
 fn the_phone_of_the_tests_is_the_device_of_the_tests() {
     assert_eq!((device(REP).id, of(REP)), (PHONE, rep()));
 }
+
+/// Prints what it costs to take in new visits. Run with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure_what_new_visits_cost() {
+    let cpu_ticks = || -> u64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
+    store.create_organisation(ORG, "Dairy", NOW).await.unwrap();
+    let customers = (0..500_u128).map(|number| customer(CustomerId(uuid::Uuid::from_u128(number)), NORTH));
+    store.put_records(ORG, customers.collect(), true, NOW).await.unwrap();
+    for person in people() {
+        store.put_account(person).await.unwrap();
+    }
+    let service = service(&store, Arc::new(InProcess));
+    let note = "The owner was in; two of the four freezers hold our goods, the others a competitor's. ".repeat(5);
+    let visits: Vec<Push> = (0..10_000_u64)
+        .map(|number| {
+            let mut tree = visit_tree(&note);
+            tree["customer"] = json!(CustomerId(uuid::Uuid::from_u128(u128::from(number * 7 % 500))));
+            created(made(number, REP, &tree).bytes)
+        })
+        .collect();
+    let (before, started) = (cpu_ticks(), std::time::Instant::now());
+    for pushed in visits.chunks(1_000) {
+        let mut asked = request(pushed.to_vec());
+        asked.budget_bytes = 0;
+        let answer = service.exchange(&people()[0], &device(REP), asked).await.unwrap();
+        assert_eq!(verdicts(&answer), vec![Verdict::Accepted; 1_000]);
+    }
+    println!(
+        "10,000 new visits of 500 customers: {:?}, {} ms of processor time",
+        started.elapsed(),
+        (cpu_ticks() - before) * 10,
+    );
+}

@@ -133,6 +133,7 @@ impl SyncService {
         let incoming = [Incoming {
             document: change.document,
             hash: change.hash,
+            creates: change.heads == [change.hash],
             bytes: change.bytes,
             relayed: false,
         }];

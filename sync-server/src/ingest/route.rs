@@ -184,8 +184,9 @@ fn check_authority(author: &Account, change: &SoundChange, relayed: bool, summar
         let written = written_by_creation(&change.tree);
         may_edit(&author.roles, author.user, summary.owner, &summary.kind, &written).map_err(denied)?;
     } else {
-        let before = Summary::of(&change.tree_before);
-        may_edit(&author.roles, author.user, before.owner, &before.kind, &change.touched).map_err(denied)?;
+        // What it was counts, not what the change makes of it.
+        let kind = DocumentKind::from_name(change.kind_before.as_deref().unwrap_or_default());
+        may_edit(&author.roles, author.user, change.owner_before, &kind, &change.touched).map_err(denied)?;
     }
     // Whose word it is, is written into a review; nobody writes down another's. What is relayed was asked before.
     if summary.kind == DocumentKind::Review && !relayed {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use async_trait::async_trait;
 use fieldledger_core::{
     document::Authorship,
-    model::{ChangeHash, DocumentId},
+    model::{ChangeHash, DocumentId, UserId},
     sync::protocol::RejectionCode,
 };
 use minicbor::{Decode, Encode};
@@ -77,16 +77,18 @@ pub struct SoundChange {
     /// The document's heads with it, ascending.
     #[n(8)]
     pub heads: Vec<ChangeHash>,
-    /// The document's tree before it; `Null` for a creating change.
+    /// What kind of document it was before; `None` for a creating change.
     #[n(9)]
-    #[cbor(with = "as_json")]
-    pub tree_before: serde_json::Value,
-    /// The document's tree with it.
+    pub kind_before: Option<String>,
+    /// Whose it was before.
     #[n(10)]
+    pub owner_before: Option<UserId>,
+    /// The document's tree with it.
+    #[n(11)]
     #[cbor(with = "as_json")]
     pub tree: serde_json::Value,
     /// Fields in disagreement with it.
-    #[n(11)]
+    #[n(12)]
     pub disagreements: u32,
 }
 
