@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    store::{Account, Device, DocumentStore as _, PeopleStore as _, Store, sqlite::SqliteStore},
+    store::{Account, Device, Store, sqlite::SqliteStore},
 };
 
 const ORG: OrganisationId = OrganisationId::from_bytes([0xaa; 16]);

@@ -1,5 +1,5 @@
 //! What the tests of ingest share: people, honest changes, and changes made to do harm.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use automerge::{ActorId, Change, ObjType, ScalarValue, legacy};
 use fieldledger_core::{
