@@ -244,7 +244,7 @@ fn write_all(connection: Connection, queue: &mpsc::Receiver<Box<dyn Work>>) {
         let committed = write_group(&connection, &mut group);
         for task in group {
             // The engine's errors cannot be copied, so each task gets its own made of the same cause.
-            task.answer(committed.as_ref().map(|()| ()).map_err(same_error));
+            task.answer(committed.as_ref().copied().map_err(same_error));
         }
     }
     // Closing the last connection folds the write-ahead log into the database.

@@ -27,9 +27,12 @@ use crate::store::StoreError;
 /// Most sentences about one kind of fault; a file that is damaged throughout need not be listed row by row.
 const MOST: usize = 100;
 
+/// Looks through one kind of thing and adds what is wrong with it.
+type Check = fn(&Connection, &mut Vec<String>) -> Result<(), StoreError>;
+
 /// Reads everything and compares it with itself; returns what is wrong, in words.
 pub(super) fn verify(connection: &Connection) -> Vec<String> {
-    let checks: [(&str, fn(&Connection, &mut Vec<String>) -> Result<(), StoreError>); 6] = [
+    let checks: [(&str, Check); 6] = [
         ("the database file", file),
         ("the streams", streams),
         ("the documents", documents),
