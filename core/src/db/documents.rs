@@ -638,8 +638,15 @@ pub fn insert_remote_change(
         super::outbox::acknowledge(transaction, *change)?;
         return Ok(Inserted::Duplicate { change: *change });
     }
+    let before = chunks(transaction, found.row)?;
     let change = insert_chunk(transaction, found.row, &[prepared.hash], &prepared.packed)?;
-    let kind = open_and_project(transaction, found.row, 0)?;
+    let kind = match open_and_project(transaction, found.row, 0) {
+        // The change cannot be applied though the document is whole: the fault lies with the change, not with our file.
+        Err(FieldError::Damaged(what)) if !matches!(document::open(&before), Err(document::OpenError::Damaged(_))) => {
+            return Err(invalid(&what));
+        }
+        other => other?,
+    };
     Ok(Inserted::New { kind, change })
 }
 

@@ -146,6 +146,10 @@ impl Database {
         work(slot.as_ref().expect("the database is open"))
     }
 
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -87,7 +87,7 @@ pub(crate) fn reopen(database: &Database, now: Timestamp) -> Result<Option<Salva
     };
     database.close();
     tracing::warn!(reason, "the database is damaged; salvaging it");
-    let mut report = salvage(path, &fresh)?;
+    let mut report = salvage(path, &fresh, database.durability())?;
     report.reason = reason;
     report.set_aside = set_aside_name(path, now);
     swap(path, &report.set_aside).map_err(|error| in_file(&error))?;
@@ -148,7 +148,7 @@ fn finish_swap(path: &Path, aside: &Path) -> io::Result<()> {
 }
 
 /// Carries what can be read at `damaged` into a fresh database at `fresh`.
-fn salvage(damaged: &Path, fresh: &Path) -> Result<SalvageReport, FieldError> {
+fn salvage(damaged: &Path, fresh: &Path, durability: Durability) -> Result<SalvageReport, FieldError> {
     for name in [fresh.to_owned(), with_suffix(fresh, "-wal"), with_suffix(fresh, "-shm")] {
         match fs::remove_file(&name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file(&error)),
@@ -157,7 +157,7 @@ fn salvage(damaged: &Path, fresh: &Path) -> Result<SalvageReport, FieldError> {
     }
     let mut report = SalvageReport::default();
     let mut source = Source::open(damaged);
-    let mut connection = connect(fresh, Durability::Full)?;
+    let mut connection = connect(fresh, durability)?;
     migrate(&mut connection)?;
     let identity = carry_meta(&mut connection, &mut source, &mut report)?;
     carry_documents(&mut connection, &mut source, identity.as_ref(), &mut report)?;

@@ -21,9 +21,12 @@ pub mod history;
 pub mod summary;
 pub mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Automerge, Change, ReadDoc as _};
+use automerge::{Automerge, ReadDoc as _};
 
 pub use authorship::Authorship;
 pub use chunk::{Chunk, ChunkError};
@@ -68,7 +71,7 @@ fn open_unguarded<B: AsRef<[u8]>>(chunks: &[B]) -> Result<Automerge, OpenError> 
         if chunk::is_snapshot(bytes) {
             document.load_incremental(bytes).map_err(|error| damaged(&error))?;
         } else {
-            changes.push(Change::from_bytes(bytes.to_vec()).map_err(|error| damaged(&error))?);
+            changes.push(chunk::verified(bytes.to_vec()).map_err(|error| damaged(&error))?);
         }
     }
     document.apply_changes(changes).map_err(|error| damaged(&error))?;
