@@ -146,7 +146,11 @@ pub fn settle(
     };
     // Edits are differences, and a map is edited in place: against a value that nobody wrote, the chosen one is
     // written whole.
-    *there = if chosen.is_null() { Value::Bool(true) } else { Value::Null };
+    *there = if chosen.is_null() {
+        Value::Bool(true)
+    } else {
+        Value::Null
+    };
     *slot = chosen.clone();
     let read_at = heads(document);
     edit(document, id, &read_at, &before, &after, actor, authorship)

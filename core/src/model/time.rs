@@ -38,7 +38,10 @@ impl Timestamp {
     }
     /// The calendar date of this moment in `zone`.
     pub fn date_in(self, zone: chrono_tz::Tz) -> chrono::NaiveDate {
-        self.to_datetime().with_timezone(&zone).date_naive()
+        // Local time at the very ends of the range lies outside it.
+        let margin = chrono::TimeDelta::days(2);
+        let (first, last) = (DateTime::<Utc>::MIN_UTC + margin, DateTime::<Utc>::MAX_UTC - margin);
+        self.to_datetime().clamp(first, last).with_timezone(&zone).date_naive()
     }
 }
 

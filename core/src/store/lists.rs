@@ -47,11 +47,11 @@ impl FieldStore {
         let zone = self.organisation()?.map_or(chrono_tz::UTC, |profile| profile.time_zone);
         let date = date.unwrap_or_else(|| self.now().date_in(zone));
         let start = midnight(date, zone);
-        let end = midnight(date + Days::new(1), zone);
+        let end = midnight(date.checked_add_days(Days::new(1)).unwrap_or(date), zone);
         self.read(|connection| {
             let me = interned(connection, identity.user.as_bytes())?.unwrap_or(-1);
             let day = day_number(date);
-            let oldest = day_number(date - Days::new(DAYS_OVERDUE));
+            let oldest = day_number(date.checked_sub_days(Days::new(DAYS_OVERDUE)).unwrap_or(date));
             let numbers = |of: &[i64]| of.iter().map(|it| Sql::Integer(*it)).collect::<Vec<_>>();
             let kind = |kind| kind_number(&kind);
             let select = |sql: &str, order: &str, of: &[i64]| {
