@@ -206,3 +206,78 @@ fn put(transaction: &mut impl Transactable, object: &ObjId, key: &str, value: &V
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        document::{disagreement::disagreements, open},
+        model::{DeviceId, Timestamp, UserId},
+    };
+
+    /// A document about whose field two people who knew nothing of each other wrote `one` and `other`.
+    fn disagreed(one: Value, other: Value) -> Automerge {
+        let authorship = authorship();
+        let base = json!({ "kind": "visit" });
+        let created = create(DocumentId::from_bytes([1; 16]), &base, &authorship).unwrap();
+        let mut chunks = vec![created.bytes.clone()];
+        for (actor, value) in [(2, one), (3, other)] {
+            let mut copy = open(&chunks[..1]).unwrap();
+            let mut after = base.clone();
+            after["outcome"] = value;
+            let made = edit(
+                &mut copy,
+                created.document,
+                &created.heads,
+                &base,
+                &after,
+                [actor; 16],
+                &authorship,
+            );
+            chunks.push(made.unwrap().unwrap().bytes);
+        }
+        open(&chunks).unwrap()
+    }
+
+    fn authorship() -> Authorship {
+        Authorship {
+            user: UserId::from_bytes([1; 16]),
+            device: DeviceId::from_bytes([2; 16]),
+            at: Timestamp::from_millis(3),
+            zone_minutes: 0,
+            since_contact_millis: None,
+        }
+    }
+
+    #[test]
+    fn a_settled_field_holds_the_chosen_value_whole_and_nobody_disagrees_any_more() {
+        let pairs = [
+            (json!("yes"), json!("no")),
+            (json!({ "at": 1, "who": "Li" }), json!({ "at": 2 })),
+            (json!({ "at": 1 }), json!("no")),
+            (Value::Null, json!("no")),
+        ];
+        let path = ["outcome".to_owned()];
+        for (one, other) in pairs {
+            for chosen in [&one, &other] {
+                let mut document = disagreed(one.clone(), other.clone());
+                assert_eq!(disagreements(&document).len(), 1);
+                let id = DocumentId::from_bytes([1; 16]);
+                let made = settle(&mut document, id, &path, chosen, [4; 16], &authorship()).unwrap();
+                assert!(made.is_some());
+                assert_eq!(disagreements(&document), []);
+                assert_eq!(&tree::of(&document)["outcome"], chosen);
+            }
+        }
+        let mut document = disagreed(json!(1), json!(2));
+        let nowhere = ["no".to_owned(), "where".to_owned()];
+        let id = DocumentId::from_bytes([1; 16]);
+        assert_eq!(
+            settle(&mut document, id, &nowhere, &json!(1), [4; 16], &authorship()),
+            Ok(None)
+        );
+    }
+}

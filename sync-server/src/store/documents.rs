@@ -104,6 +104,9 @@ pub trait DocumentStore {
     /// The reviews of a document, oldest first.
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError>;
 
+    /// When and how each change of a document came in, in that order. Empty when the document is not here.
+    async fn receipts(&self, org: OrganisationId, id: DocumentId) -> Result<Vec<Receipt>, StoreError>;
+
     /// How much is stored, for metrics and `verify`.
     async fn counts(&self, org: OrganisationId) -> Result<Counts, StoreError>;
 
@@ -135,6 +138,19 @@ pub struct StoredDocument {
     pub first_received_at: Timestamp,
     /// When its newest change came in.
     pub last_received_at: Timestamp,
+}
+
+/// When and how a change came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The change.
+    pub hash: ChangeHash,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// The device that brought it; `None` for the server's own pages.
+    pub device: Option<DeviceId>,
+    /// Brought by somebody else than its author.
+    pub relayed: bool,
 }
 
 /// A validated change to be appended.

@@ -133,7 +133,18 @@ pub(super) async fn what_is_appended_is_read_back(store: &dyn DocumentStore) {
     assert_eq!((&stored.tree, &stored.heads), (&items[0].tree, &items[0].heads));
 
     let edit = editing(&stored, 100, |tree| tree["note"] = "three".into());
-    store.append(ORG, vec![edit.clone()], NOW).await.unwrap();
+    store.append(ORG, vec![edit.clone()], NOW.plus_millis(5)).await.unwrap();
+    let received: Vec<_> = store
+        .receipts(ORG, stored.id)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|it| (it.hash, it.received_at, it.device, it.relayed))
+        .collect();
+    assert_eq!(
+        received,
+        [(&items[0], NOW), (&edit, NOW.plus_millis(5))].map(|(it, at)| (it.hash, at, it.device, it.relayed))
+    );
     assert_eq!(
         store.append(ORG, vec![edit], NOW).await.unwrap(),
         [AppendOutcome::Duplicate]

@@ -19,7 +19,7 @@ use super::{
     verify,
 };
 use crate::store::{
-    Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, StoreError,
+    Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, Receipt, StoreError,
     StoredDocument, StoredRecord,
 };
 
@@ -200,6 +200,10 @@ impl DocumentStore for SqliteStore {
                 .collect()
         })
         .await
+    }
+
+    async fn receipts(&self, org: OrganisationId, id: DocumentId) -> Result<Vec<Receipt>, StoreError> {
+        self.read(move |connection| receipts(connection, org, id)).await
     }
 
     async fn counts(&self, org: OrganisationId) -> Result<Counts, StoreError> {
@@ -515,6 +519,23 @@ fn read_document(
         first_received_at: Timestamp::from_millis(first),
         last_received_at: Timestamp::from_millis(last),
     }))
+}
+
+fn receipts(connection: &Connection, org: OrganisationId, id: DocumentId) -> Result<Vec<Receipt>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT entry.digest, entry.received_at, entry.device, entry.relayed
+         FROM entry JOIN document ON document.id = entry.document
+         WHERE document.document = ?1 AND document.organisation = ?2 AND entry.kind = 0 ORDER BY entry.place",
+    )?;
+    let rows = statement.query_map(params![id.as_bytes(), org.as_bytes()], |row| {
+        Ok(Receipt {
+            hash: ChangeHash(row.get(0)?),
+            received_at: Timestamp::from_millis(row.get(1)?),
+            device: row.get::<_, Option<[u8; 16]>>(2)?.map(DeviceId::from_bytes),
+            relayed: row.get::<_, Option<bool>>(3)?.unwrap_or_default(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn known_changes(

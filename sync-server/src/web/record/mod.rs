@@ -182,13 +182,14 @@ async fn page(
     let people: Vec<UserId> = authors.chain(spoken).chain(summary.owner).collect();
     names.add_people(store, org, people).await?;
     let devices = store.devices(org).await?;
+    let receipts = store.receipts(org, record.id).await?;
 
     let voice = Voice {
         text,
         zone: viewer.zone,
         names: &names,
     };
-    let mut timeline = timeline::timeline(voice, &record, &past.history, &devices);
+    let mut timeline = timeline::timeline(voice, &record.tree, &past.history, &receipts, &devices);
     timeline.damaged = damaged.map(|reason| text.fill("record.damaged", "reason", reason));
     let may_review = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
     let reviewed = kind != DocumentKind::Review;

@@ -11,7 +11,7 @@ use super::{
     view::{Shown, Voice},
 };
 use crate::{
-    store::{Device, StoredDocument},
+    store::{Device, Receipt},
     web::format::{self, Moment},
 };
 
@@ -86,30 +86,26 @@ pub(crate) struct Question {
 /// The history, newest first.
 pub(crate) fn timeline(
     voice: Voice<'_>,
-    document: &StoredDocument,
+    tree: &Value,
     history: &[HistoryEntry],
+    receipts: &[Receipt],
     devices: &[Device],
 ) -> Timeline {
-    let newest = history.len().checked_sub(1);
     let steps = history
         .iter()
-        .enumerate()
         .rev()
         .take(MOST_CHANGES)
-        .map(|(index, entry)| {
+        .map(|entry| {
             let creates = entry.deps.is_empty();
-            let received = received(document, creates, newest == Some(index));
+            let receipt = receipts.iter().find(|it| it.hash == entry.hash);
+            let received = receipt.map(|it| it.received_at);
             Step {
                 hash: entry.hash.to_string(),
                 creates,
                 signature: signature(voice, entry.author.as_ref(), received, devices),
                 received: received.map(|at| Moment::new(at, voice.zone)),
-                relayed: false,
-                edits: if creates {
-                    Vec::new()
-                } else {
-                    edits(voice, &document.tree, entry)
-                },
+                relayed: receipt.is_some_and(|it| it.relayed),
+                edits: if creates { Vec::new() } else { edits(voice, tree, entry) },
             }
         })
         .collect();
@@ -117,17 +113,6 @@ pub(crate) fn timeline(
         steps,
         cut_to: (history.len() > MOST_CHANGES).then_some(MOST_CHANGES),
         damaged: None,
-    }
-}
-
-/// When a change came in. The store knows it of a document's first and last change.
-fn received(document: &StoredDocument, first: bool, last: bool) -> Option<Timestamp> {
-    if first {
-        Some(document.first_received_at)
-    } else if last {
-        Some(document.last_received_at)
-    } else {
-        None
     }
 }
 
