@@ -12,6 +12,9 @@ pub mod ingest;
 mod metrics;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
+pub(crate) mod testing;
 mod web;
 
 use axum::Router;

@@ -7,6 +7,9 @@ mod live;
 mod middleware;
 mod openapi;
 mod sync;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
 
 use axum::{Router, routing};
 

@@ -1,6 +1,6 @@
 //! `fieldledger serve`
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt as _;
 use clap::Args;
@@ -48,6 +48,7 @@ pub fn start_logging(config: &ServerConfig) -> Result<(), Failure> {
         .map_err(|error| Failure(format!("--log: {:?} is not a filter: {error}", config.log)))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => lines.try_init(),
