@@ -388,11 +388,17 @@ fn redeem(
     new: &NewDevice,
     now: Timestamp,
 ) -> Result<Redemption, StoreError> {
-    let found: Option<([u8; 16], [u8; 16], i64, Option<i64>)> = connection
+    let found = connection
         .query_row(
             "SELECT organisation, user, expires_at, used_at FROM enrolment WHERE code_hash = ?1",
             params![code_hash],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| {
+                let organisation: [u8; 16] = row.get(0)?;
+                let user: [u8; 16] = row.get(1)?;
+                let expires_at: i64 = row.get(2)?;
+                let used_at: Option<i64> = row.get(3)?;
+                Ok((organisation, user, expires_at, used_at))
+            },
         )
         .optional()?;
     let Some((organisation, user, expires_at, used_at)) = found else {

@@ -1,0 +1,312 @@
+//! The program itself, as an operator uses it: a server on a folder, and commands beside it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fieldledger"));
+    command
+        .args(arguments)
+        .env("FIELDLEDGER_DATA", folder)
+        .env_remove("HTTP_PROXY");
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    program(folder, arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+fn works(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[track_caller]
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut process = program(folder, &["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        let address = first
+            .trim()
+            .strip_prefix("Fieldledger listens on http://")
+            .unwrap()
+            .to_owned();
+        Self { process, address }
+    }
+
+    fn request(&self, head: &str, body: &str) -> String {
+        let mut connection = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let request = format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn enrol(&self, code: &str) -> String {
+        let body = serde_json::json!({
+            "code": code, "device_name": "phone", "platform": "test", "app_version": "1",
+            "installation": "00".repeat(16),
+        });
+        self.request(
+            "POST /v1/enrol HTTP/1.1\r\nContent-Type: application/json",
+            &body.to_string(),
+        )
+    }
+
+    fn ask_to_stop(&self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn company(folder: &Path) {
+    works(
+        folder,
+        &[
+            "organisation",
+            "create",
+            "Linden",
+            "--currency",
+            "EUR",
+            "--time-zone",
+            "Europe/Berlin",
+        ],
+    );
+    works(folder, &["territory", "add", "North"]);
+    works(
+        folder,
+        &[
+            "user",
+            "add",
+            "anna",
+            "--name",
+            "Anna",
+            "--role",
+            "rep",
+            "--territory",
+            "North",
+        ],
+    );
+}
+
+fn token_in(answer: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+    body["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_operator_works_beside_a_running_server_as_without_one() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    assert!(fails(&folder, &["user", "list"]).contains("organisation create"));
+    company(&folder);
+    let mut server = Server::start(&folder);
+    assert!(server.request("GET /readyz HTTP/1.1", "").contains("ready"));
+
+    assert!(fails(&folder, &["serve", "--listen", "127.0.0.1:0"]).contains("another server is using the data folder"));
+    assert!(fails(&folder, &["user", "add", "anna", "--name", "A", "--role", "rep"]).contains("belongs to Anna"));
+    let generated = works(&folder, &["user", "password", "anna", "--generate-password"]);
+    assert!(generated.contains("\nPassword: "), "{generated}");
+
+    let code = works(&folder, &["device", "enrol", "anna"]);
+    let code = code.lines().next().unwrap();
+    let token = token_in(&server.enrol(code));
+    assert!(server.enrol(code).contains("code_used"));
+
+    // A phone that listens is sent away when its device is shut out by a command.
+    let mut live = TcpStream::connect(&server.address).unwrap();
+    let head =
+        format!("GET /v1/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+    live.write_all(head.as_bytes()).unwrap();
+    let mut live = BufReader::new(live);
+    let mut line = String::new();
+    while !line.starts_with("event: stream") {
+        line.clear();
+        assert!(live.read_line(&mut line).unwrap() > 0);
+    }
+    let list = works(&folder, &["device", "list"]);
+    let id = list
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    works(&folder, &["device", "revoke", &id]);
+    live.get_ref().set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    live.read_to_end(&mut Vec::new()).unwrap();
+
+    works(&folder, &["verify"]);
+    server.ask_to_stop();
+    assert!(server.process.wait().unwrap().success());
+    assert!(!folder.join("control.json").exists());
+    let audit = works(&folder, &["audit"]);
+    for action in [
+        "organisation.created",
+        "user.password_set",
+        "device.enrolled",
+        "device.revoked",
+    ] {
+        assert!(audit.contains(action), "{action} is not in\n{audit}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn only_its_own_user_may_reach_a_running_server_through_the_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    company(&folder);
+    let server = Server::start(&folder);
+    let file = folder.join("control.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let control: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let stranger = Server {
+        process: Command::new("true").spawn().unwrap(),
+        address: control["address"].as_str().unwrap().to_owned(),
+    };
+    for authorization in ["", "\r\nAuthorization: Bearer guess"] {
+        let answer = stranger.request(&format!("POST /operation HTTP/1.1{authorization}"), "\"Verify\"");
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    }
+    drop(server);
+}
+
+#[test]
+fn a_server_that_is_stopped_ends_live_connections_and_exits_at_once() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    company(&folder);
+    let mut server = Server::start(&folder);
+    let code = works(&folder, &["device", "code", "anna"]);
+    let token = token_in(&server.enrol(code.lines().next().unwrap()));
+    let mut live = TcpStream::connect(&server.address).unwrap();
+    let head = format!("GET /v1/live HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    live.write_all(head.as_bytes()).unwrap();
+    live.read_exact(&mut [0; 12]).unwrap();
+    let asked = Instant::now();
+    server.ask_to_stop();
+    assert!(server.process.wait().unwrap().success());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_backup_of_a_running_server_is_restored_into_an_empty_folder_only() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    let backup = place.path().join("backup");
+    let at = |path: &Path| path.to_str().unwrap().to_owned();
+    company(&folder);
+    let server = Server::start(&folder);
+    works(&folder, &["backup", &at(&backup)]);
+    assert!(fails(&folder, &["backup", &at(&backup)]).contains("exists already"));
+    works(&folder, &["territory", "add", "South"]);
+    drop(server);
+
+    assert!(fails(&folder, &["restore", &at(&backup)]).contains("is not empty"));
+    let empty = place.path().join("restored");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(fails(&empty, &["restore", &at(place.path())]).contains("is no backup"));
+    let text = works(&empty, &["restore", &at(&backup)]);
+    assert!(text.contains("new history"), "{text}");
+    works(&empty, &["verify"]);
+    let territories = works(&empty, &["territory", "list"]);
+    assert!(
+        territories.contains("North") && !territories.contains("South"),
+        "{territories}"
+    );
+    // What was made ready beside the folder is gone.
+    let left: Vec<String> = std::fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("restoring"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+
+    let broken = place.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(
+        broken.join("fieldledger.db"),
+        b"this is no database, whatever it is called",
+    )
+    .unwrap();
+    let target = place.path().join("never");
+    assert!(fails(&target, &["restore", &at(&broken)]).contains("Nothing was restored"));
+    assert!(!target.exists());
+}
+
+#[test]
+fn verify_exits_with_1_and_says_what_was_tampered_with() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    company(&folder);
+    works(&folder, &["verify"]);
+    let database = rusqlite::Connection::open(folder.join("fieldledger.db")).unwrap();
+    database
+        .execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2", [])
+        .unwrap();
+    drop(database);
+    let told = fails(&folder, &["verify"]);
+    assert!(told.contains("line 2 ") && told.contains("territory.created"), "{told}");
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_by_name() {
+    let place = TempDir::new().unwrap();
+    for (arguments, said) in [
+        (["serve", "--public-url", "sales"], "--public-url"),
+        (["serve", "--log", "=="], "--log"),
+    ] {
+        let told = fails(place.path(), &arguments);
+        assert!(told.contains(said), "{told}");
+    }
+}
