@@ -1,11 +1,17 @@
 //! Reading bodies within limits.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, StatusCode, header},
 };
+use futures::StreamExt as _;
 
 use crate::error::{ApiError, code};
+
+/// How long the next part of a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Refuses a body that says it is something else, such as a form or the page of a captive portal.
 pub(crate) fn require_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
@@ -33,12 +39,22 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     if announced.is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit));
     }
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        if source.is_some_and(|it| it.to_string().contains("length limit")) {
-            ApiError::too_large(limit)
-        } else {
-            ApiError::malformed("the body ended before it was complete; send it again")
+    let mut body = body.into_data_stream();
+    let mut whole = Vec::new();
+    loop {
+        // A phone with one bar of signal takes minutes for what is due; what matters is that it goes on.
+        let chunk = tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| {
+            ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                code::TIMED_OUT,
+                "nothing more of the request came; send it again when the connection is better",
+            )
+        })?;
+        let Some(chunk) = chunk else { return Ok(whole.into()) };
+        let chunk = chunk.map_err(|_| ApiError::malformed("the body ended before it was complete; send it again"))?;
+        if whole.len() + chunk.len() > limit {
+            return Err(ApiError::too_large(limit));
         }
-    })
+        whole.extend_from_slice(&chunk);
+    }
 }

@@ -1,6 +1,9 @@
 //! What surrounds every request: its id, its log line, its time limit, and what happens when a handler fails.
 
-use std::{any::Any, time::Instant};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -9,7 +12,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use fieldledger_core::sync::protocol::LIVE_PATH;
+use fieldledger_core::sync::protocol::SYNC_PATH;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
@@ -118,20 +121,27 @@ async fn within_time(State(state): State<AppState>, request: Request, next: Next
     if changes && site.is_some_and(|site| site == b"cross-site" || site == b"same-site") {
         return ApiError::not_allowed("this was sent by a page of another site").into_response();
     }
-    // The handler of the live connection answers at once and then goes on for hours; the answer is what is timed.
-    let route = request.uri().path().to_owned();
-    match tokio::time::timeout(state.config.request_timeout(), next.run(request)).await {
+    // An exchange times itself once its body is here. Of a live connection the answer is timed, not what follows it.
+    let limit = match request.uri().path() {
+        SYNC_PATH => SLOWEST_UPLOAD,
+        _ => state.config.request_timeout(),
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            tracing::warn!(live = route == LIVE_PATH, "given up after the time limit");
-            ApiError::new(
-                StatusCode::REQUEST_TIMEOUT,
-                code::TIMED_OUT,
-                "the request took too long and was given up; send it again, perhaps in smaller parts",
-            )
-            .into_response()
-        }
+        Err(_) => timed_out().into_response(),
     }
+}
+
+/// Longest time from the first to the last byte of an exchange, on the slowest network that is of any use.
+const SLOWEST_UPLOAD: Duration = Duration::from_secs(15 * 60);
+
+/// What is said of a request that was given up.
+pub(super) fn timed_out() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        code::TIMED_OUT,
+        "the request took too long and was given up; send it again, perhaps in smaller parts",
+    )
 }
 
 fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {

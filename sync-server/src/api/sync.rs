@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -18,7 +18,7 @@ use fieldledger_core::{
 use minicbor::Decode;
 use tokio::task::spawn_blocking;
 
-use super::{body, openapi};
+use super::{body, middleware, openapi};
 use crate::{
     auth::{DeviceAuth, hash_secret},
     error::{ApiError, code},
@@ -77,6 +77,12 @@ pub(super) async fn sync(
     state.limits.exchange(auth.device.id)?;
     body::require_media_type(&headers, MEDIA_TYPE)?;
     let bytes = body::read(&headers, sent, MAX_BODY_BYTES).await?;
+    let exchanged = tokio::time::timeout(state.config.request_timeout(), exchange(&state, &auth, bytes)).await;
+    let packed = exchanged.map_err(|_| middleware::timed_out())??;
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response())
+}
+
+async fn exchange(state: &AppState, auth: &DeviceAuth, bytes: Bytes) -> Result<Vec<u8>, ApiError> {
     let busy = || ApiError::unavailable("the server is busy; it goes on by itself in a moment");
     let Ok(Ok(_turn)) = tokio::time::timeout(PATIENCE, state.exchanges.acquire()).await else {
         return Err(busy());
@@ -104,8 +110,8 @@ pub(super) async fn sync(
     let pushed = request.push.len() as u64;
     let mut response = state.sync.exchange(&auth.account, &auth.device, request).await?;
     state.store.device_contact(contact).await?;
-    response.new_token = next_token(&state, &auth, now).await?;
-    let pulled = count(&state, &response);
+    response.new_token = next_token(state, auth, now).await?;
+    let pulled = count(state, &response);
     let packed = spawn_blocking(move || pack(&response))
         .await
         .map_err(|error| ApiError::internal(&error))?
@@ -117,7 +123,7 @@ pub(super) async fn sync(
         bytes_up,
         bytes_down: packed.len() as u64,
     });
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], packed).into_response())
+    Ok(packed)
 }
 
 /// Reads a request. Of one that another version of the protocol made, only that is told.

@@ -826,6 +826,26 @@ async fn a_handler_that_panics_or_hangs_is_answered_without_its_secrets() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_phone_on_a_slow_network_gets_its_minutes_and_one_that_went_silent_does_not() {
+    let fixture = Fixture::new().await;
+    let token = format!("Bearer {}", fixture.phone(ANNA).await.token);
+    let whole = pack(&empty_request()).unwrap();
+    let drip = |pause: u64| {
+        let parts: Vec<Vec<u8>> = whole.chunks(8).map(<[u8]>::to_vec).collect();
+        assert!(parts.len() > 4);
+        let body = futures::stream::iter(parts).then(move |part| async move {
+            tokio::time::sleep(std::time::Duration::from_secs(pause)).await;
+            Ok::<_, std::io::Error>(part)
+        });
+        let mut request = with_token(Method::POST, "/v1/sync", &token, Vec::new());
+        *request.body_mut() = Body::from_stream(body);
+        request
+    };
+    assert_eq!(fixture.send(drip(25)).await.status, 200);
+    assert_eq!(fixture.send(drip(31)).await.code(), "timed_out");
+}
+
 #[tokio::test]
 async fn a_request_id_is_kept_when_it_is_one() {
     let fixture = Fixture::new().await;
