@@ -12,3 +12,6 @@ pub mod engine;
 pub mod protocol;
 #[cfg(feature = "client")]
 pub mod transport;
+
+#[cfg(all(test, feature = "client"))]
+pub(crate) mod fake;

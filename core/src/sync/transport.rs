@@ -345,7 +345,7 @@ async fn accepted(response: Response, media_type: &str) -> Result<Response, Tran
         }
         // Only our server's own word makes a phone stop: a portal may answer 401 or 403 as well.
         (_, Some(body)) => match body.code.as_str() {
-            "revoked" => TransportFault::Revoked,
+            "revoked" | "account_disabled" => TransportFault::Revoked,
             "newer_app_needed" => TransportFault::NeedsNewerApp,
             _ if status == StatusCode::UNAUTHORIZED => TransportFault::SignInAgain,
             _ if status == StatusCode::UPGRADE_REQUIRED => TransportFault::NeedsNewerApp,

@@ -1,1 +1,343 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use proptest::prelude::*;
+
+use crate::{
+    db::outbox,
+    document,
+    model::*,
+    sync::{
+        fake::{FakeServer, MORNING, Phone, TERRITORY},
+        protocol::*,
+    },
+};
+
+#[test]
+fn what_one_phone_records_the_other_one_gets_and_nothing_is_echoed() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.note(visit, "要求开票");
+    let applied = ann.exchange(&mut server);
+    assert_eq!((applied.accepted, applied.pulled, applied.waiting), (2, 0, 0));
+    assert_eq!(ben.exchange(&mut server).pulled, 2);
+    assert_eq!(ben.store.visit(visit).unwrap().unwrap().value.note, "要求开票");
+    assert_eq!(ann.waiting(), 0);
+    let idle = ann.exchange(&mut server);
+    assert!(!idle.progress && !idle.more && idle.changes.is_empty());
+}
+
+#[test]
+fn the_creating_change_is_pushed_without_a_name_and_an_edit_with_one() {
+    let ann = Phone::new(1);
+    let visit = ann.plan(1);
+    ann.note(visit, "x");
+    let (request, _) = ann.request(10);
+    let names: Vec<_> = request
+        .push
+        .iter()
+        .map(|it| match it {
+            Push::Change(change) => change.document,
+            Push::Offer(_) => panic!("nothing to offer"),
+        })
+        .collect();
+    assert_eq!(names, [None, Some(visit)]);
+}
+
+#[test]
+fn the_same_reply_stored_twice_changes_nothing() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ben.plan(1);
+    ben.note(visit, "from Ben");
+    ben.settle(&mut server);
+    ann.plan(2);
+    let (request, sent) = ann.request(10);
+    let response = server.answer(&request);
+    ann.store.apply(response.clone(), &sent).unwrap();
+    let once = ann.content();
+    let again = ann.store.apply(response, &sent).unwrap();
+    assert!(again.refused.is_some(), "its page does not follow the cursor any more");
+    assert_eq!(ann.content(), once);
+}
+
+#[test]
+fn replies_out_of_order_are_refused_and_the_next_exchange_brings_everything() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    for day in 0..6 {
+        ben.plan(day);
+    }
+    ben.settle(&mut server);
+    server.page = 2;
+    let (first, sent_first) = ann.request(10);
+    let late = server.answer(&first);
+    ann.exchange(&mut server);
+    ann.exchange(&mut server);
+    let before = ann.content();
+    assert!(ann.store.apply(late, &sent_first).unwrap().refused.is_some());
+    assert_eq!(ann.content(), before);
+    ann.settle(&mut server);
+    assert_eq!(ann.content(), ben_as_seen(&ben, &mut server));
+}
+
+fn ben_as_seen(ben: &Phone, server: &mut FakeServer) -> std::collections::BTreeMap<String, String> {
+    ben.settle(server);
+    ben.content()
+}
+
+#[test]
+fn a_reply_that_judges_another_number_of_changes_is_refused_whole() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    ann.plan(1);
+    let (request, sent) = ann.request(10);
+    let mut response = server.answer(&request);
+    response.verdicts[0].count = 2;
+    let before = ann.content();
+    assert!(ann.store.apply(response, &sent).unwrap().refused.is_some());
+    assert_eq!((ann.content(), ann.waiting()), (before, 1));
+}
+
+#[test]
+fn a_refused_change_stays_with_its_reason_and_so_does_what_builds_on_it() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    let (bad, good) = (ann.plan(1), ann.plan(2));
+    ann.note(bad, "on top");
+    server.refuse.insert(bad);
+    ann.settle(&mut server);
+    let status = ann.store.status().unwrap();
+    assert_eq!((status.waiting, status.rejected.len()), (0, 2));
+    assert!(
+        status
+            .rejected
+            .iter()
+            .all(|it| it.document == bad && it.message == "no")
+    );
+    assert_eq!(status.rejected[0].code, RejectionCode::NotAllowed.number());
+    assert!(ann.store.visit(good).unwrap().is_some() && ann.store.visit(bad).unwrap().is_some());
+}
+
+#[test]
+fn what_the_server_does_not_look_at_yet_stays_and_is_no_progress() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    ann.plan(1);
+    server.later = true;
+    let applied = ann.exchange(&mut server);
+    assert_eq!((applied.later, applied.waiting, applied.progress), (1, 1, false));
+    server.later = false;
+    assert_eq!(ann.exchange(&mut server).accepted, 1);
+}
+
+#[test]
+fn a_restored_server_gets_back_what_it_lost_from_whoever_holds_it() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visits: Vec<_> = (0..5).map(|day| ann.plan(day)).collect();
+    ann.note(visits[4], "last words");
+    server.record(TERRITORY, "kept", 1, "{}");
+    ann.settle(&mut server);
+    server.record(TERRITORY, "lost", 9, r#"{"new": true}"#);
+    server.record(TERRITORY, "kept", 5, r#"{"new": true}"#);
+    ben.settle(&mut server);
+    server.restore(4);
+    let applied = ben.exchange(&mut server);
+    assert_eq!(applied.restarted, [TERRITORY]);
+    assert_eq!(applied.waiting, 3, "only what did not come back by itself is offered");
+    assert_eq!(ben.exchange(&mut server).wanted, 3);
+    let (request, _) = ben.request(10);
+    let all_relayed = |push: &Push| matches!(push, Push::Change(it) if it.relayed);
+    assert!(request.push.len() == 3 && request.push.iter().all(all_relayed));
+    ben.settle(&mut server);
+    assert_eq!(server.known.len(), 6);
+    let content = ben.content();
+    assert!(
+        !content.contains_key("odd lost"),
+        "the restored server does not know it"
+    );
+    assert!(
+        content["odd kept"].starts_with("1 "),
+        "the older version is the truth now"
+    );
+    ann.settle(&mut server);
+    assert_eq!(ann.content(), ben.content());
+}
+
+#[test]
+fn a_change_lost_from_a_snapshot_is_cut_out_and_sent() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.note(visit, "one");
+    let chunks = ann
+        .store
+        .read(|it| crate::db::documents::chunks(it, crate::db::documents::find(it, visit)?.unwrap().row))
+        .unwrap();
+    let bytes = document::snapshot(&document::open(&chunks).unwrap());
+    server.put(
+        TERRITORY,
+        Entry::Snapshot(SnapshotEntry {
+            document: visit,
+            bytes,
+            received_at: Timestamp::from_millis(MORNING),
+        }),
+    );
+    ben.settle(&mut server);
+    assert_eq!(ben.store.visit(visit).unwrap().unwrap().value.note, "one");
+    server.restore(0);
+    ben.settle(&mut server);
+    assert_eq!(server.known.len(), 2);
+    assert_eq!(ben.store.visit(visit).unwrap().unwrap().value.note, "one");
+}
+
+#[test]
+fn a_withdrawn_stream_goes_but_what_is_unsent_or_refused_stays() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    let sent = ann.plan(1);
+    server.record(TERRITORY, "secret", 1, "{}");
+    ann.settle(&mut server);
+    ann.settle(&mut server);
+    let refused = ann.plan(2);
+    server.refuse.insert(refused);
+    server.withdrawn.insert(TERRITORY);
+    let applied = ann.exchange(&mut server);
+    assert_eq!(applied.withdrawn, [TERRITORY]);
+    let content = ann.content();
+    assert!(!content.contains_key("odd secret"));
+    assert!(content.contains_key(&refused.to_string()));
+    assert_eq!(ann.store.status().unwrap().rejected.len(), 1);
+    let _ = sent;
+    server.withdrawn.clear();
+    ann.settle(&mut server);
+    assert!(
+        ann.content().contains_key("odd secret"),
+        "given back, it comes from the beginning"
+    );
+}
+
+#[test]
+fn an_edit_whose_actor_was_used_twice_is_made_again_with_what_builds_on_it() {
+    let (ann, twin, mut server) = (Phone::new(1), Phone::new(1), FakeServer::default());
+    // Two phones with one source of randomness: a clone of the worst kind.
+    let visit = ann.plan(1);
+    ann.note(visit, "from Ann");
+    ann.settle(&mut server);
+    let other = twin.plan(2);
+    assert_eq!(visit, other, "the clone repeats the actor");
+    twin.note(other, "from the twin");
+    twin.note(other, "and more");
+    twin.settle(&mut server);
+    assert_eq!(twin.waiting(), 0);
+    assert!(twin.store.status().unwrap().rejected.is_empty());
+    ann.settle(&mut server);
+    twin.settle(&mut server);
+    assert_eq!(ann.content(), twin.content());
+    let notes: Vec<String> = ann
+        .content()
+        .values()
+        .filter(|it| it.contains("planned_for"))
+        .cloned()
+        .collect();
+    assert_eq!(notes.len(), 2, "both visits are there");
+    assert!(notes.iter().any(|it| it.contains("from Ann")) && notes.iter().any(|it| it.contains("and more")));
+}
+
+#[test]
+fn an_entry_that_cannot_be_used_is_kept_aside_and_the_rest_is_stored() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    server.put(
+        TERRITORY,
+        Entry::Change(ChangeEntry {
+            document: Some(DocumentId::from_bytes([1; 16])),
+            bytes: vec![1, 2, 3],
+            received_at: Timestamp::default(),
+        }),
+    );
+    let visit = ben.plan(1);
+    ben.settle(&mut server);
+    let applied = ann.exchange(&mut server);
+    assert_eq!((applied.unreadable, applied.pulled), (1, 2));
+    assert!(ann.store.visit(visit).unwrap().is_some());
+    let kept: i64 = ann
+        .store
+        .read(|it| Ok(it.query_row("SELECT count(*) FROM unreadable", [], |row| row.get(0))?))
+        .unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[test]
+fn an_edit_that_comes_before_what_it_builds_on_waits_for_it() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.note(visit, "second");
+    ann.settle(&mut server);
+    server.streams.get_mut(&TERRITORY).unwrap().reverse();
+    server.page = 1;
+    ben.exchange(&mut server);
+    assert!(
+        !matches!(ben.store.visit(visit), Ok(Some(_))),
+        "not shown before it is whole"
+    );
+    ben.settle(&mut server);
+    assert_eq!(ben.store.visit(visit).unwrap().unwrap().value.note, "second");
+}
+
+#[test]
+fn a_document_that_left_the_stream_goes_unless_something_of_it_is_unsent() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    let (idle, busy) = (ann.plan(1), ann.plan(2));
+    ann.settle(&mut server);
+    let (ben, mut second) = (Phone::new(2), FakeServer::default());
+    std::mem::swap(&mut second.streams, &mut server.streams);
+    std::mem::swap(&mut second.known, &mut server.known);
+    ben.settle(&mut second);
+    ben.note(busy, "unsent");
+    for id in [idle, busy] {
+        second.put(TERRITORY, Entry::GoneDocument(id));
+    }
+    let mut cut = ben.request(0).0;
+    cut.push.clear();
+    let sent = super::Sent {
+        items: Vec::new(),
+        cursors: cut.cursors.clone(),
+    };
+    let response = second.answer(&cut);
+    ben.store.apply(response, &sent).unwrap();
+    assert!(!ben.content().contains_key(&idle.to_string()));
+    assert!(ben.content().contains_key(&busy.to_string()), "its edit is unsent");
+    ben.exchange(&mut second);
+    assert!(!ben.content().contains_key(&busy.to_string()), "acknowledged, it goes");
+}
+
+#[test]
+fn a_push_keeps_within_its_limits_and_says_how_much_is_left() {
+    let ann = Phone::new(1);
+    for day in 0..10 {
+        ann.plan(day);
+    }
+    let (request, sent) = ann.request(4);
+    assert_eq!((request.push.len(), sent.items.len(), request.waiting), (4, 4, 6));
+    let tight = super::Limits { entries: 100, bytes: 1 };
+    assert_eq!(ann.store.outgoing(tight).unwrap().push.len(), 1, "one is always sent");
+    let count = ann.store.read(|it| outbox::count_waiting(it)).unwrap();
+    assert_eq!(count, 10);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn however_a_stream_is_cut_into_pages_the_phones_end_equal(pages in prop::collection::vec(1usize..7, 1..12)) {
+        let (ann, mut server) = (Phone::new(1), FakeServer::default());
+        for day in 0..8 {
+            let id = ann.plan(day);
+            if day % 2 == 0 {
+                ann.note(id, &format!("note {day}"));
+            }
+            server.record(TERRITORY, &format!("r{}", day % 3), u64::from(day) + 1, &format!("{{\"d\":{day}}}"));
+            ann.settle(&mut server);
+        }
+        ann.settle(&mut server);
+        let ben = Phone::new(2);
+        for page in pages {
+            server.page = page;
+            ben.exchange(&mut server);
+        }
+        server.page = 1_000;
+        ben.settle(&mut server);
+        prop_assert_eq!(ben.content(), ann.content());
+    }
+}
