@@ -370,7 +370,6 @@ fn a_sync_with_nothing_new_weighs_at_most_300_bytes_each_way() {
     request.installation = [0; 16].map(|_: u8| random()).into();
     request.since_contact_millis = Some(86_400_000);
     let (up, down) = (pack(&request).unwrap().len(), pack(&empty_response()).unwrap().len());
-    println!("nothing new: {up} bytes up, {down} bytes down");
     assert!(up <= 300, "{up} bytes up");
     assert!(down <= 300, "{down} bytes down");
 }

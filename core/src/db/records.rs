@@ -35,8 +35,11 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
         && (seen == 0 || marked == seen)
     {
         transaction
-            .prepare_cached("UPDATE record SET seen = ?2, stream = ?3 WHERE row = ?1")?
-            .execute((row, seen, stream))?;
+            .prepare_cached(
+                "UPDATE record SET seen = ?2, stream = CASE WHEN version > ?4 THEN stream ELSE ?3 END WHERE row = ?1",
+            )?
+            // An older version tells of where the record was before it moved here.
+            .execute((row, seen, stream, version))?;
         return Ok(false);
     }
     let columns = Columns::of(transaction, record.as_ref())?;

@@ -236,7 +236,7 @@ impl<T: Transport> SyncDriver<T> {
             tokio::select! {
                 () = changed.notified() => {
                     // What was pulled is told too; only what waits is worth a request.
-                    let waiting = self.blocking(|store| store.read(|it| outbox::count_waiting(it))).await?;
+                    let waiting = self.blocking(|store| store.read(outbox::count_waiting)).await?;
                     if waiting > 0 {
                         return Ok(Event::LocalChange);
                     }

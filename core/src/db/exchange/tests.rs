@@ -304,6 +304,22 @@ fn a_document_that_left_the_stream_goes_unless_something_of_it_is_unsent() {
 }
 
 #[test]
+fn an_old_page_of_another_stream_does_not_take_a_record_away_from_where_it_is_now() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    // Moved from the territory to the catalogue and back; the catalogue is read last.
+    server.record(TERRITORY, "moved", 3, "{}");
+    ann.exchange(&mut server);
+    server.record(StreamId::Catalogue, "moved", 2, "{}");
+    let name = RecordName {
+        kind: "odd".to_owned(),
+        id: "moved".to_owned(),
+    };
+    server.put(StreamId::Catalogue, Entry::GoneRecord(name));
+    ann.exchange(&mut server);
+    assert!(ann.content().contains_key("odd moved"));
+}
+
+#[test]
 fn a_push_keeps_within_its_limits_and_says_how_much_is_left() {
     let ann = Phone::new(1);
     for day in 0..10 {
@@ -313,7 +329,7 @@ fn a_push_keeps_within_its_limits_and_says_how_much_is_left() {
     assert_eq!((request.push.len(), sent.items.len(), request.waiting), (4, 4, 6));
     let tight = super::Limits { entries: 100, bytes: 1 };
     assert_eq!(ann.store.outgoing(tight).unwrap().push.len(), 1, "one is always sent");
-    let count = ann.store.read(|it| outbox::count_waiting(it)).unwrap();
+    let count = ann.store.read(outbox::count_waiting).unwrap();
     assert_eq!(count, 10);
 }
 
