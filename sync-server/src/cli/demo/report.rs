@@ -4,11 +4,14 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use fieldledger_core::{
     model::{DocumentId, UserId},
-    store::{DocumentRow, ListQuery, RowSync},
+    store::{DocumentRow, ListQuery},
 };
 
 use super::{Broken, cast::Cast, phone::DemoPhone};
-use crate::cli::{phone::short, table::Table};
+use crate::cli::{
+    phone::short,
+    table::{Table, plain},
+};
 
 /// Everything a phone holds.
 pub(super) fn all_rows(phone: &DemoPhone) -> Result<Vec<DocumentRow>, Broken> {
@@ -108,13 +111,16 @@ pub(super) fn disagreements(phone: &DemoPhone, id: DocumentId) -> Result<String,
 pub(super) fn rejected(phones: &[DemoPhone]) -> Result<String, Broken> {
     let mut text = String::new();
     for phone in phones {
-        for row in all_rows(phone)? {
-            if let RowSync::Rejected { message, .. } = &row.sync {
+        // Later changes of the same document are rejected because of the first; that one has the reason.
+        let mut told = BTreeSet::new();
+        for it in phone.store.status()?.rejected {
+            if told.insert(it.document) {
                 text.push_str(&format!(
-                    "\nRejected, and kept on the phone of {}: {} {}: {message}",
+                    "\nRejected, and kept on the phone of {}: {} ({}): {}",
                     phone.name,
-                    row.kind,
-                    short(row.id)
+                    plain(&it.title),
+                    short(it.document),
+                    it.message
                 ));
             }
         }
