@@ -123,7 +123,7 @@ done <"$FIELDLEDGER_SKIPS"
 step "demo, generated company" cargo run --quiet -- demo --exit
 for set in classicmodels northwind; do
     if [ -d "$data/$set" ]; then
-        step "demo, $set" cargo run --quiet -- demo --exit --company "$data/$set" --mapping "docs/mappings/$set.toml"
+        step "demo, $set" cargo run --quiet -- demo --exit --company "$data/$set" --mapping "sync-server/mappings/$set.toml"
     else
         skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATA)"
     fi
