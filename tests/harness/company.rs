@@ -45,8 +45,8 @@ pub const PASSWORD: &str = "gute Reise, 海风!";
 
 impl Company {
     /// The ids, which are the same in every run.
-    fn named(seed: u8) -> Self {
-        let organisation = OrganisationId::from_bytes([seed; 16]);
+    pub fn named() -> Self {
+        let organisation = OrganisationId::from_bytes([0xc0; 16]);
         let user = |name| UserId::derived(organisation, name);
         let customer = |name| CustomerId::derived(organisation, name);
         Self {
@@ -71,7 +71,7 @@ impl Company {
     /// # Errors
     /// When the store fails, or refuses a record.
     pub async fn found(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
-        let company = Self::named(0xc0);
+        let company = Self::named();
         store.create_organisation(company.organisation, "海风食品", now).await?;
         // One hash for all: argon2 takes its time by design.
         let hash = auth::hash_password(PASSWORD.to_owned())

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fieldledger_tests::{
+    crash,
     power::{self, Recording, Wreck},
     skip,
 };
@@ -54,4 +55,20 @@ fn the_recording_tells_a_store_that_waits_for_the_disk_from_one_that_does_not() 
         lost_rows("NORMAL") > 0,
         "a store that syncs now and then loses rows it acknowledged"
     );
+}
+
+#[test]
+fn a_phone_keeps_what_it_acknowledged_whenever_the_power_goes() {
+    if !power::can_record() {
+        return skip("power cut", "strace is not installed or not allowed to trace");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let command = [WRITER, "visits", folder.path().to_str().unwrap(), "40"];
+    let recording = Recording::of(&command, folder.path()).unwrap();
+    for_each_wreck(&recording, 40, |wreck, folder, seed| {
+        let acknowledged = crash::acknowledged(&wreck.printed);
+        let store = crash::open(folder).unwrap();
+        let faults = crash::faults(&store, &acknowledged).unwrap();
+        assert!(faults.is_empty(), "FIELDLEDGER_POWER_SEED={seed}: {faults:#?}");
+    });
 }

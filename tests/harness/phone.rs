@@ -1,0 +1,163 @@
+//! A rep's phone: a store in a folder of its own, clocks that can be set, and a way to a server.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use fieldledger_core::{
+    error::FieldError,
+    model::{Role, Timestamp, UserId},
+    store::{Durability, FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
+    sync::{
+        driver::{SyncDriver, SyncReport},
+        protocol::{EnrolRequest, EnrolResponse},
+        transport::{HttpTransport, enrol},
+        SyncError,
+    },
+};
+use tempfile::TempDir;
+
+use crate::company::Company;
+
+/// The version of the app that every test phone runs.
+pub const APP_VERSION: &str = "1.0.0-test";
+
+/// A phone's clocks, of which the wall clock can be set wrong.
+#[derive(Debug, Default)]
+pub struct SettableClock {
+    real: SystemPhoneClock,
+    ahead: AtomicI64,
+}
+
+impl SettableClock {
+    /// Sets the wall clock wrong by so many milliseconds.
+    pub fn set_ahead(&self, millis: i64) {
+        self.ahead.store(millis, Ordering::SeqCst);
+    }
+}
+
+impl PhoneClock for SettableClock {
+    fn now(&self) -> Timestamp {
+        self.real.now().plus_millis(self.ahead.load(Ordering::SeqCst))
+    }
+    fn monotonic_millis(&self) -> u64 {
+        self.real.monotonic_millis()
+    }
+    fn zone_minutes(&self) -> i16 {
+        480
+    }
+}
+
+/// A phone.
+pub struct Phone {
+    /// What the app would hold.
+    pub store: FieldStore,
+    /// Its clocks.
+    pub clock: Arc<SettableClock>,
+    /// Where it believes the server to be.
+    pub server_url: String,
+    options: OpenOptions,
+    _folder: TempDir,
+}
+
+impl Phone {
+    /// A phone out of the box.
+    ///
+    /// # Errors
+    /// When the folder or the store cannot be made.
+    pub fn new(server_url: &str) -> Result<Self, FieldError> {
+        let folder = tempfile::tempdir().map_err(|error| FieldError::Internal(error.to_string()))?;
+        let clock = Arc::new(SettableClock::default());
+        let options = OpenOptions {
+            path: folder.path().join("phone.db"),
+            installation: rand::random(),
+            app_version: APP_VERSION.to_owned(),
+            clock: Arc::clone(&clock) as Arc<dyn PhoneClock>,
+            seed: None,
+            durability: Durability::Full,
+        };
+        Ok(Self {
+            store: FieldStore::open(options.clone())?,
+            clock,
+            server_url: server_url.to_owned(),
+            options,
+            _folder: folder,
+        })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.options.path
+    }
+
+    /// What it tells of itself when it enrols.
+    pub fn enrol_request(&self, code: &str) -> EnrolRequest {
+        EnrolRequest {
+            code: code.to_owned(),
+            device_name: "test phone".to_owned(),
+            platform: "test".to_owned(),
+            app_version: APP_VERSION.to_owned(),
+            installation: self.options.installation.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// Becomes somebody's phone.
+    ///
+    /// # Errors
+    /// What the server or the store says.
+    pub async fn enrol(&self, code: &str) -> Result<Identity, Box<dyn std::error::Error + Send + Sync>> {
+        let response = enrol(&self.server_url, &self.enrol_request(code)).await?;
+        Ok(self.store.adopt_enrolment(&self.server_url, response)?)
+    }
+
+    /// Pushes and pulls until nothing is left.
+    ///
+    /// # Errors
+    /// [`SyncError`].
+    pub async fn sync(&self) -> Result<SyncReport, SyncError> {
+        let token = self.store.token().map_err(SyncError::from)?.unwrap_or_default();
+        let transport = HttpTransport::new(&self.server_url, &token)?;
+        SyncDriver::new(self.store.clone(), transport).sync_once().await
+    }
+
+    /// The app dies and is started again.
+    ///
+    /// # Errors
+    /// As [`FieldStore::open`].
+    pub fn restart(&mut self) -> Result<(), FieldError> {
+        self.store.close();
+        self.store = FieldStore::open(self.options.clone())?;
+        Ok(())
+    }
+
+    /// A copy of the database as a backup would hold it.
+    ///
+    /// # Errors
+    /// When the file cannot be copied.
+    pub fn back_up(&self, to: &Path) -> Result<PathBuf, FieldError> {
+        let broken = |error: std::io::Error| FieldError::Internal(error.to_string());
+        self.store.close();
+        let copy = to.join("phone.db");
+        std::fs::copy(self.path(), &copy).map_err(broken)?;
+        self.store.reopen()?;
+        Ok(copy)
+    }
+}
+
+/// An enrolment without a server, for a phone that is only to record.
+pub fn enrolment_by_hand(company: &Company, user: UserId, roles: Vec<Role>) -> EnrolResponse {
+    EnrolResponse {
+        organisation: company.organisation,
+        organisation_name: "海风食品".to_owned(),
+        user,
+        user_name: "李娜".to_owned(),
+        roles,
+        device: fieldledger_core::model::DeviceId::from_bytes([7; 16]),
+        token: "unused".to_owned(),
+        server_time: Timestamp::from_millis(0),
+    }
+}
