@@ -4,12 +4,12 @@
 # Needs a Rust toolchain and a C compiler. Other tools are installed when that is possible without asking; what cannot be
 # installed is skipped by name. With CI=true a skip is a failure.
 #
-#   FIELDLEDGER_DATA     folder with the data sets `classicmodels` and `northwind` (default: ../shared/data)
+#   FIELDLEDGER_DATASETS folder with the data sets `classicmodels` and `northwind` (default: ../shared/data)
 #   FIELDLEDGER_OFFLINE  set to anything: install nothing
 set -u
 cd "$(dirname "$0")"
 
-data=${FIELDLEDGER_DATA:-../shared/data}
+data=${FIELDLEDGER_DATASETS:-../shared/data}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export FIELDLEDGER_SKIPS="$scratch/skips"
@@ -125,7 +125,7 @@ for set in classicmodels northwind; do
     if [ -d "$data/$set" ]; then
         step "demo, $set" cargo run --quiet -- demo --exit --company "$data/$set" --mapping "sync-server/mappings/$set.toml"
     else
-        skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATA)"
+        skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATASETS)"
     fi
 done
 
