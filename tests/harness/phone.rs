@@ -16,7 +16,6 @@ use fieldledger_core::{
         driver::{SyncDriver, SyncReport},
         protocol::{EnrolRequest, EnrolResponse},
         transport::{HttpTransport, enrol},
-        SyncError,
     },
 };
 use tempfile::TempDir;
@@ -109,7 +108,7 @@ impl Phone {
     ///
     /// # Errors
     /// What the server or the store says.
-    pub async fn enrol(&self, code: &str) -> Result<Identity, Box<dyn std::error::Error + Send + Sync>> {
+    pub async fn enrol(&self, code: &str) -> crate::server::Result<Identity> {
         let response = enrol(&self.server_url, &self.enrol_request(code)).await?;
         Ok(self.store.adopt_enrolment(&self.server_url, response)?)
     }
@@ -117,11 +116,11 @@ impl Phone {
     /// Pushes and pulls until nothing is left.
     ///
     /// # Errors
-    /// [`SyncError`].
-    pub async fn sync(&self) -> Result<SyncReport, SyncError> {
-        let token = self.store.token().map_err(SyncError::from)?.unwrap_or_default();
-        let transport = HttpTransport::new(&self.server_url, &token)?;
-        SyncDriver::new(self.store.clone(), transport).sync_once().await
+    /// What the driver says.
+    pub async fn sync(&self) -> crate::server::Result<SyncReport> {
+        let token = self.store.token()?.unwrap_or_default();
+        let transport = HttpTransport::new(&self.server_url, token)?;
+        Ok(SyncDriver::new(self.store.clone(), transport).sync_once().await?)
     }
 
     /// The app dies and is started again.
