@@ -22,7 +22,8 @@ use fieldledger_server::{
 };
 use fieldledger_tests::{
     company::Company,
-    phone::{APP_VERSION, enrolment_by_hand},
+    crash::enrolment_by_hand,
+    phone::APP_VERSION,
     server::{Server, now},
     visits::VisitMaker,
 };

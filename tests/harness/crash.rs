@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use fieldledger_core::{
     error::FieldError,
-    model::{CustomerId, DocumentId, DocumentKind, Role, Visit},
+    model::{CustomerId, DeviceId, DocumentId, DocumentKind, Role, Timestamp, UserId, Visit},
     store::{Durability, FieldStore, ListQuery, OpenOptions, SystemPhoneClock},
+    sync::protocol::EnrolResponse,
 };
 
-use crate::{company::Company, phone::enrolment_by_hand, visits::VisitMaker};
+use crate::{company::Company, visits::VisitMaker};
 
 /// Opens the phone in `folder`; a fresh one becomes 李娜's.
 ///
@@ -69,7 +70,7 @@ pub fn faults(store: &FieldStore, acknowledged: &BTreeMap<DocumentId, u32>) -> R
     for (id, revision) in acknowledged {
         match store.visit(*id)? {
             None => faults.push(format!("{id} was acknowledged and is gone")),
-            Some(document) if revision_of(*id, &document.value) < Some(*revision) => {
+            Some(document) if revision_of(*id, &document.value).unwrap_or(0) < *revision => {
                 faults.push(format!("{id} lost revision {revision}: {}", document.value.note));
             }
             Some(_) => {}
@@ -115,4 +116,18 @@ pub fn faults(store: &FieldStore, acknowledged: &BTreeMap<DocumentId, u32>) -> R
 fn revision_of(id: DocumentId, visit: &Visit) -> Option<u32> {
     let rest = visit.note.strip_prefix(&id.to_string())?;
     rest.trim_start_matches(" 第 ").trim_end_matches(" 版").parse().ok()
+}
+
+/// An enrolment without a server, for a phone that is only to record.
+pub fn enrolment_by_hand(company: &Company, user: UserId, roles: Vec<Role>) -> EnrolResponse {
+    EnrolResponse {
+        organisation: company.organisation,
+        organisation_name: "海风食品".to_owned(),
+        user,
+        user_name: "李娜".to_owned(),
+        roles,
+        device: DeviceId::from_bytes([7; 16]),
+        token: "unused".to_owned(),
+        server_time: Timestamp::from_millis(0),
+    }
 }

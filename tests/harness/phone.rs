@@ -10,17 +10,15 @@ use std::{
 
 use fieldledger_core::{
     error::FieldError,
-    model::{Role, Timestamp, UserId},
+    model::Timestamp,
     store::{Durability, FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
-        protocol::{EnrolRequest, EnrolResponse},
+        protocol::EnrolRequest,
         transport::{HttpTransport, enrol},
     },
 };
 use tempfile::TempDir;
-
-use crate::company::Company;
 
 /// The version of the app that every test phone runs.
 pub const APP_VERSION: &str = "1.0.0-test";
@@ -144,19 +142,5 @@ impl Phone {
         std::fs::copy(self.path(), &copy).map_err(broken)?;
         self.store.reopen()?;
         Ok(copy)
-    }
-}
-
-/// An enrolment without a server, for a phone that is only to record.
-pub fn enrolment_by_hand(company: &Company, user: UserId, roles: Vec<Role>) -> EnrolResponse {
-    EnrolResponse {
-        organisation: company.organisation,
-        organisation_name: "海风食品".to_owned(),
-        user,
-        user_name: "李娜".to_owned(),
-        roles,
-        device: fieldledger_core::model::DeviceId::from_bytes([7; 16]),
-        token: "unused".to_owned(),
-        server_time: Timestamp::from_millis(0),
     }
 }

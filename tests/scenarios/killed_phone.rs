@@ -19,7 +19,7 @@ fn a_phone_that_is_killed_again_and_again_keeps_every_visit_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     for _ in 0..12 {
-        let mut writer = Command::new(env!("CARGO_BIN_EXE_phone-writer"))
+        let mut writer = Command::new(env!("CARGO_BIN_EXE_writer"))
             .args(["visits", folder.path().to_str().unwrap(), "100000"])
             .stdout(Stdio::piped())
             .spawn()

@@ -1,30 +1,32 @@
 //! The power goes at any moment: what was acknowledged is there afterwards.
 
-use std::path::Path;
-
+use fieldledger_server::store::{DocumentStore as _, sqlite::SqliteStore};
 use fieldledger_tests::{
+    company::Company,
     crash,
-    power::{self, Recording, Wreck},
+    power::{self, Recording},
     skip,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 
 use crate::seed;
 
-const WRITER: &str = env!("CARGO_BIN_EXE_phone-writer");
+const WRITER: &str = env!("CARGO_BIN_EXE_writer");
 
-/// Rebuilds `cuts` wrecks at random moments and hands each to `check`.
-fn for_each_wreck(recording: &Recording, cuts: u32, mut check: impl FnMut(&Wreck, &Path, u64)) {
+/// Rebuilds `cuts` wrecks at random moments: the folder, what had been printed, and the seed.
+fn wrecks(recording: &Recording, cuts: u64) -> impl Iterator<Item = (TempDir, Vec<String>, u64)> {
     let first = seed("FIELDLEDGER_POWER_SEED");
-    for seed in (0..u64::from(cuts)).map(|n| first.wrapping_add(n)) {
+    (0..cuts).map(move |n| {
+        let seed = first.wrapping_add(n);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let moment = rng.random_range(0..recording.moments());
         let wreck = recording.cut(moment, &mut rng);
         let folder = tempfile::tempdir().unwrap();
         wreck.restore_into(folder.path()).unwrap();
-        check(&wreck, folder.path(), seed);
-    }
+        (folder, wreck.printed, seed)
+    })
 }
 
 fn lost_rows(synchronous: &str) -> usize {
@@ -34,14 +36,14 @@ fn lost_rows(synchronous: &str) -> usize {
     let recording = Recording::of(&command, folder.path()).unwrap();
     assert_eq!(recording.printed().len(), 60);
     let mut wrecks_with_losses = 0;
-    for_each_wreck(&recording, 60, |wreck, folder, _| {
-        let db = rusqlite::Connection::open(folder.join("rows.db")).unwrap();
+    for (folder, printed, _) in wrecks(&recording, 60) {
+        let db = rusqlite::Connection::open(folder.path().join("rows.db")).unwrap();
         let there = |n: &String| {
             db.query_row("SELECT 1 FROM lines WHERE n = ?1", [n], |_| Ok(()))
                 .is_ok()
         };
-        wrecks_with_losses += usize::from(!wreck.printed.iter().all(there));
-    });
+        wrecks_with_losses += usize::from(!printed.iter().all(there));
+    }
     wrecks_with_losses
 }
 
@@ -65,10 +67,37 @@ fn a_phone_keeps_what_it_acknowledged_whenever_the_power_goes() {
     let folder = tempfile::tempdir().unwrap();
     let command = [WRITER, "visits", folder.path().to_str().unwrap(), "40"];
     let recording = Recording::of(&command, folder.path()).unwrap();
-    for_each_wreck(&recording, 40, |wreck, folder, seed| {
-        let acknowledged = crash::acknowledged(&wreck.printed);
-        let store = crash::open(folder).unwrap();
+    for (folder, printed, seed) in wrecks(&recording, 40) {
+        let acknowledged = crash::acknowledged(&printed);
+        let store = crash::open(folder.path()).unwrap();
         let faults = crash::faults(&store, &acknowledged).unwrap();
         assert!(faults.is_empty(), "FIELDLEDGER_POWER_SEED={seed}: {faults:#?}");
-    });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_keeps_what_it_acknowledged_whenever_the_power_goes() {
+    if !power::can_record() {
+        return skip("power cut", "strace is not installed or not allowed to trace");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let command = [WRITER, "server", folder.path().to_str().unwrap(), "40"];
+    let recording = Recording::of(&command, folder.path()).unwrap();
+    assert_eq!(recording.printed().len(), 40);
+    for (folder, printed, seed) in wrecks(&recording, 30) {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        assert_eq!(
+            store.verify().await.unwrap(),
+            Vec::<String>::new(),
+            "FIELDLEDGER_POWER_SEED={seed}"
+        );
+        for id in printed {
+            let id = id.parse().unwrap();
+            let found = store.document(Company::named().organisation, id).await.unwrap();
+            assert!(
+                found.is_some(),
+                "FIELDLEDGER_POWER_SEED={seed}: {id} was acknowledged and is gone"
+            );
+        }
+    }
 }
