@@ -68,7 +68,11 @@ pub(crate) async fn child(url: &str, code: &str, path: &Path) -> Result<Large> {
         limit: 50,
         ..ListQuery::default()
     };
-    let customer = store.list(&page)?.first().and_then(|row| row.customer).ok_or("nothing was pulled")?;
+    let customer = store
+        .list(&page)?
+        .first()
+        .and_then(|row| row.customer)
+        .ok_or("nothing was pulled")?;
     let list_millis = median(21, || full(store.list(&page)?.len(), 50))?;
     let timeline_millis = median(21, || full(store.timeline(customer, None, 50)?.len(), 50))?;
     let search_millis = median(21, || full(documents_found(&store)?, 50))?;

@@ -139,7 +139,10 @@ pub(crate) fn record(folder: &Path, count: usize) -> Result<(Vec<Duration>, Vec<
         let started = Instant::now();
         store.create(visit)?;
         ours.push(started.elapsed());
-        raw.extend(crate::baseline::insert_one_by_one(&mut rows, std::slice::from_ref(doc))?);
+        raw.extend(crate::baseline::insert_one_by_one(
+            &mut rows,
+            std::slice::from_ref(doc),
+        )?);
     }
     Ok((ours, raw))
 }

@@ -4,7 +4,9 @@
 pub mod company;
 pub mod crash;
 pub mod network;
+pub mod phone;
 pub mod power;
+pub mod server;
 pub mod visits;
 
 /// Leaves a test out, and says so where the test command reads it. In CI nothing may be left out.

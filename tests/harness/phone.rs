@@ -98,7 +98,12 @@ impl Phone {
             device_name: "test phone".to_owned(),
             platform: "test".to_owned(),
             app_version: APP_VERSION.to_owned(),
-            installation: self.options.installation.iter().map(|byte| format!("{byte:02x}")).collect(),
+            installation: self
+                .options
+                .installation
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
         }
     }
 

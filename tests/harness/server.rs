@@ -114,7 +114,10 @@ impl Server {
     /// When the store fails.
     pub async fn code_for(&self, user: UserId) -> Result<String> {
         let store = self.state.store.as_ref();
-        Ok(self.company.enrolment_code(store, &self.state.secrets, user, now()).await?)
+        Ok(self
+            .company
+            .enrolment_code(store, &self.state.secrets, user, now())
+            .await?)
     }
 }
 
@@ -220,7 +223,10 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("FIELDLEDGER_BIN") {
         return Ok(given.into());
     }
-    BUILT.get_or_init(|| build().map_err(|error| error.to_string())).clone().map_err(Into::into)
+    BUILT
+        .get_or_init(|| build().map_err(|error| error.to_string()))
+        .clone()
+        .map_err(Into::into)
 }
 
 fn build() -> Result<PathBuf> {
@@ -233,7 +239,9 @@ fn build() -> Result<PathBuf> {
     }
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "-p", "fieldledger-server", "--bin", "fieldledger"]);
-    command.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    command
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     if folder.ends_with("release") {
         command.arg("--release");
     }

@@ -25,11 +25,20 @@ async fn a_wrong_a_used_and_an_expired_code_are_told_apart_and_make_no_device() 
     let used = second.enrol(&code).await.unwrap_err().to_string();
     let store = server.state.store.as_ref();
     let yesterday = now().plus_millis(-24 * 3_600_000);
-    let old = auth::make_enrolment_code(store, &server.state.secrets, company.organisation, company.marta, yesterday)
-        .await
-        .unwrap();
+    let old = auth::make_enrolment_code(
+        store,
+        &server.state.secrets,
+        company.organisation,
+        company.marta,
+        yesterday,
+    )
+    .await
+    .unwrap();
     let expired = second.enrol(&old).await.unwrap_err().to_string();
-    assert!(wrong != used && used != expired && wrong != expired, "{wrong} / {used} / {expired}");
+    assert!(
+        wrong != used && used != expired && wrong != expired,
+        "{wrong} / {used} / {expired}"
+    );
     assert!(second.store.identity().is_none());
     assert!(matches!(
         second.store.start_visit(company.yongxing, VisitPurpose::Routine, None),
@@ -37,7 +46,10 @@ async fn a_wrong_a_used_and_an_expired_code_are_told_apart_and_make_no_device() 
     ));
     assert_eq!(store.devices(company.organisation).await.unwrap().len(), 1);
     // A code is good for one person and one phone; a new one works.
-    second.enrol(&server.code_for(company.marta).await.unwrap()).await.unwrap();
+    second
+        .enrol(&server.code_for(company.marta).await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(second.store.identity().unwrap().user, company.marta);
 }
 
@@ -47,7 +59,12 @@ async fn a_revoked_phone_is_told_so_keeps_its_work_and_sends_nothing_more() {
     let company = server.company.clone();
     let phone = server.phone_of(company.li_na).await.unwrap();
     let device = phone.store.identity().unwrap().device;
-    server.state.store.revoke_device(company.organisation, device, now()).await.unwrap();
+    server
+        .state
+        .store
+        .revoke_device(company.organisation, device, now())
+        .await
+        .unwrap();
     let unsent = visit(&phone, company.yongxing, "不知道手机被停用");
     phone.sync().await.unwrap_err();
     let status = phone.store.status().unwrap();
@@ -55,7 +72,10 @@ async fn a_revoked_phone_is_told_so_keeps_its_work_and_sends_nothing_more() {
     assert!(phone.store.visit(unsent).unwrap().is_some());
     assert!(!has(&server, unsent).await);
     // The administrator lets the person back in on the same phone: everything that waited arrives.
-    phone.enrol(&server.code_for(company.li_na).await.unwrap()).await.unwrap();
+    phone
+        .enrol(&server.code_for(company.li_na).await.unwrap())
+        .await
+        .unwrap();
     phone.sync().await.unwrap();
     assert!(has(&server, unsent).await);
     assert_eq!(phone.store.status().unwrap().waiting, 0);
@@ -86,7 +106,12 @@ async fn one_rejected_record_keeps_its_reason_and_never_holds_up_the_others() {
     let row = phone.store.row(foreign).unwrap().unwrap();
     assert!(matches!(row.sync, RowSync::Rejected { .. }), "{:?}", row.sync);
     assert!(phone.store.visit(foreign).unwrap().is_some(), "the rep's words stay");
-    let held = server.state.store.quarantined(company.organisation, None, 10).await.unwrap();
+    let held = server
+        .state
+        .store
+        .quarantined(company.organisation, None, 10)
+        .await
+        .unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].user, held[0].document), (company.li_na, Some(foreign)));
 
@@ -112,11 +137,17 @@ async fn a_customer_who_moves_to_another_territory_leaves_one_phone_and_reaches_
     let mut customer = company.customer(company.yongxing);
     (customer.territory, customer.rep) = (company.south, Some(company.jonas));
     let store = server.state.store.as_ref();
-    company.write(store, vec![LedgerRecord::Customer(customer)], now()).await.unwrap();
+    company
+        .write(store, vec![LedgerRecord::Customer(customer)], now())
+        .await
+        .unwrap();
     jonas.sync().await.unwrap();
     li_na.sync().await.unwrap();
     assert_eq!(jonas.store.visit(old).unwrap().unwrap().value.note, "搬家之前");
-    assert_eq!(jonas.store.customer(company.yongxing).unwrap().unwrap().territory, company.south);
+    assert_eq!(
+        jonas.store.customer(company.yongxing).unwrap().unwrap().territory,
+        company.south
+    );
     assert!(jonas.store.credit_file(company.yongxing).unwrap().is_some());
     assert!(li_na.store.customer(company.yongxing).unwrap().is_none());
     assert!(li_na.store.visit(old).unwrap().is_none());
@@ -135,14 +166,27 @@ async fn a_territory_that_is_taken_away_goes_only_after_the_unsent_work_is_safe(
     let unsent = visit(&li_na, company.yongxing, "还没有同步");
 
     let store = &server.state.store;
-    let mut account = store.account(company.organisation, company.li_na).await.unwrap().unwrap();
+    let mut account = store
+        .account(company.organisation, company.li_na)
+        .await
+        .unwrap()
+        .unwrap();
     account.territories = vec![company.south];
     store.put_account(account).await.unwrap();
     li_na.sync().await.unwrap();
     li_na.sync().await.unwrap();
 
-    let customers = li_na.store.customers(&CustomerQuery { limit: 10, ..CustomerQuery::default() }).unwrap();
-    assert_eq!(customers.iter().map(|row| row.id).collect::<Vec<_>>(), [company.dongmen]);
+    let customers = li_na
+        .store
+        .customers(&CustomerQuery {
+            limit: 10,
+            ..CustomerQuery::default()
+        })
+        .unwrap();
+    assert_eq!(
+        customers.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [company.dongmen]
+    );
     assert!(li_na.store.visit(sent).unwrap().is_none());
     // What she had not sent is among the documents or in quarantine: in neither case is it lost.
     let held = store.quarantined(company.organisation, None, 10).await.unwrap();

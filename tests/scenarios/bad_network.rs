@@ -20,14 +20,20 @@ async fn a_captive_portal_that_answers_200_with_a_page_changes_nothing() {
     assert!(!said.contains("internal"), "{said}");
     let after = li_na.store.status().unwrap();
     assert_eq!((after.waiting, after.device), (before.waiting, DeviceState::Active));
-    assert_eq!(after.last_contact, before.last_contact, "a portal is no contact with the server");
+    assert_eq!(
+        after.last_contact, before.last_contact,
+        "a portal is no contact with the server"
+    );
     network.fault(Fault::None);
     li_na.sync().await.unwrap();
     assert!(has(&server, id).await);
     // Nor can it enrol a phone.
     network.fault(Fault::Portal);
     let fresh = fieldledger_tests::phone::Phone::new(&network.url).unwrap();
-    fresh.enrol(&server.code_for(server.company.marta).await.unwrap()).await.unwrap_err();
+    fresh
+        .enrol(&server.code_for(server.company.marta).await.unwrap())
+        .await
+        .unwrap_err();
     assert!(fresh.store.identity().is_none());
 }
 
@@ -56,12 +62,19 @@ async fn a_reply_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
         assert!(li_na.store.visit(id).unwrap().is_some());
         network.fault(Fault::None);
         li_na.sync().await.unwrap();
-        assert_eq!(li_na.store.row(id).unwrap().unwrap().sync, RowSync::Synced, "cut at {at}");
+        assert_eq!(
+            li_na.store.row(id).unwrap().unwrap().sync,
+            RowSync::Synced,
+            "cut at {at}"
+        );
     }
     marta.sync().await.unwrap();
     assert_eq!(feed(&server).await.len(), recorded);
     for phone in [&li_na, &marta] {
-        let listed = phone.store.list(&fieldledger_core::store::ListQuery { limit: 1_000, ..Default::default() });
+        let listed = phone.store.list(&fieldledger_core::store::ListQuery {
+            limit: 1_000,
+            ..Default::default()
+        });
         assert_eq!(listed.unwrap().len(), recorded);
     }
     verify(&server).await;

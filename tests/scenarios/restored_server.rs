@@ -138,7 +138,13 @@ async fn what_one_phone_lost_for_good_comes_back_from_a_colleagues_phone() {
     let mut phones = vec![marta];
     everybody_agrees(&restored, &mut phones, &[id]).await;
     // Its author is only claimed now, and that is kept.
-    let jonas_sees = restored.state.store.document(company.organisation, id).await.unwrap().unwrap();
+    let jonas_sees = restored
+        .state
+        .store
+        .document(company.organisation, id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(jonas_sees.tree["note"], "只在两部手机上");
 }
 
@@ -191,14 +197,20 @@ async fn a_server_killed_again_and_again_while_phones_push_loses_nothing_it_ackn
     // Whatever the phones hold as sent must be there, before they say another word.
     let acknowledged: Vec<_> = phones
         .iter()
-        .flat_map(|phone| ids.iter().map(move |id| phone.store.row(*id).unwrap().map(|row| (row.id, row.sync))))
+        .flat_map(|phone| {
+            ids.iter()
+                .map(move |id| phone.store.row(*id).unwrap().map(|row| (row.id, row.sync)))
+        })
         .flatten()
         .filter(|(_, sync)| *sync == fieldledger_core::store::RowSync::Synced)
         .collect();
     process.kill().unwrap();
     let store = SqliteStore::open(data.path()).unwrap();
     for (id, _) in acknowledged {
-        assert!(store.document(company.organisation, id).await.unwrap().is_some(), "{id} is gone");
+        assert!(
+            store.document(company.organisation, id).await.unwrap().is_some(),
+            "{id} is gone"
+        );
     }
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
     drop(store);
@@ -211,7 +223,13 @@ async fn a_server_killed_again_and_again_while_phones_push_loses_nothing_it_ackn
     process.kill().unwrap();
     let store = SqliteStore::open(data.path()).unwrap();
     for id in &ids {
-        assert!(store.document(company.organisation, *id).await.unwrap().is_some(), "{id} never arrived");
+        assert!(
+            store.document(company.organisation, *id).await.unwrap().is_some(),
+            "{id} never arrived"
+        );
     }
-    assert_eq!(store.counts(company.organisation).await.unwrap().documents, ids.len() as u64);
+    assert_eq!(
+        store.counts(company.organisation).await.unwrap().documents,
+        ids.len() as u64
+    );
 }

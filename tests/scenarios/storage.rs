@@ -20,15 +20,31 @@ async fn a_document_of_a_kind_nobody_knows_is_kept_synced_and_shown_but_not_edit
     let server = Server::in_memory().await.unwrap();
     let company = server.company.clone();
     let li_na = server.phone_of(company.li_na).await.unwrap();
-    let account = server.state.store.account(company.organisation, company.chen_jing).await.unwrap().unwrap();
+    let account = server
+        .state
+        .store
+        .account(company.organisation, company.chen_jing)
+        .await
+        .unwrap()
+        .unwrap();
     let tree = |kind: &str, schema: u32| {
         json!({
             "kind": kind, "schema": schema, "customer": company.yongxing, "rep": company.li_na,
             "purpose": "routine", "note": "来自更新的版本", "title": "保修", "hologram": {"layers": 3},
         })
     };
-    let claim = server.state.sync.create_document(&account, &tree("warranty_claim", 1)).await.unwrap();
-    let newer = server.state.sync.create_document(&account, &tree("visit", 2)).await.unwrap();
+    let claim = server
+        .state
+        .sync
+        .create_document(&account, &tree("warranty_claim", 1))
+        .await
+        .unwrap();
+    let newer = server
+        .state
+        .sync
+        .create_document(&account, &tree("visit", 2))
+        .await
+        .unwrap();
     let mine = visit(&li_na, company.yongxing, "照常工作");
     li_na.sync().await.unwrap();
     for id in [claim, newer] {
@@ -42,7 +58,10 @@ async fn a_document_of_a_kind_nobody_knows_is_kept_synced_and_shown_but_not_edit
     );
     let mut visit_of_tomorrow = li_na.store.visit(newer).unwrap().unwrap();
     visit_of_tomorrow.value.note = "改一下".to_owned();
-    assert!(matches!(li_na.store.save(&visit_of_tomorrow), Err(FieldError::MadeByNewerVersion)));
+    assert!(matches!(
+        li_na.store.save(&visit_of_tomorrow),
+        Err(FieldError::MadeByNewerVersion)
+    ));
     assert!(has(&server, mine).await, "what is strange never holds up the rest");
     verify(&server).await;
 }
@@ -93,12 +112,20 @@ async fn a_damaged_database_is_set_aside_salvaged_and_filled_again_from_the_serv
     let server = Server::in_memory().await.unwrap();
     let company = server.company.clone();
     let mut li_na = server.phone_of(company.li_na).await.unwrap();
-    let sent: Vec<_> = (0..30).map(|n| visit(&li_na, company.yongxing, &format!("已发 {n}"))).collect();
+    let sent: Vec<_> = (0..30)
+        .map(|n| visit(&li_na, company.yongxing, &format!("已发 {n}")))
+        .collect();
     li_na.sync().await.unwrap();
-    let unsent: Vec<_> = (0..3).map(|n| visit(&li_na, company.aurora, &format!("未发 {n}"))).collect();
+    let unsent: Vec<_> = (0..3)
+        .map(|n| visit(&li_na, company.aurora, &format!("未发 {n}")))
+        .collect();
     li_na.store.close();
     // The first page, on which everything hangs, is overwritten.
-    let mut file = fs::OpenOptions::new().read(true).write(true).open(li_na.path()).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(li_na.path())
+        .unwrap();
     let mut page = vec![0; 4096];
     file.read_exact(&mut page).unwrap();
     page[100..].fill(0xa5);
@@ -109,17 +136,29 @@ async fn a_damaged_database_is_set_aside_salvaged_and_filled_again_from_the_serv
     li_na.restart().unwrap();
     assert!(li_na.store.opening_report().is_some(), "the damage is told");
     let folder = li_na.path().parent().unwrap();
-    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    let files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
     assert!(files.len() > 1, "the damaged file is set aside, not deleted: {files:?}");
     if li_na.store.identity().is_none() {
-        li_na.enrol(&server.code_for(company.li_na).await.unwrap()).await.unwrap();
+        li_na
+            .enrol(&server.code_for(company.li_na).await.unwrap())
+            .await
+            .unwrap();
     }
     li_na.sync().await.unwrap();
     for id in &sent {
-        assert!(li_na.store.visit(*id).unwrap().is_some(), "what the server has is fetched again");
+        assert!(
+            li_na.store.visit(*id).unwrap().is_some(),
+            "what the server has is fetched again"
+        );
     }
     // What had not been sent could only come from the damaged file; whatever was salvaged of it has arrived.
-    let salvaged = unsent.iter().filter(|id| li_na.store.visit(**id).unwrap().is_some()).count();
+    let salvaged = unsent
+        .iter()
+        .filter(|id| li_na.store.visit(**id).unwrap().is_some())
+        .count();
     for id in &unsent {
         assert_eq!(has(&server, *id).await, li_na.store.visit(*id).unwrap().is_some());
     }
@@ -156,7 +195,10 @@ async fn a_second_server_on_the_same_data_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = ServerProcess::start(folder.path()).unwrap();
     assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::InUse)));
-    let said = ServerProcess::start(folder.path()).err().expect("a second server starts").to_string();
+    let said = ServerProcess::start(folder.path())
+        .err()
+        .expect("a second server starts")
+        .to_string();
     assert!(said.contains("another server"), "{said}");
     // A killed server leaves no lock behind.
     first.kill().unwrap();

@@ -48,7 +48,16 @@ async fn begin() -> Story {
 }
 
 fn line_of(phone: &Phone, delivery: DocumentId) -> LineId {
-    *phone.store.delivery(delivery).unwrap().unwrap().value.lines.keys().next().unwrap()
+    *phone
+        .store
+        .delivery(delivery)
+        .unwrap()
+        .unwrap()
+        .value
+        .lines
+        .keys()
+        .next()
+        .unwrap()
 }
 
 fn signed(accepted: i64, short: i64) -> SignedQuantity {
@@ -88,11 +97,17 @@ async fn both_edits_survive_when_they_touch_different_things() {
     } = begin().await;
     // 老王 takes the sign-off at the ramp while 李娜 writes a remark and confirms for sales, both without a network.
     sign_off(&lao_wang, delivery, signed(20, 0), "小周");
-    lao_wang.store.confirm(delivery, Party::Warehouse, ConfirmationVerdict::Confirmed, "").unwrap();
+    lao_wang
+        .store
+        .confirm(delivery, Party::Warehouse, ConfirmationVerdict::Confirmed, "")
+        .unwrap();
     let mut mine = li_na.store.delivery(delivery).unwrap().unwrap();
     mine.value.note = "送到后门".to_owned();
     li_na.store.save(&mine).unwrap();
-    li_na.store.confirm(delivery, Party::Sales, ConfirmationVerdict::Confirmed, "").unwrap();
+    li_na
+        .store
+        .confirm(delivery, Party::Sales, ConfirmationVerdict::Confirmed, "")
+        .unwrap();
 
     lao_wang.sync().await.unwrap();
     li_na.sync().await.unwrap();
@@ -104,7 +119,10 @@ async fn both_edits_survive_when_they_touch_different_things() {
         assert_eq!(merged.missing_confirmations(), [Party::Customer]);
         assert!(phone.store.disagreements(delivery).unwrap().is_empty());
     }
-    assert_eq!(li_na.store.tree(delivery).unwrap(), lao_wang.store.tree(delivery).unwrap());
+    assert_eq!(
+        li_na.store.tree(delivery).unwrap(),
+        lao_wang.store.tree(delivery).unwrap()
+    );
     verify(&server).await;
 }
 
@@ -126,7 +144,10 @@ async fn a_true_disagreement_shows_both_values_with_their_authors_until_somebody
     let path: Vec<String> = ["receiver"].map(str::to_owned).to_vec();
     for phone in [&li_na, &lao_wang] {
         let all = phone.store.disagreements(delivery).unwrap();
-        let found = all.iter().find(|it| it.path == path).expect("the receiver is disagreed about");
+        let found = all
+            .iter()
+            .find(|it| it.path == path)
+            .expect("the receiver is disagreed about");
         let mut said: Vec<_> = found
             .values
             .iter()
@@ -144,7 +165,11 @@ async fn a_true_disagreement_shows_both_values_with_their_authors_until_somebody
 
     // 李娜 asks at the shop and settles everything in favour of what she wrote.
     for disagreement in li_na.store.disagreements(delivery).unwrap() {
-        let hers = disagreement.values.iter().position(|it| it.author.unwrap().user == company.li_na).unwrap();
+        let hers = disagreement
+            .values
+            .iter()
+            .position(|it| it.author.unwrap().user == company.li_na)
+            .unwrap();
         li_na.store.settle_with(delivery, &disagreement.path, hers).unwrap();
     }
     li_na.sync().await.unwrap();
@@ -157,7 +182,13 @@ async fn a_true_disagreement_shows_both_values_with_their_authors_until_somebody
     }
     // Nothing was overwritten in the dark: the history still has both.
     let history = serde_json::to_string(
-        &li_na.store.history(delivery).unwrap().iter().map(|entry| format!("{entry:?}")).collect::<Vec<_>>(),
+        &li_na
+            .store
+            .history(delivery)
+            .unwrap()
+            .iter()
+            .map(|entry| format!("{entry:?}"))
+            .collect::<Vec<_>>(),
     )
     .unwrap();
     assert!(history.contains("小周") && history.contains("周老板"));

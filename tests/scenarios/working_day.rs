@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use fieldledger_core::{
     document::edit::tree_of,
-    model::{CreditVerdict, Currency, DocumentModel as _, GeofenceVerdict, LineId, Order, OrderLine, Review, ReviewVerdict},
+    model::{
+        CreditVerdict, Currency, DocumentModel as _, GeofenceVerdict, LineId, Order, OrderLine, Review, ReviewVerdict,
+    },
     store::RowSync,
 };
 use fieldledger_tests::server::{Server, now};
@@ -35,7 +37,13 @@ async fn a_visit_recorded_offline_reaches_the_supervisor_and_her_question_reache
     assert_eq!((seen[0].id, seen[0].summary.customer), (id, Some(company.yongxing)));
 
     // 陈静 asks.
-    let chen_jing = server.state.store.account(company.organisation, company.chen_jing).await.unwrap().unwrap();
+    let chen_jing = server
+        .state
+        .store
+        .account(company.organisation, company.chen_jing)
+        .await
+        .unwrap()
+        .unwrap();
     let question = Review {
         customer: company.yongxing,
         about: id,
@@ -46,13 +54,24 @@ async fn a_visit_recorded_offline_reaches_the_supervisor_and_her_question_reache
         comment: "周五是哪一天?金额多少?".to_owned(),
         replies: BTreeMap::new(),
     };
-    let review = server.state.sync.create_document(&chen_jing, &tree_of(&question).unwrap()).await.unwrap();
+    let review = server
+        .state
+        .sync
+        .create_document(&chen_jing, &tree_of(&question).unwrap())
+        .await
+        .unwrap();
 
     // The question is on 李娜's list, and her answer on 陈静's page.
     li_na.sync().await.unwrap();
     let today = li_na.store.today(None).unwrap();
-    assert_eq!(today.reviews_to_answer.iter().map(|row| row.id).collect::<Vec<_>>(), [review]);
-    assert_eq!(li_na.store.row(id).unwrap().unwrap().review, Some(ReviewVerdict::Questioned));
+    assert_eq!(
+        today.reviews_to_answer.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [review]
+    );
+    assert_eq!(
+        li_na.store.row(id).unwrap().unwrap().review,
+        Some(ReviewVerdict::Questioned)
+    );
     assert_eq!(li_na.store.reviews_of(id).unwrap()[0].value.comment, question.comment);
     li_na.store.reply_to_review(review, "13号,两万元。").unwrap();
     li_na.sync().await.unwrap();
@@ -96,9 +115,16 @@ async fn an_order_over_the_limit_is_held_offline_with_its_reasons_and_arrives_as
     assert_eq!(other.value.credit.unwrap().verdict, CreditVerdict::Provisional);
 
     marta.sync().await.unwrap();
-    let states: Vec<_> = feed(&server).await.into_iter().map(|item| (item.summary.title, item.summary.state)).collect();
+    let states: Vec<_> = feed(&server)
+        .await
+        .into_iter()
+        .map(|item| (item.summary.title, item.summary.state))
+        .collect();
     assert!(states.contains(&("SO-1".to_owned(), "held".to_owned())), "{states:?}");
-    assert!(states.contains(&("SO-2".to_owned(), "provisional".to_owned())), "{states:?}");
+    assert!(
+        states.contains(&("SO-2".to_owned(), "provisional".to_owned())),
+        "{states:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +169,10 @@ async fn a_phone_whose_clock_is_wrong_by_years_syncs_and_keeps_what_it_declared(
         let seen = feed(&server).await.into_iter().find(|item| item.id == id).unwrap();
         assert!(now().millis_since(seen.received_at).abs() < 60_000);
         let devices = server.state.store.devices(company.organisation).await.unwrap();
-        assert!(devices.iter().any(|device| (device.clock_ahead_millis - ahead).abs() < 60_000));
+        assert!(
+            devices
+                .iter()
+                .any(|device| (device.clock_ahead_millis - ahead).abs() < 60_000)
+        );
     }
 }
