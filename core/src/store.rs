@@ -46,7 +46,7 @@ pub use crate::db::{
     salvage::SalvageReport,
 };
 use crate::{
-    db::{Database, lock, meta, salvage},
+    db::{Database, lock, meta, outbox, salvage},
     document::Authorship,
     error::FieldError,
     model::{InvalidField, Timestamp},
@@ -196,7 +196,12 @@ impl FieldStore {
             device: enrolment.device,
             server_url: server_url.to_owned(),
         };
+        let another_device = self.identity().is_none_or(|known| known.device != identity.device);
         self.write(&[Change::Status], |transaction| {
+            if another_device {
+                // What waits was made on the device that this phone was before, and is only brought by the new one.
+                outbox::relay_all(transaction)?;
+            }
             meta::set(transaction, meta::IDENTITY, &identity)?;
             meta::set(transaction, meta::TOKEN, &enrolment.token)?;
             meta::set(transaction, meta::DEVICE_STATE, &DeviceState::Active)

@@ -43,7 +43,7 @@ pub struct WaitingChange {
     pub hash: ChangeHash,
     /// Its bytes, uncompressed.
     pub bytes: Vec<u8>,
-    /// Made by somebody else and offered again.
+    /// Made by somebody else, or on the device that this phone was before it was enrolled anew.
     pub relayed: bool,
 }
 
@@ -72,6 +72,15 @@ pub fn add(transaction: &Transaction<'_>, change: i64, relayed: bool) -> Result<
     transaction
         .prepare_cached("INSERT OR IGNORE INTO outbox (change, relayed) VALUES (?1, ?2)")?
         .execute((change, relayed))?;
+    Ok(())
+}
+
+/// Marks everything that waits as made on another device than the one that will push it: the phone was enrolled anew.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn relay_all(transaction: &Transaction<'_>) -> Result<(), FieldError> {
+    transaction.execute("UPDATE outbox SET relayed = 1 WHERE state = 0", [])?;
     Ok(())
 }
 
