@@ -294,8 +294,8 @@ mod tests {
     #[test]
     fn the_share_of_the_limit_says_a_hundred_only_when_it_is_reached() {
         let cny = |amount: i64| Money::new(Decimal::new(amount, 2), Currency::CNY);
-        assert_eq!(share(cny(99_99), cny(100_00)), Some(99.into()));
-        assert_eq!(share(cny(100_00), cny(100_00)), Some(100.into()));
+        assert_eq!(share(cny(9_999), cny(10_000)), Some(99.into()));
+        assert_eq!(share(cny(10_000), cny(10_000)), Some(100.into()));
         assert_eq!(share(cny(1), cny(0)), None);
         assert_eq!(share(cny(1), Money::new(1.into(), Currency::USD)), None);
     }

@@ -516,6 +516,7 @@ fn assert_inert(body: &str) {
 
 #[tokio::test]
 async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
+    type Post = (String, Vec<(&'static str, String)>, [u16; 6]);
     let world = World::new().await;
     let east = world.visit(SHOP, "seen in the east").await;
     let west = world.visit(WEST_SHOP, "seen in the west").await;
@@ -550,8 +551,7 @@ async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
             );
         }
     }
-    let csrf_of = csrf;
-    let posts: Vec<(String, Vec<(&str, String)>, [u16; 6])> = vec![
+    let posts: Vec<Post> = vec![
         (
             format!("/records/{east}/review"),
             vec![("verdict", "approved".to_owned())],
@@ -570,7 +570,7 @@ async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
     ];
     for (path, fields, expected) in &posts {
         for (user, expected) in everybody.iter().zip(expected) {
-            let secret = csrf_of(*user);
+            let secret = csrf(*user);
             let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
             fields.push(("csrf", &secret));
             let reply = world.post(*user, path, &fields).await;
