@@ -714,17 +714,55 @@ pub enum Removed {
 /// [`FieldError`] of the database.
 pub fn remove(transaction: &Transaction<'_>, stream: i64, id: DocumentId) -> Result<Removed, FieldError> {
     match find(transaction, id)? {
+        // What is still to be offered again may be all that is left of it: the server has just been restored.
+        Some(found) if found.stream == Some(stream) && super::outbox::is_to_be_offered(transaction, found.row)? => {
+            leave_later(transaction, found.row)
+        }
         Some(found) if found.stream == Some(stream) => remove_row(transaction, found.row),
         _ => Ok(Removed::NotHere),
     }
 }
 
+/// Keeps a document without a stream, to be taken away by [`remove_leaving`].
+fn leave_later(transaction: &Transaction<'_>, row: i64) -> Result<Removed, FieldError> {
+    transaction
+        .prepare_cached("UPDATE document SET flags = flags | ?2, stream = NULL WHERE row = ?1")?
+        .execute((row, LEAVING))?;
+    Ok(Removed::Kept)
+}
+
+/// The documents about a customer live where the customer does. One that was pushed while the customer moved is in the
+/// new stream without ever having been in an entry for this phone.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn follow_customer(
+    transaction: &Transaction<'_>,
+    customer: i64,
+    stream: i64,
+    restarting: bool,
+) -> Result<(), FieldError> {
+    if restarting {
+        // They are not among those that are offered again when their old stream restarts.
+        let rows: Vec<i64> = transaction
+            .prepare_cached("SELECT row FROM document WHERE customer = ?1 AND stream IS NOT ?2")?
+            .query_map((customer, stream), |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for row in rows {
+            super::outbox::offer_again(transaction, row)?;
+        }
+    }
+    transaction
+        .prepare_cached(
+            "UPDATE document SET stream = ?2, flags = flags & ~?3 WHERE customer = ?1 AND stream IS NOT ?2",
+        )?
+        .execute((customer, stream, LEAVING))?;
+    Ok(())
+}
+
 fn remove_row(transaction: &Transaction<'_>, row: i64) -> Result<Removed, FieldError> {
     if super::outbox::holds_document(transaction, row)? {
-        transaction
-            .prepare_cached("UPDATE document SET flags = flags | ?2, stream = NULL WHERE row = ?1")?
-            .execute((row, LEAVING))?;
-        return Ok(Removed::Kept);
+        return leave_later(transaction, row);
     }
     let (first, last) = row_of_change::range(row);
     transaction
@@ -765,7 +803,8 @@ pub fn remove_stream(transaction: &Transaction<'_>, stream: i64, limit: usize) -
 pub fn remove_leaving(transaction: &Transaction<'_>) -> Result<usize, FieldError> {
     let (gone, _) = remove_rows(
         transaction,
-        "SELECT row FROM document WHERE stream IS NULL AND flags & ?1 <> 0 LIMIT ?2",
+        "SELECT row FROM document WHERE stream IS NULL AND flags & ?1 <> 0
+         AND NOT EXISTS (SELECT 1 FROM reoffer WHERE reoffer.document = document.row) LIMIT ?2",
         (LEAVING, i64::MAX),
     )?;
     Ok(gone)

@@ -213,6 +213,16 @@ pub fn holds_document(connection: &Connection, row: i64) -> Result<bool, FieldEr
         .query_row((first, last), |row| row.get(0))?)
 }
 
+/// Whether changes of the document `row` are still to be offered again by name.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn is_to_be_offered(connection: &Connection, row: i64) -> Result<bool, FieldError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM reoffer WHERE document = ?1)")?
+        .query_row([row], |row| row.get(0))?)
+}
+
 /// Queues every change of the document `row` to be offered again by name.
 ///
 /// # Errors

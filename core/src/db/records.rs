@@ -40,6 +40,9 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
             )?
             // An older version tells of where the record was before it moved here.
             .execute((row, seen, stream, version))?;
+        if known == version {
+            follow(transaction, record.as_ref(), stream, seen != 0)?;
+        }
         return Ok(false);
     }
     let columns = Columns::of(transaction, record.as_ref())?;
@@ -87,12 +90,28 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
             ])?;
         transaction.last_insert_rowid()
     };
+    follow(transaction, record.as_ref(), stream, seen != 0)?;
     if !columns.words.is_empty() {
         transaction
             .prepare_cached("INSERT INTO record_words (rowid, words) VALUES (?1, ?2)")?
             .execute((row, columns.words))?;
     }
     Ok(true)
+}
+
+/// Lets the documents about a customer follow it to its stream.
+fn follow(
+    transaction: &Transaction<'_>,
+    record: Option<&LedgerRecord>,
+    stream: i64,
+    restarting: bool,
+) -> Result<(), FieldError> {
+    if let Some(LedgerRecord::Customer(customer)) = record
+        && let Some(reference) = interned(transaction, customer.id.as_bytes())?
+    {
+        super::documents::follow_customer(transaction, reference, stream, restarting)?;
+    }
+    Ok(())
 }
 
 /// What lists need of a record.

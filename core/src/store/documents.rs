@@ -109,6 +109,31 @@ impl FieldStore {
         self.read(|connection| crate::db::lists::tree(connection, id))
     }
 
+    /// The newest changes of a document, ascending; `None` when it is not here.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn heads(&self, id: DocumentId) -> Result<Option<Vec<ChangeHash>>, FieldError> {
+        self.read(|connection| match documents::find(connection, id)? {
+            Some(found) => Ok(Some(found.heads(connection)?)),
+            None => Ok(None),
+        })
+    }
+
+    /// Whether a change of a document is on this phone, acknowledged or not.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn holds_change(&self, id: DocumentId, change: ChangeHash) -> Result<bool, FieldError> {
+        self.read(|connection| {
+            let Some(found) = documents::find(connection, id)? else {
+                return Ok(false);
+            };
+            let chunks = documents::hashes_by_chunk(connection, found.row)?;
+            Ok(chunks.iter().any(|(_, hashes)| hashes.contains(&change)))
+        })
+    }
+
     /// What happened to a document, change by change.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use crate::{
     db::{lists, meta, outbox, streams},
     error::FieldError,
     model::{ChangeHash, DocumentId, Timestamp},
-    sync::protocol::StreamId,
+    sync::protocol::{StreamCursor, StreamId},
 };
 
 /// How phone and server stand to each other.
@@ -41,6 +41,23 @@ pub struct RejectedChange {
 }
 
 impl FieldStore {
+    /// The streams this phone follows, with its place in each.
+    ///
+    /// # Errors
+    /// As [`Self::organisation`].
+    pub fn cursors(&self) -> Result<Vec<StreamCursor>, FieldError> {
+        self.read(|connection| {
+            let rows = streams::all(connection)?;
+            Ok(rows
+                .into_iter()
+                .map(|it| StreamCursor {
+                    stream: it.stream,
+                    cursor: it.cursor,
+                })
+                .collect())
+        })
+    }
+
     /// How phone and server stand to each other.
     ///
     /// # Errors

@@ -135,7 +135,7 @@ pub(super) async fn route(
     } else {
         directory.account(author).await?
     };
-    let checked = check_access(bringer, author_account, stream)
+    let checked = check_access(bringer, author_account, stream, relayed)
         .and_then(|author_account| check_authority(author_account, change, relayed, &summary));
     Ok(match checked {
         Ok(()) => Ok(Route { stream, summary }),
@@ -149,11 +149,13 @@ pub(super) async fn route(
     })
 }
 
-/// Both who made the change and who brings it need access to its stream.
+/// Both who made the change and who brings it need access to its stream. What is relayed was made when its author had
+/// access, and the author may have been given other territories since: it must come back all the same.
 fn check_access<'a>(
     bringer: Bringer<'_>,
     author: Option<&'a Account>,
     stream: StreamId,
+    relayed: bool,
 ) -> Result<&'a Account, Refusal> {
     let Some(author) = author else {
         return Err(Refusal::new(
@@ -166,7 +168,7 @@ fn check_access<'a>(
         StreamId::User(user) => account.user == user,
         StreamId::Catalogue | StreamId::Device(_) => false,
     };
-    if may(bringer.account) && may(author) {
+    if may(bringer.account) && (relayed || may(author)) {
         Ok(author)
     } else {
         Err(Refusal::new(

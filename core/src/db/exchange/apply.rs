@@ -76,8 +76,13 @@ pub fn apply(
     }
     storing.queue_wanted()?;
     storing.make_again(fresh)?;
-    for page in check(response.streams).pages {
+    let mut pages = response.streams;
+    let departures = take_departures(&mut pages);
+    for page in check(pages).pages {
         storing.page(page)?;
+    }
+    for (stream, entry) in departures {
+        storing.departure(stream, &entry)?;
     }
     storing.try_set_aside_again()?;
     for stream in response.withdrawn {
@@ -90,7 +95,7 @@ pub fn apply(
             streams::set_backed_up(transaction, row.reference, mark.seq)?;
         }
     }
-    if storing.applied.accepted + storing.applied.duplicate + storing.applied.rejected > 0 {
+    if storing.applied.progress {
         documents::remove_leaving(transaction)?;
     }
     let mut applied = storing.applied;
@@ -135,6 +140,40 @@ fn contradiction(
         }
     }
     Ok(None)
+}
+
+/// Takes out what left a stream, to be stored after everything else. Otherwise a document that moved from one of the
+/// phone's streams to another would be dropped before it arrives there, and with it the changes that this very request
+/// pushed: the server leaves those out of its pages, because the phone has them.
+fn take_departures(pages: &mut [StreamPage]) -> Vec<(StreamId, Entry)> {
+    let mut departures = Vec::new();
+    for page in pages {
+        let leaves = |entry: &Entry| matches!(entry, Entry::GoneDocument(_) | Entry::GoneRecord(_));
+        let (gone, stays): (Vec<_>, Vec<_>) = std::mem::take(&mut page.entries).into_iter().partition(leaves);
+        page.entries = stays;
+        if gone.is_empty() {
+            continue;
+        }
+        // What comes back to the same stream later on is not gone. The server keeps only the present one of an item's
+        // entries, so whatever a page still holds of it came after it left.
+        let mut documents = BTreeSet::new();
+        let mut records = BTreeSet::new();
+        for entry in &page.entries {
+            match entry {
+                Entry::Snapshot(it) => drop(documents.insert(it.document)),
+                Entry::Change(it) => documents.extend(it.document),
+                Entry::Record(it) => drop(records.insert((&it.name.kind, &it.name.id))),
+                Entry::GoneDocument(_) | Entry::GoneRecord(_) => {}
+            }
+        }
+        let is_back = |entry: &Entry| match entry {
+            Entry::GoneDocument(id) => documents.contains(id),
+            Entry::GoneRecord(name) => records.contains(&(&name.kind, &name.id)),
+            _ => true,
+        };
+        departures.extend(gone.into_iter().filter(|it| !is_back(it)).map(|it| (page.stream, it)));
+    }
+    departures
 }
 
 /// Checks and reads the changes of a reply, on two threads when there are many.
@@ -364,11 +403,17 @@ impl Storing<'_> {
 
     fn change(&mut self, stream: i64, mark: i64, prepared: &Prepared) -> Result<(), FieldError> {
         let transaction = self.transaction;
+        let moves = comes_from_elsewhere(transaction, prepared.document(), stream)?;
         let stored = guarded(transaction, || {
             documents::insert_remote_change(transaction, Some(stream), prepared)
         })?;
         match stored {
-            Ok(inserted) => self.inserted(mark, inserted, &[prepared.hash()]),
+            Ok(inserted) => {
+                if mark != 0 && moves {
+                    offer_document_again(transaction, &inserted)?;
+                }
+                self.inserted(mark, inserted, &[prepared.hash()])
+            }
             Err(why) => {
                 let entry = Entry::Change(ChangeEntry {
                     document: Some(prepared.document()),
@@ -414,6 +459,7 @@ impl Storing<'_> {
         match &entry {
             Entry::Change(_) => Ok(()),
             Entry::Snapshot(snapshot) => {
+                let moves = comes_from_elsewhere(transaction, snapshot.document, stream)?;
                 let stored = guarded(transaction, || {
                     documents::insert_remote_snapshot(transaction, Some(stream), snapshot.document, &snapshot.bytes)
                 })?;
@@ -426,6 +472,12 @@ impl Storing<'_> {
                             .find(|(key, _)| key == change)
                             .map(|(_, hashes)| hashes)
                             .unwrap_or_default();
+                        if moves {
+                            offer_document_again(transaction, &inserted)?;
+                            for hash in &hashes {
+                                outbox::offered(transaction, row, *hash)?;
+                            }
+                        }
                         self.inserted(mark, inserted, &hashes)
                     }
                     Err(why) => self.set_aside(stream, &entry, &why),
@@ -437,6 +489,19 @@ impl Storing<'_> {
                 }
                 Ok(())
             }
+            Entry::GoneDocument(_) | Entry::GoneRecord(_) => self.departed(stream, &entry),
+        }
+    }
+
+    fn departure(&mut self, stream: StreamId, entry: &Entry) -> Result<(), FieldError> {
+        self.applied.pulled += 1;
+        let reference = streams::reference(self.transaction, stream)?;
+        self.departed(reference, entry)
+    }
+
+    fn departed(&mut self, stream: i64, entry: &Entry) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        match entry {
             Entry::GoneDocument(id) => {
                 let kind = documents::find(transaction, *id)?.and_then(|found| documents::kind_of_number(found.kind));
                 if documents::remove(transaction, stream, *id)? == Removed::Gone
@@ -447,15 +512,15 @@ impl Storing<'_> {
                 transaction
                     .prepare_cached("DELETE FROM unreadable WHERE stream = ?1 AND document = ?2")?
                     .execute((stream, &id.as_bytes()[..]))?;
-                Ok(())
             }
             Entry::GoneRecord(name) => {
                 if records::remove(transaction, stream, name)? {
                     self.applied.changes.insert(Change::Records);
                 }
-                Ok(())
             }
+            Entry::Change(_) | Entry::Snapshot(_) | Entry::Record(_) => {}
         }
+        Ok(())
     }
 
     /// Keeps what this build cannot use for one that can; it never holds up the rest.
@@ -521,6 +586,18 @@ impl Storing<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the phone holds the document as one of another stream than this.
+fn comes_from_elsewhere(transaction: &Transaction<'_>, id: DocumentId, stream: i64) -> Result<bool, FieldError> {
+    Ok(documents::find(transaction, id)?.is_some_and(|found| found.stream != Some(stream)))
+}
+
+/// A document that has moved is not among those that are offered when its old stream restarts; if a restored server lost
+/// the newest of it, this is the only occasion to notice.
+fn offer_document_again(transaction: &Transaction<'_>, inserted: &Inserted) -> Result<(), FieldError> {
+    let (Inserted::New { change, .. } | Inserted::Duplicate { change }) = inserted;
+    outbox::offer_again(transaction, documents::row_of_change::document(*change))
 }
 
 fn still_holds(transaction: &Transaction<'_>, key: i64, hash: ChangeHash) -> Result<bool, FieldError> {

@@ -91,7 +91,18 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::InUse`] when another server runs on the folder, [`StoreError::NewerSchema`] when a newer one did.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let folder = folder.as_ref();
+        Self::open_with(folder.as_ref(), Lineages::from_system()?)
+    }
+
+    /// As [`Self::open`], with names of histories that follow from `seed`, for simulations that can be replayed.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_seeded(folder: impl AsRef<Path>, seed: u64) -> Result<Self, StoreError> {
+        Self::open_with(folder.as_ref(), Lineages::seeded(seed))
+    }
+
+    fn open_with(folder: &Path, lineages: Lineages) -> Result<Self, StoreError> {
         let failed = |error: &dyn std::fmt::Display| {
             StoreError::Engine(format!("cannot use the data folder {}: {error}", folder.display()))
         };
@@ -112,7 +123,7 @@ impl SqliteStore {
         migrate(&mut writer)?;
         Ok(Self {
             engine: Engine::on_file(&file, writer)?,
-            lineages: Lineages::from_system()?,
+            lineages,
             folder: Some(folder.to_owned()),
             _lock: Some(lock),
         })
