@@ -72,7 +72,7 @@ async fn measure(quick: bool, file: PathBuf) -> Result<()> {
     let (li_na, marta) = (server.company.li_na, server.company.marta);
     let one = product::phone_with(&at("one.db"), &server, li_na, count).await?;
     let (push_cpu, push_wall, pushed) = product::measured_sync(&one, &server.url).await?;
-    if pushed.accepted as usize != count {
+    if pushed.accepted != count {
         return Err(format!("{} of {count} visits were accepted", pushed.accepted).into());
     }
     let other = product::open(&at("other.db"), Durability::Full)?;

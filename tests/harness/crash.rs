@@ -101,7 +101,7 @@ pub fn faults(store: &FieldStore, acknowledged: &BTreeMap<DocumentId, u32>) -> R
         }
     }
     let waiting = store.status()?.waiting;
-    if waiting as usize != changes {
+    if waiting != changes {
         faults.push(format!("{changes} changes were made, {waiting} wait to be sent"));
     }
     if let Some((id, _)) = acknowledged.iter().find(|(_, revision)| **revision > 0)

@@ -34,7 +34,7 @@ pub(super) enum Command {
     Enrol {
         /// The server: http://127.0.0.1:7444
         url: String,
-        /// The code, from `fieldledger user enrol`
+        /// The code, from `fieldledger device enrol`
         code: String,
         /// What to call the phone
         #[arg(long, default_value = "command line")]
