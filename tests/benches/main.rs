@@ -134,7 +134,7 @@ async fn measure(quick: bool, file: PathBuf) -> Result<()> {
     product::sync(&small_other, &small.url).await?;
     let few = product::edit_ten(&small_one, &small_other, &small.url, rounds).await?;
     figures.push(plain(
-        "ten edits to the other phone, bytes of both syncs, both ways".into(),
+        "ten edits of two fields to the other phone, bytes of both syncs, both ways".into(),
         float(edits.bytes),
         5_000.0,
         "B",

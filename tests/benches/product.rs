@@ -8,7 +8,7 @@ use std::{
 
 use fieldledger_core::{
     document::edit::tree_of,
-    model::{CustomerId, DocumentId, LedgerRecord, Role, UserId, Visit},
+    model::{CustomerId, DocumentId, LedgerRecord, NextStep, Role, UserId, Visit, VisitOutcome},
     store::{Durability, FieldStore, OpenOptions, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
@@ -154,6 +154,9 @@ pub(crate) async fn measured_sync(store: &FieldStore, url: &str) -> Result<(Dura
     Ok((cpu::total() - before, started.elapsed(), report))
 }
 
+/// What is edited: two fields, the outcome and the next step.
+const DONE: &str = "已跟进,客户确认。";
+
 /// Ten edits on one phone, brought to another.
 pub(crate) struct Edits {
     /// CPU time of both sides and both phones, for one round of ten.
@@ -170,7 +173,11 @@ pub(crate) async fn edit_ten(one: &FieldStore, other: &FieldStore, url: &str, ro
     for (round, ten) in ids.chunks(10).enumerate() {
         for id in ten {
             let mut document = one.visit(*id)?.ok_or("a visit is gone")?;
-            document.value.note.push_str(" 已跟进,客户确认。");
+            document.value.outcome = Some(VisitOutcome::PaymentObtained);
+            document.value.next_step = Some(NextStep {
+                what: DONE.to_owned(),
+                due: None,
+            });
             one.save(&document)?;
         }
         let before = cpu::total();
@@ -181,7 +188,7 @@ pub(crate) async fn edit_ten(one: &FieldStore, other: &FieldStore, url: &str, ro
         if round == 0 {
             let first = ten.first().copied().ok_or("no visits")?;
             let arrived = other.visit(first)?.ok_or("the visit did not arrive")?;
-            if !arrived.value.note.ends_with("客户确认。") {
+            if arrived.value.next_step.is_none_or(|step| step.what != DONE) {
                 return Err("the edit did not arrive".into());
             }
         }

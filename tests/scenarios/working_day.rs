@@ -176,3 +176,39 @@ async fn a_phone_whose_clock_is_wrong_by_years_syncs_and_keeps_what_it_declared(
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_of_more_than_one_reply_holds_brings_everything() {
+    let server = Server::in_memory().await.unwrap();
+    let company = server.company.clone();
+    let account = server
+        .state
+        .store
+        .account(company.organisation, company.chen_jing)
+        .await
+        .unwrap()
+        .unwrap();
+    // Just under what a reply may hold in one stream, with the catalogue before it.
+    let visits = fieldledger_tests::crash::visits(1).take(fieldledger_core::sync::protocol::MAX_ENTRIES + 100);
+    let making: Vec<_> = visits
+        .map(|visit| {
+            let (state, account) = (server.state.clone(), account.clone());
+            tokio::spawn(async move {
+                state
+                    .sync
+                    .create_document(&account, &tree_of(&visit).unwrap())
+                    .await
+                    .unwrap()
+            })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for task in making {
+        ids.push(task.await.unwrap());
+    }
+    let li_na = server.phone_of(company.li_na).await.unwrap();
+    for id in ids {
+        assert!(li_na.store.row(id).unwrap().is_some());
+    }
+    assert_eq!(li_na.sync().await.unwrap().pulled, 0);
+}

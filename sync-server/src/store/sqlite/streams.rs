@@ -16,6 +16,9 @@ use sha2::{Digest as _, Sha256};
 use super::Lineages;
 use crate::store::StoreError;
 
+/// Most entries in one page: half of what a reply may hold, so that one more page fits after one that is nearly full.
+const MOST_ENTRIES: usize = MAX_ENTRIES / 2;
+
 /// Bits of an entry's place that are its seq; the rest is its stream.
 const SEQ_BITS: u32 = 40;
 /// Most rows that one page passes over; a stretch of replaced entries must not hold up the reader.
@@ -410,7 +413,7 @@ fn read_entries(
     let mut last: Option<(u64, Chain)> = None;
     while let Some(row) = rows.next()? {
         if let Some((entry, cost)) = read_entry(row, &wanted.without)? {
-            let full = spent + cost > wanted.budget || page.entries.len() == MAX_ENTRIES;
+            let full = spent + cost > wanted.budget || page.entries.len() == MOST_ENTRIES;
             // One entry always fits, or the reader would never get past a large one.
             if full && !page.entries.is_empty() {
                 break;
