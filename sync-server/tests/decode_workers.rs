@@ -1,8 +1,8 @@
 //! The pool of worker processes, with the real program as worker: harmful changes end workers and nothing else.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../src/ingest/testing.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(unreachable_pub)]
 mod testing;
 
 use std::time::{Duration, Instant};
@@ -43,7 +43,9 @@ fn is_harmful(judgement: &Judgement) -> bool {
 #[tokio::test]
 async fn workers_judge_like_the_process_itself() {
     let first = visit(1, "hello");
-    let edit = edited(&[first.bytes.clone()], 9, &rep(), |tree| tree["note"] = json!("你好"));
+    let edit = edited(std::slice::from_ref(&first.bytes), 9, &rep(), |tree| {
+        tree["note"] = json!("你好")
+    });
     let mut jobs: Vec<Job> = (10..400).map(|number| alone(visit(number, "x").bytes)).collect();
     jobs.push(Job {
         existing: vec![first.bytes.clone()],
@@ -76,8 +78,12 @@ async fn a_change_that_ends_its_reader_is_refused_and_takes_nothing_with_it() {
     let huge = predecessor_bomb(4, 1 << 31);
     assert!(huge.len() < 200);
     let base = visit(500, "base");
-    let edit =
-        |note: &str, actor| edited(&[base.bytes.clone()], actor, &rep(), |tree| tree["note"] = json!(note)).bytes;
+    let edit = |note: &str, actor| {
+        edited(std::slice::from_ref(&base.bytes), actor, &rep(), |tree| {
+            tree["note"] = json!(note)
+        })
+        .bytes
+    };
     let mut jobs: Vec<Job> = (0..40).map(|number| alone(visit(number, "honest").bytes)).collect();
     jobs.insert(7, alone(endless));
     jobs.insert(13, alone(huge));

@@ -25,7 +25,7 @@ use crate::variants::Variant;
 
 /// A phone's clocks: the wall clock may be wrong by years and step; the monotonic one begins anew with the phone.
 #[derive(Default)]
-pub struct Clocks {
+pub(crate) struct Clocks {
     wall: AtomicI64,
     monotonic: AtomicU64,
 }
@@ -43,7 +43,7 @@ impl PhoneClock for Clocks {
 }
 
 /// A phone.
-pub struct Phone {
+pub(crate) struct Phone {
     /// Whose it is.
     pub user: UserId,
     /// What the server calls it; a clone has the same.
@@ -71,7 +71,7 @@ pub struct Phone {
 }
 
 /// What a phone wants done.
-pub struct Wish {
+pub(crate) struct Wish {
     /// The request's id.
     pub request_id: u64,
     /// The request's body.
@@ -80,7 +80,7 @@ pub struct Wish {
 
 impl Phone {
     /// A phone whose database lies at `path`, made or left there before.
-    pub fn start(user: UserId, device: DeviceId, path: PathBuf, seed: u64, variant: Variant) -> Self {
+    pub(crate) fn start(user: UserId, device: DeviceId, path: PathBuf, seed: u64, variant: Variant) -> Self {
         let clocks = Arc::new(Clocks::default());
         let installation = *device.as_bytes();
         let store = open(&path, installation, &clocks, seed);
@@ -104,14 +104,14 @@ impl Phone {
     }
 
     /// Sets the clocks.
-    pub fn set_time(&self, now: u64) {
+    pub(crate) fn set_time(&self, now: u64) {
         #[allow(clippy::cast_possible_wrap)]
         self.clocks.wall.store(now as i64 + self.clock_error, Ordering::SeqCst);
         self.clocks.monotonic.store(now, Ordering::SeqCst);
     }
 
     /// The app is killed and started again; what was under way is forgotten, what was saved is not.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.run += 1;
         self.store.close();
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(self.run);
@@ -121,7 +121,7 @@ impl Phone {
     }
 
     /// Copies the database, as a backup of the phone does.
-    pub fn copy_to(&mut self, path: &std::path::Path) {
+    pub(crate) fn copy_to(&mut self, path: &std::path::Path) {
         self.store.close();
         for suffix in ["", "-wal", "-shm"] {
             let from = with_suffix(&self.path, suffix);
@@ -135,7 +135,7 @@ impl Phone {
     }
 
     /// Goes back to a copy made before.
-    pub fn go_back_to(&mut self, path: &std::path::Path) {
+    pub(crate) fn go_back_to(&mut self, path: &std::path::Path) {
         self.store.close();
         for suffix in ["", "-wal", "-shm"] {
             let to = with_suffix(&self.path, suffix);
@@ -149,7 +149,7 @@ impl Phone {
     }
 
     /// Tells the engine of something and does what it asks, up to requests, which the world must carry.
-    pub fn tell(&mut self, event: Event, now: u64) -> Vec<Wish> {
+    pub(crate) fn tell(&mut self, event: Event, now: u64) -> Vec<Wish> {
         self.set_time(now);
         let mut wishes = Vec::new();
         let mut events = vec![event];
@@ -185,7 +185,7 @@ impl Phone {
     }
 
     /// Takes what the network brought.
-    pub fn receive(&mut self, request_id: u64, body: Option<Vec<u8>>, now: u64) -> Vec<Wish> {
+    pub(crate) fn receive(&mut self, request_id: u64, body: Option<Vec<u8>>, now: u64) -> Vec<Wish> {
         let event = match body.map(|body| unpack::<SyncResponse>(&body)) {
             Some(Ok(response)) => {
                 let mut request_id = response.request_id;

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha12Rng;
 
 /// How bad the network is. Shares are out of 1,000.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// Lost on the way.
     pub lost: u32,
     /// Arrives twice.
@@ -22,7 +22,7 @@ pub struct Weather {
 
 impl Weather {
     /// Nothing goes wrong.
-    pub const FINE: Self = Self {
+    pub(crate) const FINE: Self = Self {
         lost: 0,
         doubled: 0,
         cut: 0,
@@ -33,7 +33,7 @@ impl Weather {
 
 /// What travels.
 #[derive(Clone, Debug)]
-pub enum Packet {
+pub(crate) enum Packet {
     /// A phone's request.
     Request {
         /// Which phone.
@@ -60,7 +60,7 @@ pub enum Packet {
 
 /// Packets on their way, by the moment they arrive.
 #[derive(Default)]
-pub struct Network {
+pub(crate) struct Network {
     on_their_way: BTreeMap<(u64, u64), Packet>,
     sent: u64,
     /// What became of packets, for the trace and the summary.
@@ -69,12 +69,12 @@ pub struct Network {
 
 impl Network {
     /// Sends a packet in this weather.
-    pub fn send(&mut self, now: u64, packet: Packet, weather: Weather, rng: &mut ChaCha12Rng) {
+    pub(crate) fn send(&mut self, now: u64, packet: Packet, weather: Weather, rng: &mut ChaCha12Rng) {
         let chance = |rng: &mut ChaCha12Rng, share: u32| rng.random_range(0..1_000) < share;
         if chance(rng, weather.lost) {
             self.lost += 1;
             // The phone notices after its time-out that no reply came.
-            if let Packet::Request {
+            let (Packet::Request {
                 from, run, request_id, ..
             }
             | Packet::Reply {
@@ -82,18 +82,16 @@ impl Network {
                 run,
                 request_id,
                 ..
-            } = packet
-            {
-                self.put(
-                    now + 30_000,
-                    Packet::Reply {
-                        to: from,
-                        run,
-                        request_id,
-                        body: None,
-                    },
-                );
-            }
+            }) = packet;
+            self.put(
+                now + 30_000,
+                Packet::Reply {
+                    to: from,
+                    run,
+                    request_id,
+                    body: None,
+                },
+            );
             return;
         }
         if chance(rng, weather.portal)
@@ -132,12 +130,12 @@ impl Network {
     }
 
     /// When the next packet arrives.
-    pub fn next_at(&self) -> Option<u64> {
+    pub(crate) fn next_at(&self) -> Option<u64> {
         self.on_their_way.keys().next().map(|key| key.0)
     }
 
     /// Takes the packet that arrives first.
-    pub fn take(&mut self) -> Option<Packet> {
+    pub(crate) fn take(&mut self) -> Option<Packet> {
         self.on_their_way.pop_first().map(|(_, packet)| packet)
     }
 }

@@ -28,11 +28,11 @@ use crate::variants::Variant;
 
 /// The server's clock, set by the simulation.
 #[derive(Clone, Default)]
-pub struct SimulatedClock(Arc<AtomicI64>);
+pub(crate) struct SimulatedClock(Arc<AtomicI64>);
 
 impl SimulatedClock {
     /// Sets it.
-    pub fn set(&self, now: i64) {
+    pub(crate) fn set(&self, now: i64) {
         self.0.store(now, Ordering::SeqCst);
     }
 }
@@ -44,7 +44,7 @@ impl Clock for SimulatedClock {
 }
 
 /// The server with everything around it that an operator has.
-pub struct Server {
+pub(crate) struct Server {
     folder: PathBuf,
     generation: u64,
     seed: u64,
@@ -64,7 +64,7 @@ pub struct Server {
 
 impl Server {
     /// A server on an empty folder.
-    pub fn new(folder: &Path, seed: u64, clock: SimulatedClock, variant: Variant) -> Self {
+    pub(crate) fn new(folder: &Path, seed: u64, clock: SimulatedClock, variant: Variant) -> Self {
         let (store, service) = open(&folder.join("server-0"), seed, &clock);
         Self {
             folder: folder.to_owned(),
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Writes ledger records; each must be taken.
-    pub async fn write(&self, records: Vec<LedgerRecord>) {
+    pub(crate) async fn write(&self, records: Vec<LedgerRecord>) {
         self.store
             .put_records(self.organisation, records, true, self.clock.now())
             .await
@@ -90,7 +90,7 @@ impl Server {
     }
 
     /// The account of a person.
-    pub async fn account(&self, user: UserId) -> Account {
+    pub(crate) async fn account(&self, user: UserId) -> Account {
         self.store
             .account(self.organisation, user)
             .await
@@ -99,14 +99,14 @@ impl Server {
     }
 
     /// Gives a person other territories.
-    pub async fn assign(&self, user: UserId, territories: Vec<TerritoryId>) {
+    pub(crate) async fn assign(&self, user: UserId, territories: Vec<TerritoryId>) {
         let mut account = self.account(user).await;
         account.territories = territories;
         self.store.put_account(account).await.expect("the account is written");
     }
 
     /// Stops at once and starts again on the same folder.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let folder = self.folder.join(format!("server-{}", self.generation));
         self.reopen(&folder);
     }
@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// Writes a backup, as the operator does from time to time.
-    pub async fn back_up(&mut self) {
+    pub(crate) async fn back_up(&mut self) {
         let to = self.folder.join(format!("backup-{}", self.clock.now().as_millis()));
         self.store.backup(&to).await.expect("the backup is written");
         self.backup = Some(to);
@@ -132,7 +132,7 @@ impl Server {
 
     /// Loses everything since the last backup. `properly`: with `restore`, which starts new lineages; otherwise by
     /// copying the file, which nobody should do and somebody will.
-    pub async fn restore(&mut self, properly: bool) -> bool {
+    pub(crate) async fn restore(&mut self, properly: bool) -> bool {
         let Some(backup) = self.backup.clone() else {
             return false;
         };
@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// Answers one request body with a reply body; `None` when the server cannot make sense of it.
-    pub async fn answer(&mut self, device: DeviceId, body: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) async fn answer(&mut self, device: DeviceId, body: &[u8]) -> Option<Vec<u8>> {
         let request: SyncRequest = unpack(body).ok()?;
         let known = self.devices.get(&device).expect("the device was enrolled").clone();
         let account = self.account(known.user).await;

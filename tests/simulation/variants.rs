@@ -3,7 +3,7 @@
 
 /// Which promise is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variant {
+pub(crate) enum Variant {
     /// None: the real protocol.
     Sound,
     /// The server acknowledges every change and stores only some.
@@ -34,7 +34,7 @@ pub enum Variant {
 
 impl Variant {
     /// All that are broken.
-    pub const BROKEN: [Self; 12] = [
+    pub(crate) const BROKEN: [Self; 12] = [
         Self::AcknowledgeEverything,
         Self::AcknowledgeOnSend,
         Self::IgnoreLineage,

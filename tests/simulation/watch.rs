@@ -7,7 +7,7 @@ use fieldledger_core::{
 };
 
 /// What a request pushes of the document, and what the reply says.
-pub fn exchange(watched: DocumentId, request: &[u8], answer: Option<&[u8]>) -> String {
+pub(crate) fn exchange(watched: DocumentId, request: &[u8], answer: Option<&[u8]>) -> String {
     let Ok(request) = unpack::<SyncRequest>(request) else {
         return String::new();
     };
@@ -37,7 +37,7 @@ pub fn exchange(watched: DocumentId, request: &[u8], answer: Option<&[u8]>) -> S
 }
 
 /// What a reply holds of the document.
-pub fn reply(watched: DocumentId, body: &[u8]) -> String {
+pub(crate) fn reply(watched: DocumentId, body: &[u8]) -> String {
     let Ok(reply) = unpack::<SyncResponse>(body) else {
         return String::new();
     };

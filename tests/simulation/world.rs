@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The kinds of ledger records the company has.
-pub const RECORD_KINDS: [RecordKind; 5] = [
+pub(crate) const RECORD_KINDS: [RecordKind; 5] = [
     RecordKind::Organisation,
     RecordKind::Territory,
     RecordKind::Person,
@@ -36,7 +36,7 @@ pub const RECORD_KINDS: [RecordKind; 5] = [
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Everything follows from it.
     pub seed: u64,
     /// How many phones.
@@ -49,7 +49,7 @@ pub struct Plan {
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// A hash of everything that happened, in order.
     pub trace: String,
     /// Promises that were broken; empty when all held.
@@ -59,7 +59,7 @@ pub struct Outcome {
 }
 
 /// A company on a day.
-pub struct World {
+pub(crate) struct World {
     plan: Plan,
     pub(crate) rng: ChaCha12Rng,
     now: u64,
@@ -90,7 +90,7 @@ const MORNING: u64 = 1_772_409_600_000;
 
 impl World {
     /// A company with its phones enrolled.
-    pub async fn new(plan: Plan) -> Self {
+    pub(crate) async fn new(plan: Plan) -> Self {
         let mut rng = ChaCha12Rng::seed_from_u64(plan.seed);
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() {
@@ -314,7 +314,7 @@ impl World {
     }
 
     /// Runs the day, heals the network, waits until nothing moves, and checks every promise.
-    pub async fn run(mut self) -> Outcome {
+    pub(crate) async fn run(mut self) -> Outcome {
         for phone in 0..self.phones.len() {
             self.tell(phone, Event::SyncRequested);
         }

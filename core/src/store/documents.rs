@@ -219,33 +219,34 @@ impl FieldStore {
     /// [`FieldError::Invalid`] when nobody disagrees about the field (any more) or the document would break a rule; as
     /// [`Self::save`].
     pub fn settle(&self, id: DocumentId, path: &[String], chosen: &Value) -> Result<(), FieldError> {
-        let document = self.open_document(id)?;
+        let identity = self.require_identity()?;
+        let (actor, authorship) = (self.random_bytes()?, self.authorship(&identity));
         let field = || path.join(".");
-        if !document::disagreement::disagreements(&document)
-            .iter()
-            .any(|disagreement| disagreement.path == path)
-        {
+        let disagrees = |document: &automerge::Automerge| {
+            document::disagreement::disagreements(document)
+                .iter()
+                .any(|disagreement| disagreement.path == path)
+        };
+        let mut document = self.open_document(id)?;
+        if !disagrees(&document) {
             return Err(InvalidField::new(field(), "nobody disagrees about it").into());
         }
-        let heads = document::heads(&document);
         let before = tree::of(&document);
-        let mut after = before.clone();
-        let slot = path
-            .iter()
-            .try_fold(&mut after, |tree, name| tree.get_mut(name))
-            .ok_or_else(|| InvalidField::new(field(), "is not in the document"))?;
-        let shown = slot == chosen;
-        *slot = chosen.clone();
-        check_tree(&after)?;
-        if !shown {
-            return self.write_difference(id, &heads, &before, &after);
-        }
-        // Writing the value that is shown already looks like no difference; it is written over another one.
-        let mut other = before.clone();
-        if let Some(slot) = path.iter().try_fold(&mut other, |tree, name| tree.get_mut(name)) {
-            *slot = Value::Null;
-        }
-        self.write_difference(id, &heads, &other, &after)
+        let kind = declared_kind(&before).0;
+        let owner = before.get("rep").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        authority::may_edit(&identity.roles, identity.user, owner, &kind, &[path.to_vec()])?;
+        self.write(&[Change::Documents(kind), Change::Status], |transaction| {
+            let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
+            if found.is_newer() {
+                return Err(FieldError::MadeByNewerVersion);
+            }
+            // As it is now: a sync may have brought more since the question was looked at.
+            document = document::open(&documents::chunks(transaction, found.row)?)?;
+            let change = edit::settle(&mut document, id, path, chosen, actor, &authorship)?
+                .ok_or_else(|| InvalidField::new(field(), "is not in the document"))?;
+            check_tree(&tree::of(&document))?;
+            documents::insert_local_edit(transaction, &found, &change, &document)
+        })
     }
 
     /// [`Self::settle`] with one of the values of [`Self::disagreements`], by its place.

@@ -440,9 +440,9 @@ mod tests {
                 continue;
             };
             if it.name.is_ascii() {
-                latin += 1
+                latin += 1;
             } else {
-                chinese += 1
+                chinese += 1;
             }
             let position = it.position.unwrap();
             let near = names::CITIES.iter().any(|city| {

@@ -1,5 +1,5 @@
 //! Whole exchanges on a store in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::sync::{Arc, Mutex};
 
@@ -315,8 +315,8 @@ async fn each_change_is_judged_for_itself_and_what_is_refused_is_kept_for_the_su
 async fn the_same_request_again_has_the_effect_of_one_and_nothing_is_echoed() {
     let world = World::new().await;
     let first = visit(1, "a");
-    let second = edited(&[first.bytes.clone()], first.document, 9, REP, |tree| {
-        tree["note"] = json!("b")
+    let second = edited(std::slice::from_ref(&first.bytes), first.document, 9, REP, |tree| {
+        tree["note"] = json!("b");
     });
     let asked = request(vec![
         created(first.bytes.clone()),
@@ -599,7 +599,7 @@ async fn an_edit_that_comes_second_is_judged_again_and_both_stay() {
     world.push(REP, vec![created(first.bytes.clone())]).await;
     let base = vec![first.bytes.clone()];
     let quick = edited(&base, first.document, 9, SUPERVISOR, |tree| {
-        tree["outcome"] = json!("declined")
+        tree["outcome"] = json!("declined");
     });
     let slow = edited(&base, first.document, 10, REP, |tree| tree["note"] = json!("slow"));
     let meddler = Meddler {
@@ -626,7 +626,7 @@ async fn many_at_once_on_one_document_lose_nothing() {
     let edits: Vec<NewChange> = (0..8)
         .map(|number: u8| {
             edited(&base, first.document, 30 + number, REP, |tree| {
-                tree["note"] = json!(format!("note {number}"))
+                tree["note"] = json!(format!("note {number}"));
             })
         })
         .collect();
@@ -682,7 +682,7 @@ async fn pages_of_the_server_write_by_the_same_rules() {
     let answer = |by: UserId| json!({line: {"by": by, "at": 5, "text": "Because."}});
     let forged = world
         .edited(made, 20, REP, |tree| {
-            tree["replies"][line] = answer(SUPERVISOR)[line].clone()
+            tree["replies"][line] = answer(SUPERVISOR)[line].clone();
         })
         .await;
     assert_eq!(
