@@ -44,7 +44,7 @@ fn is_harmful(judgement: &Judgement) -> bool {
 async fn workers_judge_like_the_process_itself() {
     let first = visit(1, "hello");
     let edit = edited(std::slice::from_ref(&first.bytes), 9, &rep(), |tree| {
-        tree["note"] = json!("你好")
+        tree["note"] = json!("你好");
     });
     let mut jobs: Vec<Job> = (10..400).map(|number| alone(visit(number, "x").bytes)).collect();
     jobs.push(Job {
@@ -80,7 +80,7 @@ async fn a_change_that_ends_its_reader_is_refused_and_takes_nothing_with_it() {
     let base = visit(500, "base");
     let edit = |note: &str, actor| {
         edited(std::slice::from_ref(&base.bytes), actor, &rep(), |tree| {
-            tree["note"] = json!(note)
+            tree["note"] = json!(note);
         })
         .bytes
     };

@@ -222,13 +222,11 @@ impl FieldStore {
         let identity = self.require_identity()?;
         let (actor, authorship) = (self.random_bytes()?, self.authorship(&identity));
         let field = || path.join(".");
-        let disagrees = |document: &automerge::Automerge| {
-            document::disagreement::disagreements(document)
-                .iter()
-                .any(|disagreement| disagreement.path == path)
-        };
-        let mut document = self.open_document(id)?;
-        if !disagrees(&document) {
+        let document = self.open_document(id)?;
+        if !document::disagreement::disagreements(&document)
+            .iter()
+            .any(|disagreement| disagreement.path == path)
+        {
             return Err(InvalidField::new(field(), "nobody disagrees about it").into());
         }
         let before = tree::of(&document);
@@ -241,11 +239,12 @@ impl FieldStore {
                 return Err(FieldError::MadeByNewerVersion);
             }
             // As it is now: a sync may have brought more since the question was looked at.
-            document = document::open(&documents::chunks(transaction, found.row)?)?;
+            let mut document = document::open(&documents::chunks(transaction, found.row)?)?;
             let change = edit::settle(&mut document, id, path, chosen, actor, &authorship)?
                 .ok_or_else(|| InvalidField::new(field(), "is not in the document"))?;
             check_tree(&tree::of(&document))?;
-            documents::insert_local_edit(transaction, &found, &change, &document)
+            documents::insert_local_edit(transaction, &found, &change, &document)?;
+            Ok(())
         })
     }
 

@@ -415,6 +415,54 @@ fn two_people_edit_one_delivery_and_both_edits_survive() {
     assert_eq!(driver.store.row(id).unwrap().unwrap().disagreements, 0);
 }
 
+/// Two maps written over each other: the chosen one is written whole, so that no part of the other is left to disagree.
+#[test]
+fn a_disagreement_between_two_maps_ends_with_either_of_them() {
+    for chosen in [0, 1] {
+        let (rep, driver) = (Phone::rep(), Phone::of(2, &[Role::Driver]));
+        let id = rep
+            .store
+            .new_delivery(NewDelivery {
+                customer: CustomerId::from_bytes([50; 16]),
+                number: "DN-1".to_owned(),
+                order_number: None,
+                planned_for: None,
+                lines: vec![NewDeliveryLine {
+                    product: ProductId::from_bytes([60; 16]),
+                    quantity: 10.into(),
+                    batch: None,
+                }],
+            })
+            .unwrap()
+            .id;
+        rep.send_to(&driver);
+        for (phone, name, number) in [(&rep, "周老板", None), (&driver, "Old Zhou", Some("139"))] {
+            let mut delivery = phone.store.delivery(id).unwrap().unwrap();
+            delivery.value.receiver = Some(Receiver {
+                name: name.to_owned(),
+                phone: number.map(str::to_owned),
+                at: Timestamp::from_millis(MORNING),
+                position: None,
+            });
+            phone.store.save(&delivery).unwrap();
+        }
+        rep.send_to(&driver);
+        driver.send_to(&rep);
+        let disagreement = rep.store.disagreements(id).unwrap().remove(0);
+        assert_eq!(disagreement.path, ["receiver"]);
+        rep.store.settle_with(id, &disagreement.path, chosen).unwrap();
+        assert_eq!(rep.store.disagreements(id).unwrap(), []);
+        rep.send_to(&driver);
+        for phone in [&rep, &driver] {
+            assert_eq!(phone.store.disagreements(id).unwrap(), []);
+            assert_eq!(
+                phone.store.tree(id).unwrap().unwrap()["receiver"],
+                disagreement.values[chosen].value
+            );
+        }
+    }
+}
+
 #[test]
 fn an_edit_of_a_value_read_long_ago_does_not_undo_what_came_since() {
     let phone = Phone::rep();

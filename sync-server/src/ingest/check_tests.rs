@@ -223,14 +223,14 @@ fn counting_far_ahead_and_writing_nowhere_is_refused() {
 fn what_builds_on_something_absent_waits_and_on_something_refused_is_refused() {
     let base = visit(1, "");
     let next = edited(std::slice::from_ref(&base.bytes), 9, &rep(), |tree| {
-        tree["note"] = json!("x")
+        tree["note"] = json!("x");
     });
     assert_eq!(judge_one(&[], &next.bytes), Judgement::Waiting(vec![base.hash]));
     let mut bad_tree = visit_tree("");
     bad_tree["purpose"] = json!(5);
     let bad = document::create(id(1), &bad_tree, &rep()).unwrap();
     let upon = edited(std::slice::from_ref(&bad.bytes), 9, &rep(), |tree| {
-        tree["note"] = json!("x")
+        tree["note"] = json!("x");
     });
     let judged = judge_all(&[], &[&bad.bytes, &upon.bytes]);
     assert_eq!(refusal(&judged[1]).0, RejectionCode::Invalid);
@@ -253,7 +253,7 @@ fn nobody_is_no_author() {
 fn concurrent_edits_merge_and_are_counted_as_a_disagreement() {
     let base = visit(1, "");
     let one = edited(std::slice::from_ref(&base.bytes), 8, &rep(), |tree| {
-        tree["note"] = json!("one")
+        tree["note"] = json!("one");
     });
     let two = edited(
         std::slice::from_ref(&base.bytes),
@@ -290,7 +290,7 @@ fn a_few_bytes_do_not_become_many() {
     let edits: Vec<Vec<u8>> = (0..12)
         .map(|number| {
             edited(std::slice::from_ref(&base.bytes), number, &rep(), |tree| {
-                tree["0"] = json!(number)
+                tree["0"] = json!(number);
             })
             .bytes
         })

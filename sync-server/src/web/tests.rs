@@ -858,6 +858,13 @@ async fn a_review_is_received_by_the_reps_phone_and_the_reply_is_shown() {
     assert_eq!(reviews.len(), 1);
     assert_eq!(reviews[0].stream, StreamId::Territory(EAST));
     assert_eq!(reviews[0].tree["comment"], "Why so far away?\nSay more.");
+    // The two that were refused left no line.
+    let audit = world.store.audit_log(ORG, 10).await.unwrap();
+    let made: Vec<_> = audit.iter().filter(|entry| entry.action == "review.made").collect();
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].actor, SUPERVISOR.to_string());
+    assert_eq!(made[0].subject, reviews[0].id.to_string());
+    assert_eq!(made[0].detail, format!("questioned of {id}"));
     let pulled = format!(
         "{:?}",
         reply

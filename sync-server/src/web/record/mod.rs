@@ -358,7 +358,15 @@ pub(super) async fn submit_review(
         tracing::error!(%error, "a review could not be written");
         PageError::Internal
     })?;
-    app.sync.create_document(&viewer.account, &tree).await?;
+    let made = app.sync.create_document(&viewer.account, &tree).await?;
+    app.audit(
+        viewer.account.organisation,
+        viewer.account.user,
+        "review.made",
+        made,
+        format!("{} of {}", sent.verdict, record.id),
+    )
+    .await?;
     Ok(Redirect::to(&format!("/records/{}?done=review", record.id)).into_response())
 }
 
