@@ -714,10 +714,6 @@ pub enum Removed {
 /// [`FieldError`] of the database.
 pub fn remove(transaction: &Transaction<'_>, stream: i64, id: DocumentId) -> Result<Removed, FieldError> {
     match find(transaction, id)? {
-        // What is still to be offered again may be all that is left of it: the server has just been restored.
-        Some(found) if found.stream == Some(stream) && super::outbox::is_to_be_offered(transaction, found.row)? => {
-            leave_later(transaction, found.row)
-        }
         Some(found) if found.stream == Some(stream) => remove_row(transaction, found.row),
         _ => Ok(Removed::NotHere),
     }
@@ -729,6 +725,40 @@ fn leave_later(transaction: &Transaction<'_>, row: i64) -> Result<Removed, Field
         .prepare_cached("UPDATE document SET flags = flags | ?2, stream = NULL WHERE row = ?1")?
         .execute((row, LEAVING))?;
     Ok(Removed::Kept)
+}
+
+/// Queues what `user` wrote in the documents of a stream to be offered again by name.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn offer_own_again(
+    transaction: &Transaction<'_>,
+    stream: i64,
+    user: crate::model::UserId,
+) -> Result<(), FieldError> {
+    const AT_ONCE: usize = 1_000;
+    let mut after = 0;
+    loop {
+        let rows = rows_of_stream(transaction, stream, after, AT_ONCE)?;
+        for row in &rows {
+            // What cannot be opened is waiting for changes of others, and was never this person's to lose.
+            let Ok(document) = document::open(&chunks(transaction, *row)?) else {
+                continue;
+            };
+            for entry in document.get_changes(&[]) {
+                let author = entry
+                    .message()
+                    .and_then(|message| document::Authorship::from_message(message, entry.timestamp()));
+                if author.is_some_and(|author| author.user == user) {
+                    super::outbox::offer_one_again(transaction, *row, ChangeHash(entry.hash().0))?;
+                }
+            }
+        }
+        match rows.last() {
+            Some(last) => after = *last,
+            None => return Ok(()),
+        }
+    }
 }
 
 /// The documents about a customer live where the customer does. One that was pushed while the customer moved is in the
@@ -761,7 +791,8 @@ pub fn follow_customer(
 }
 
 fn remove_row(transaction: &Transaction<'_>, row: i64) -> Result<Removed, FieldError> {
-    if super::outbox::holds_document(transaction, row)? {
+    // What is still to be offered again may be all that is left of it: the server has just been restored.
+    if super::outbox::holds_document(transaction, row)? || super::outbox::is_to_be_offered(transaction, row)? {
         return leave_later(transaction, row);
     }
     let (first, last) = row_of_change::range(row);

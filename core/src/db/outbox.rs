@@ -202,14 +202,18 @@ pub fn dismiss(transaction: &Transaction<'_>, hash: ChangeHash) -> Result<bool, 
     Ok(changed > 0)
 }
 
-/// Whether anything of the document `row` has not been acknowledged.
+/// Whether anything of the document `row` has not been acknowledged. Somebody else's change that was relayed and refused
+/// is in the server's quarantine and holds nothing up.
 ///
 /// # Errors
 /// [`FieldError`] of the database.
 pub fn holds_document(connection: &Connection, row: i64) -> Result<bool, FieldError> {
     let (first, last) = row_of_change::range(row);
     Ok(connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state <> 2)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state <> 2
+             AND NOT (state = 1 AND relayed AND dismissed))",
+        )?
         .query_row((first, last), |row| row.get(0))?)
 }
 
@@ -230,11 +234,20 @@ pub fn is_to_be_offered(connection: &Connection, row: i64) -> Result<bool, Field
 pub fn offer_again(transaction: &Transaction<'_>, row: i64) -> Result<(), FieldError> {
     for (_, hashes) in super::documents::hashes_by_chunk(transaction, row)? {
         for hash in hashes {
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO reoffer (document, hash) VALUES (?1, ?2)")?
-                .execute((row, &hash.0[..]))?;
+            offer_one_again(transaction, row, hash)?;
         }
     }
+    Ok(())
+}
+
+/// Queues one change of the document `row` to be offered again by name.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn offer_one_again(transaction: &Transaction<'_>, row: i64, hash: ChangeHash) -> Result<(), FieldError> {
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO reoffer (document, hash) VALUES (?1, ?2)")?
+        .execute((row, &hash.0[..]))?;
     Ok(())
 }
 

@@ -37,9 +37,9 @@ impl FieldStore {
             phone_time: self.now(),
             monotonic_millis: self.inner.options.clock.monotonic_millis(),
         };
-        let user = self.identity().map(|it| it.user);
+        let me = self.identity().map(|it| (it.user, it.device));
         let applied = self.write(&[], |transaction| {
-            let applied = exchange::apply(transaction, response, sent, user, &mut || self.random_bytes())?;
+            let applied = exchange::apply(transaction, response, sent, me, &mut || self.random_bytes())?;
             if applied.refused.is_none() {
                 meta::set(transaction, meta::LAST_CONTACT, &contact)?;
                 if let Some(token) = &applied.new_token {

@@ -13,7 +13,7 @@ use crate::{
     },
     document::Chunk,
     error::FieldError,
-    model::{ChangeHash, DocumentId, UserId},
+    model::{ChangeHash, DeviceId, DocumentId, UserId},
     store::Change,
     sync::protocol::{
         ChangeEntry, Cursor, Entry, Rejection, RejectionCode, StreamId, StreamPage, SyncResponse, Verdict,
@@ -43,7 +43,7 @@ enum CheckedEntry {
     Unreadable(Entry, String),
 }
 
-/// Stores a reply to what was `sent` by the person `user`.
+/// Stores a reply to what was `sent` by `me`, a person on a device.
 ///
 /// # Errors
 /// [`FieldError`] of the database; nothing is stored then.
@@ -51,7 +51,7 @@ pub fn apply(
     transaction: &Transaction<'_>,
     response: SyncResponse,
     sent: &Sent,
-    user: Option<UserId>,
+    me: Option<(UserId, DeviceId)>,
     fresh: Fresh<'_>,
 ) -> Result<Applied, FieldError> {
     let mut applied = Applied::default();
@@ -66,7 +66,7 @@ pub fn apply(
     let mut storing = Storing {
         transaction,
         applied,
-        user,
+        me,
         wanted: BTreeMap::new(),
         collided: BTreeSet::new(),
         set_aside_again: BTreeSet::new(),
@@ -228,7 +228,7 @@ fn check_entries(entries: Vec<Entry>) -> Vec<CheckedEntry> {
 struct Storing<'t> {
     transaction: &'t Transaction<'t>,
     applied: Applied,
-    user: Option<UserId>,
+    me: Option<(UserId, DeviceId)>,
     /// Changes that the server lost, by the row of their document.
     wanted: BTreeMap<i64, BTreeSet<ChangeHash>>,
     /// Changes whose actor was used twice.
@@ -293,13 +293,20 @@ impl Storing<'_> {
         self.applied.rejected += 1;
         self.applied.progress = true;
         outbox::reject(self.transaction, key, rejection.code.number(), &rejection.message)?;
-        if relayed {
+        if relayed && !self.is_by_me(key)? {
             // Somebody else's change is not this person's business.
             self.transaction
                 .prepare_cached("UPDATE outbox SET dismissed = 1 WHERE change = ?1")?
                 .execute([key])?;
         }
         Ok(())
+    }
+
+    /// Whether the person made the change, on whichever device.
+    fn is_by_me(&self, key: i64) -> Result<bool, FieldError> {
+        let bytes = documents::chunk_bytes(self.transaction, key)?;
+        let author = Chunk::read(bytes).ok().and_then(|chunk| chunk.authorship());
+        Ok(author.map(|it| it.user) == self.me.map(|me| me.0) && author.is_some())
     }
 
     /// Queues what the server lost, each change after those it builds on.
@@ -316,7 +323,7 @@ impl Storing<'_> {
                 }
                 let bytes = documents::chunk_bytes(self.transaction, key)?;
                 let author = Chunk::read(bytes).ok().and_then(|chunk| chunk.authorship());
-                let own = author.is_some() && author.map(|it| it.user) == self.user;
+                let own = author.is_some() && author.map(|it| (it.user, it.device)) == self.me;
                 outbox::add(self.transaction, key, !own)?;
             }
         }
@@ -575,6 +582,11 @@ impl Storing<'_> {
         };
         self.applied.progress = true;
         records::remove_stream(transaction, row.reference)?;
+        if let Some((user, _)) = self.me {
+            // The server may have been restored since it acknowledged them: the person's own work leaves the phone only
+            // when the server says once more that it has it.
+            documents::offer_own_again(transaction, row.reference, user)?;
+        }
         while documents::remove_stream(transaction, row.reference, DROP_AT_ONCE)? != (0, 0) {}
         transaction
             .prepare_cached("DELETE FROM unreadable WHERE stream = ?1")?
