@@ -651,7 +651,8 @@ pub fn insert_remote_change(
 }
 
 /// Stores a whole document that came from the server in `stream`; changes of ours that are in it are thereby
-/// acknowledged, others stay.
+/// acknowledged, others stay. Tells which changes the document was made of, which are not always those of the chunk that
+/// holds them here.
 ///
 /// # Errors
 /// [`FieldError::Invalid`] when the bytes are no document; [`FieldError`] of the database.
@@ -660,7 +661,7 @@ pub fn insert_remote_snapshot(
     stream: Option<i64>,
     id: DocumentId,
     bytes: &[u8],
-) -> Result<Inserted, FieldError> {
+) -> Result<(Inserted, Vec<ChangeHash>), FieldError> {
     let snapshot = document::open(&[bytes]).map_err(|error| invalid(&error.to_string()))?;
     let hashes: Vec<ChangeHash> = snapshot
         .get_changes(&[])
@@ -678,7 +679,7 @@ pub fn insert_remote_snapshot(
                 .iter()
                 .find(|(_, held)| hashes.iter().all(|hash| held.contains(hash)))
             {
-                return Ok(Inserted::Duplicate { change: *change });
+                return Ok((Inserted::Duplicate { change: *change }, hashes));
             }
             for (change, held) in &known {
                 if held.iter().all(|hash| hashes.contains(hash)) {
@@ -694,7 +695,7 @@ pub fn insert_remote_snapshot(
     };
     let change = insert_chunk(transaction, row, &hashes, &codec::pack(bytes))?;
     let kind = open_and_project(transaction, row, 0)?;
-    Ok(Inserted::New { kind, change })
+    Ok((Inserted::New { kind, change }, hashes))
 }
 
 /// What became of a document that left a stream.

@@ -538,7 +538,7 @@ impl Readable {
             let prepared = documents::prepare(Some(id), &self.bytes)?;
             documents::insert_remote_change(transaction, stream, &prepared)?
         } else {
-            documents::insert_remote_snapshot(transaction, stream, id, &self.bytes)?
+            documents::insert_remote_snapshot(transaction, stream, id, &self.bytes)?.0
         };
         Ok(match inserted {
             documents::Inserted::New { change, .. } | documents::Inserted::Duplicate { change } => change,

@@ -471,14 +471,9 @@ impl Storing<'_> {
                     documents::insert_remote_snapshot(transaction, Some(stream), snapshot.document, &snapshot.bytes)
                 })?;
                 match stored {
-                    Ok(inserted) => {
+                    Ok((inserted, hashes)) => {
                         let (Inserted::New { change, .. } | Inserted::Duplicate { change }) = &inserted;
                         let row = documents::row_of_change::document(*change);
-                        let hashes = documents::hashes_by_chunk(transaction, row)?
-                            .into_iter()
-                            .find(|(key, _)| key == change)
-                            .map(|(_, hashes)| hashes)
-                            .unwrap_or_default();
                         if moves {
                             offer_document_again(transaction, &inserted)?;
                             for hash in &hashes {
