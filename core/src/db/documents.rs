@@ -193,6 +193,11 @@ impl Prepared {
         self.hash
     }
 
+    /// Whether it creates its document and everything that lists need of it has been read.
+    pub(crate) fn is_projected(&self) -> bool {
+        self.projection.is_some()
+    }
+
     /// Its bytes, uncompressed.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, FieldError> {
         codec::unpack(&self.packed)

@@ -410,10 +410,16 @@ impl Storing<'_> {
 
     fn change(&mut self, stream: i64, mark: i64, prepared: &Prepared) -> Result<(), FieldError> {
         let transaction = self.transaction;
-        let moves = comes_from_elsewhere(transaction, prepared.document(), stream)?;
-        let stored = guarded(transaction, || {
-            documents::insert_remote_change(transaction, Some(stream), prepared)
-        })?;
+        let found = documents::find(transaction, prepared.document())?;
+        let moves = found.as_ref().is_some_and(|found| found.stream != Some(stream));
+        let insert = || documents::insert_remote_change(transaction, Some(stream), prepared);
+        // A document that is new and has been read already cannot fail for its own sake. A savepoint around it would make
+        // the full-text index write itself out for each entry, which took a third of a first pull.
+        let stored = if found.is_none() && prepared.is_projected() {
+            Ok(insert()?)
+        } else {
+            guarded(transaction, insert)?
+        };
         match stored {
             Ok(inserted) => {
                 if mark != 0 && moves {
