@@ -111,8 +111,10 @@ else
 fi
 step "documentation, warnings denied" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-# The server as a process of its own, for the tests that start, kill and restart it.
-step "build" cargo build --workspace --bins --quiet
+# The server as a process of its own, for the tests that start, kill and restart it, and for the demo.
+step "build" cargo build --workspace --all-targets --quiet
+target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+export FIELDLEDGER_BIN="$target/debug/fieldledger"
 tests "unit, property and scenario tests" --workspace --all-targets
 tests "documentation examples" --workspace --doc
 # A test that has to leave something out says so in this file.
@@ -120,10 +122,10 @@ while IFS=: read -r name why; do
     skip "test $name" "$why"
 done <"$FIELDLEDGER_SKIPS"
 
-step "demo, generated company" cargo run --quiet -- demo --exit
+step "demo, generated company" "$FIELDLEDGER_BIN" demo --exit
 for set in classicmodels northwind; do
     if [ -d "$data/$set" ]; then
-        step "demo, $set" cargo run --quiet -- demo --exit --company "$data/$set" --mapping "sync-server/mappings/$set.toml"
+        step "demo, $set" "$FIELDLEDGER_BIN" demo --exit --company "$data/$set" --mapping "sync-server/mappings/$set.toml"
     else
         skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATASETS)"
     fi

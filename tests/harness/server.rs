@@ -238,7 +238,8 @@ fn build() -> Result<PathBuf> {
         folder = folder.parent().ok_or("a target folder without a parent")?;
     }
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "-p", "fieldledger-server", "--bin", "fieldledger"]);
+    // The whole workspace, so that the dependencies get the features they have in its tests, and need no second build.
+    command.args(["build", "--quiet", "--workspace", "--bin", "fieldledger"]);
     command
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
