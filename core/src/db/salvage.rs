@@ -1,7 +1,7 @@
 //! A damaged database is set aside, never deleted, and what can be read of it is carried into a fresh one.
 //!
 //! Tables are read through SQLite as far as it gets; where it gives up, the rows are taken straight from the pages of
-//! the file ([`super::pages`]). A change is only believed when its bytes give its hash, so nothing wrong comes back.
+//! the file (`pages`). A change is only believed when its bytes give its hash, so nothing wrong comes back.
 //!
 //! The fresh file is made beside the damaged one and swapped in last: a crash at any moment leaves either the damaged
 //! file in its place, to be salvaged again, or the finished fresh one.

@@ -28,7 +28,7 @@ impl LineReader {
     /// Takes the next bytes and returns the data of the events that they complete.
     ///
     /// # Errors
-    /// [`TooLong`].
+    /// A line or event longer than any that the server sends.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
         let mut events = Vec::new();
         for &byte in bytes {

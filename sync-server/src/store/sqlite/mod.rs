@@ -8,7 +8,7 @@
 //! * `verify`: everything compared with itself.
 //! * `maintenance`: backup, compaction.
 //!
-//! Parts of the store get to SQLite through [`SqliteStore::write`] and [`SqliteStore::read`]; each call is one
+//! Parts of the store get to SQLite through `SqliteStore::write` and `SqliteStore::read`; each call is one
 //! transaction.
 
 mod documents;
