@@ -14,10 +14,12 @@ use tempfile::TempDir;
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fieldledger"));
-    command
-        .args(arguments)
-        .env("FIELDLEDGER_DATA", folder)
-        .env_remove("HTTP_PROXY");
+    command.args(arguments).env_remove("HTTP_PROXY");
+    // Settings of a server that this machine may also run are not the tests'.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FIELDLEDGER_")) {
+        command.env_remove(name);
+    }
+    command.env("FIELDLEDGER_DATA", folder);
     command
 }
 
@@ -309,4 +311,34 @@ fn settings_that_cannot_work_are_refused_by_name() {
         let told = fails(place.path(), &arguments);
         assert!(told.contains(said), "{told}");
     }
+}
+
+/// `FIELDLEDGER_DATA` is where a server keeps what it has; the examples that the tests read are elsewhere, and a name taken
+/// for the other would write a company into them.
+#[test]
+fn the_data_folder_and_the_data_sets_have_variables_of_their_own() {
+    let place = TempDir::new().unwrap();
+    let (folder, sets) = (place.path().join("data"), place.path().join("sets"));
+    std::fs::create_dir(&sets).unwrap();
+    let made = program(
+        &folder,
+        &[
+            "organisation",
+            "create",
+            "Linden",
+            "--currency",
+            "EUR",
+            "--time-zone",
+            "Europe/Berlin",
+        ],
+    )
+    .env("FIELDLEDGER_DATASETS", &sets)
+    .output()
+    .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(folder.join("fieldledger.db").is_file());
+    assert_eq!(std::fs::read_dir(&sets).unwrap().count(), 0);
+    let script = include_str!("../../test.sh");
+    assert!(script.contains("${FIELDLEDGER_DATASETS:-../shared/data}"));
+    assert!(!script.contains("FIELDLEDGER_DATA:") && !script.contains("FIELDLEDGER_DATA}"));
 }
