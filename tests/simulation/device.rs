@@ -188,12 +188,7 @@ impl Phone {
     pub(crate) fn receive(&mut self, request_id: u64, body: Option<Vec<u8>>, now: u64) -> Vec<Wish> {
         let event = match body.map(|body| unpack::<SyncResponse>(&body)) {
             Some(Ok(response)) => {
-                let mut request_id = response.request_id;
-                if self.variant == Variant::AcceptAnyReply {
-                    request_id = self.engine.awaited().unwrap_or(request_id);
-                }
-                let mut response = response;
-                response.request_id = request_id;
+                let request_id = response.request_id;
                 Event::ReplyArrived {
                     request_id,
                     result: Ok(Box::new(response)),

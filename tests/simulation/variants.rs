@@ -18,8 +18,6 @@ pub(crate) enum Variant {
     EveryOfferIsKnown,
     /// Entries are dropped from a page while its cursor is kept.
     LoseEntriesKeepCursor,
-    /// Any reply is taken for the awaited one.
-    AcceptAnyReply,
     /// The server leaves out whatever the asking device once wrote, instead of what it has just pushed.
     LeaveOutOwnChanges,
     /// Of two edits made side by side the server keeps the first and acknowledges both.
@@ -34,14 +32,13 @@ pub(crate) enum Variant {
 
 impl Variant {
     /// All that are broken.
-    pub(crate) const BROKEN: [Self; 12] = [
+    pub(crate) const BROKEN: [Self; 11] = [
         Self::AcknowledgeEverything,
         Self::AcknowledgeOnSend,
         Self::IgnoreLineage,
         Self::RestartWithoutOffers,
         Self::EveryOfferIsKnown,
         Self::LoseEntriesKeepCursor,
-        Self::AcceptAnyReply,
         Self::LeaveOutOwnChanges,
         Self::FirstUploadWins,
         Self::SwallowRejections,
