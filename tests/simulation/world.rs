@@ -76,6 +76,10 @@ pub(crate) struct World {
     /// Customers that a person may not read, or could not at some time: changes about them may be refused.
     pub(crate) ever_foreign: BTreeSet<(UserId, CustomerId)>,
     pub(crate) access: BTreeMap<UserId, BTreeSet<TerritoryId>>,
+    /// Whom a document that somebody saved is about.
+    pub(crate) about: BTreeMap<DocumentId, CustomerId>,
+    /// Whether the server lost what came after a backup.
+    pub(crate) server_lost: bool,
     copies: BTreeMap<usize, (PathBuf, BTreeSet<(DocumentId, ChangeHash)>)>,
     folder: tempfile::TempDir,
     trace: Sha256,
@@ -125,6 +129,8 @@ impl World {
             customers: Vec::new(),
             ever_foreign: BTreeSet::new(),
             access: BTreeMap::new(),
+            about: BTreeMap::new(),
+            server_lost: false,
             copies: BTreeMap::new(),
             folder,
             trace: Sha256::new(),
@@ -500,6 +506,7 @@ impl World {
             960..975 => {
                 let properly = self.rng.random_range(0..3) > 0;
                 if self.server.restore(properly).await {
+                    self.server_lost = true;
                     self.note(
                         if properly {
                             "server restored"

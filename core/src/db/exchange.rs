@@ -123,7 +123,10 @@ pub(crate) fn outgoing(connection: &Connection, limits: Limits) -> Result<(Vec<P
             cursor: row.cursor,
         })
         .collect();
-    let waiting = outbox::waiting(connection, 0, limits.entries.max(1), limits.bytes)?;
+    // A share of the request is kept for offers: changes that wait for what is only offered yet must not crowd it out.
+    let reserved = offers(connection, (limits.entries / 4).max(1))?.len();
+    let room = limits.entries.saturating_sub(reserved).max(1);
+    let waiting = outbox::waiting(connection, 0, room, limits.bytes)?;
     let mut push = Vec::with_capacity(waiting.len());
     let mut items = Vec::with_capacity(waiting.len());
     for change in waiting {
@@ -139,7 +142,8 @@ pub(crate) fn outgoing(connection: &Connection, limits: Limits) -> Result<(Vec<P
         }));
     }
     let changes = push.len();
-    for (row, document, hash) in offers(connection, limits.entries.saturating_sub(changes))? {
+    let room = limits.entries.saturating_sub(changes).max(reserved);
+    for (row, document, hash) in offers(connection, room)? {
         items.push(SentItem::Offer { row, document, hash });
         push.push(Push::Offer(OfferedChange { document, hash }));
     }
@@ -184,15 +188,6 @@ fn left_to_push(connection: &Connection) -> Result<usize, FieldError> {
         .prepare_cached(&format!("SELECT count(*) {OFFERABLE}"))?
         .query_row([], |row| row.get(0))?;
     Ok(outbox::count_waiting(connection)? + offers)
-}
-
-/// The key of the chunk that holds `hash` among those of the document `row`, and whether it is a single change.
-fn chunk_of(connection: &Connection, row: i64, hash: ChangeHash) -> Result<Option<(i64, bool)>, FieldError> {
-    let chunks = super::documents::hashes_by_chunk(connection, row)?;
-    Ok(chunks
-        .into_iter()
-        .find(|(_, hashes)| hashes.contains(&hash))
-        .map(|(key, hashes)| (key, hashes.len() == 1)))
 }
 
 /// Whether something of the document of this change was refused.

@@ -130,6 +130,17 @@ pub fn count_waiting(connection: &Connection) -> Result<usize, FieldError> {
         .query_row([], |row| row.get(0))?)
 }
 
+/// The server did not look at the change yet: what is behind it gets its turn first.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn put_last(transaction: &Transaction<'_>, change: i64) -> Result<(), FieldError> {
+    transaction
+        .prepare_cached("UPDATE outbox SET seq = (SELECT max(seq) + 1 FROM outbox) WHERE change = ?1")?
+        .execute([change])?;
+    Ok(())
+}
+
 /// The server has the change: it leaves the queue.
 ///
 /// # Errors

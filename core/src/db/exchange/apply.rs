@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Transaction;
 
-use super::{Applied, Sent, SentItem, chunk_of, follows_rejected, left_to_push, reauthor};
+use super::{Applied, Sent, SentItem, follows_rejected, left_to_push, reauthor};
 use crate::{
     db::{
         documents::{self, Inserted, Prepared, Removed},
@@ -263,6 +263,8 @@ impl Storing<'_> {
                     Verdict::Rejected(rejection) => self.reject(key, &rejection, relayed)?,
                     Verdict::Wanted | Verdict::Later => {
                         self.applied.later += 1;
+                        // What it builds on may be further back in the queue, behind more than one request holds.
+                        outbox::put_last(transaction, key)?;
                         if let Some((code, message)) = follows_rejected(transaction, key)? {
                             let code = RejectionCode::from_number(code);
                             self.reject(key, &Rejection { code, message }, relayed)?;
@@ -312,11 +314,7 @@ impl Storing<'_> {
     /// Queues what the server lost, each change after those it builds on.
     fn queue_wanted(&mut self) -> Result<(), FieldError> {
         for (row, hashes) in std::mem::take(&mut self.wanted) {
-            for hash in &hashes {
-                if let Some((_, false)) = chunk_of(self.transaction, row, *hash)? {
-                    documents::split_snapshots(self.transaction, row)?;
-                }
-            }
+            documents::split_snapshots(self.transaction, row)?;
             for (key, held) in documents::hashes_by_chunk(self.transaction, row)? {
                 if !held.iter().any(|hash| hashes.contains(hash)) {
                     continue;
