@@ -177,10 +177,11 @@ fn read_tree(connection: &Connection, row: &Row<'_>) -> Result<Value, FieldError
 }
 
 fn rejection(connection: &Connection, document: i64) -> Result<RowSync, FieldError> {
+    // The first: what comes after it only says that it builds on it.
     let (first, last) = super::documents::row_of_change::range(document);
     let (code, message) = connection
         .prepare_cached(
-            "SELECT code, message FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state = 1 ORDER BY seq DESC LIMIT 1",
+            "SELECT code, message FROM outbox WHERE change BETWEEN ?1 AND ?2 AND state = 1 ORDER BY seq LIMIT 1",
         )?
         .query_row((first, last), |row| {
             Ok((row.get::<_, Option<u32>>(0)?, row.get::<_, Option<String>>(1)?))

@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -49,6 +49,26 @@ pub struct SalvageReport {
     pub records: usize,
     /// Tables that SQLite could not read to the end.
     pub damaged_tables: Vec<String>,
+}
+
+impl fmt::Display for SalvageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it is kept as {}; {} changes of {} documents could be read from it, {} of them not sent yet, and {} could not",
+            self.set_aside.display(),
+            self.changes,
+            self.documents,
+            self.unsent,
+            self.lost
+        )?;
+        f.write_str(if self.enrolled {
+            "; the next sync brings what the server has"
+        } else {
+            "; enrol the phone again to bring what the server has"
+        })?;
+        write!(f, " ({})", self.reason)
+    }
 }
 
 /// Suffix of the note that a file is damaged.

@@ -3,7 +3,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CustomerId, DocumentKind, DocumentModel, InvalidField, Money, NextStep, Position, Timestamp, UserId, check_text,
+    CustomerId, DocumentKind, DocumentModel, InvalidField, MAX_AMOUNT, Money, NextStep, Position, Timestamp, UserId,
+    check_most, check_text,
 };
 
 /// One contact with a customer about money (催收记录).
@@ -110,6 +111,7 @@ impl DocumentModel for CollectionNote {
             Some(promise) if promise.amount.amount <= Decimal::ZERO => {
                 Err(InvalidField::new("promise.amount", "must be more than zero"))
             }
+            Some(promise) => check_most("promise.amount", promise.amount.amount, MAX_AMOUNT),
             None if self.outcome == CollectionOutcome::Promised => {
                 Err(InvalidField::new("promise", "say how much was promised, and by when"))
             }

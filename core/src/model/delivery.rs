@@ -5,8 +5,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CustomerId, DocumentKind, DocumentModel, Evidence, EvidenceHash, InvalidField, LineId, Position, ProductId,
-    Timestamp, UserId, check_count, check_text,
+    CustomerId, DocumentKind, DocumentModel, Evidence, EvidenceHash, InvalidField, LineId, MAX_QUANTITY, Position,
+    ProductId, Timestamp, UserId, check_count, check_most, check_text,
 };
 
 /// Goods going to a customer, what was signed for, and the confirmations of the three parties.
@@ -250,6 +250,7 @@ impl DeliveryLine {
         if self.quantity <= Decimal::ZERO {
             return Err(InvalidField::new("lines.quantity", "must be more than zero"));
         }
+        check_most("lines.quantity", self.quantity, MAX_QUANTITY)?;
         let Some(signed) = &self.signed else { return Ok(()) };
         for (name, amount) in [
             ("accepted", signed.accepted),
@@ -263,6 +264,8 @@ impl DeliveryLine {
                     "must not be negative",
                 ));
             }
+            // Also keeps the sums below from overflowing, where `+` would panic.
+            check_most(&format!("lines.signed.{name}"), amount, MAX_QUANTITY)?;
         }
         let missing = signed.short + signed.damaged + signed.refused;
         if missing > Decimal::ZERO
@@ -291,5 +294,28 @@ impl DeliveryLine {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn signed_quantities_whose_sum_cannot_be_written_are_refused_without_a_panic() {
+        let line = DeliveryLine {
+            product: ProductId::from_bytes([1; 16]),
+            quantity: Decimal::TEN,
+            batch: None,
+            signed: Some(SignedQuantity {
+                accepted: Decimal::MAX,
+                short: Decimal::MAX,
+                damaged: Decimal::MAX,
+                refused: Decimal::MAX,
+                reason: None,
+            }),
+        };
+        assert_eq!(line.validate().unwrap_err().field, "lines.signed.accepted");
     }
 }

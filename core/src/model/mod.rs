@@ -152,6 +152,20 @@ pub(crate) fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
     Ok(())
 }
 
+/// Largest quantity that one line may hold.
+pub const MAX_QUANTITY: u64 = 1_000_000_000;
+
+/// Largest price or amount that may be typed. A line of the largest quantity at this price still has its cents: a decimal
+/// keeps 28 digits and rounds the rest away without a word.
+pub const MAX_AMOUNT: u64 = 1_000_000_000_000;
+
+pub(crate) fn check_most(field: &str, number: rust_decimal::Decimal, most: u64) -> Result<(), InvalidField> {
+    if number > rust_decimal::Decimal::from(most) {
+        return Err(InvalidField::new(field, format!("must be at most {most}")));
+    }
+    Ok(())
+}
+
 pub(crate) fn check_count(field: &str, count: usize) -> Result<(), InvalidField> {
     if count > MAX_ITEMS {
         return Err(InvalidField::new(

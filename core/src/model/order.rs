@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CreditGrade, CreditLimit, Currency, CustomerId, DocumentKind, DocumentModel, InvalidField, InvalidMoney, LineId,
-    Money, Position, ProductId, Timestamp, UserId, check_count, check_text,
+    MAX_AMOUNT, MAX_QUANTITY, Money, Position, ProductId, Timestamp, UserId, check_count, check_most, check_text,
 };
 
 /// What a customer ordered, as a rep typed it. Decisions about it (release, refusal) are ledger records of the server;
@@ -136,7 +136,7 @@ impl OrderLine {
     /// Quantity × price less discount, rounded once to the minor unit of `currency`.
     ///
     /// # Errors
-    /// [`InvalidMoney::Overflow`] beyond 28 digits.
+    /// [`InvalidMoney::Overflow`] beyond 28 digits before the point; a valid line has far fewer.
     pub fn total(&self, currency: Currency) -> Result<Money, InvalidMoney> {
         self.quantity
             .checked_mul(self.unit_price)
@@ -200,6 +200,8 @@ impl DocumentModel for Order {
             if line.quantity <= Decimal::ZERO {
                 return Err(InvalidField::new("lines.quantity", "must be more than zero"));
             }
+            check_most("lines.quantity", line.quantity, MAX_QUANTITY)?;
+            check_most("lines.unit_price", line.unit_price, MAX_AMOUNT)?;
             if line.unit_price < Decimal::ZERO {
                 return Err(InvalidField::new("lines.unit_price", "must not be negative"));
             }
@@ -219,5 +221,43 @@ impl DocumentModel for Order {
         self.total()
             .map(drop)
             .map_err(|error| InvalidField::new("lines", error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn order(quantity: &str, price: &str) -> Order {
+        let mut order = Order::new(
+            CustomerId::from_bytes([1; 16]),
+            UserId::from_bytes([2; 16]),
+            "M1",
+            Timestamp::from_millis(0),
+            Currency::CNY,
+        );
+        let line = OrderLine {
+            product: ProductId::from_bytes([3; 16]),
+            quantity: quantity.parse().unwrap(),
+            unit_price: price.parse().unwrap(),
+            discount: Decimal::ZERO,
+        };
+        order.lines.insert(LineId::from_bytes([4; 16]), line);
+        order
+    }
+
+    #[test]
+    fn the_largest_line_that_can_be_typed_keeps_its_cents() {
+        let order = order("1000000000", "999999999999.99");
+        order.validate().unwrap();
+        assert_eq!(order.total().unwrap().amount.to_string(), "999999999999990000000.00");
+    }
+
+    #[test]
+    fn an_amount_too_large_to_be_counted_exactly_names_its_field() {
+        let field = |order: &Order| order.validate().unwrap_err().field;
+        assert_eq!(field(&order("99999999999999999999999999", "95.70")), "lines.quantity");
+        assert_eq!(field(&order("1", "79228162514264337593543950335")), "lines.unit_price");
     }
 }

@@ -57,9 +57,10 @@ pub fn exposure(file: &CreditFile) -> Result<Money, InvalidMoney> {
 /// Without a guarantee from the server the best verdict is [`CreditVerdict::Provisional`]: the data may be stale. A
 /// customer without a credit file, on hold, with a grade that allows no credit, or over the limit goes to a supervisor.
 pub fn check(inputs: CreditInputs) -> CreditDecision {
-    let as_of = inputs
-        .as_of
-        .map_or_else(|| "never".to_owned(), |time: Timestamp| time.to_string());
+    let as_of = inputs.as_of.map_or_else(
+        || "never".to_owned(),
+        |time: Timestamp| time.to_datetime().format("%Y-%m-%d %H:%M UTC").to_string(),
+    );
     let mut rules = vec![RuleOutcome {
         rule: "credit_file".to_owned(),
         passed: inputs.limit.is_some(),

@@ -751,6 +751,17 @@ fn a_refused_change_stays_with_its_document_and_its_reason() {
         message: "not your territory".to_owned(),
     };
     assert_eq!(phone.store.row(visit.id).unwrap().unwrap().sync, refused);
+    // What was written after it is refused too, and says less about why.
+    let checked_out = phone.store.check_out(visit.id, CheckOut::default()).unwrap();
+    let waiting = phone.store.read(|it| crate::db::outbox::waiting(it, 0, 10, 1)).unwrap();
+    phone
+        .store
+        .write(&[], |it| {
+            crate::db::outbox::reject(it, waiting[0].change, 3, "builds on another")
+        })
+        .unwrap();
+    assert_eq!(phone.store.row(visit.id).unwrap().unwrap().sync, refused);
+    phone.store.dismiss_rejected(checked_out.heads[0]).unwrap();
     let status = phone.store.status().unwrap();
     assert_eq!((status.waiting, status.rejected.len()), (0, 1));
     assert_eq!(phone.store.today(None).unwrap().rejected.len(), 1);

@@ -1,7 +1,7 @@
 //! What an operator may do. An operation is carried out on the data folder, or inside the server that uses the folder
 //! (see [`super::control`]): either way it is the same code.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use chrono_tz::Tz;
 use fieldledger_core::{
@@ -385,10 +385,12 @@ impl Desk<'_> {
             Action::RevokeDevice { device } => self.revoke_device(&device).await,
             Action::AuditLog { limit } => {
                 let log = self.state.store.audit_log(self.org, limit).await?;
-                let rows = log
-                    .into_iter()
-                    .rev()
-                    .map(|it| vec![it.at.to_string(), it.actor, it.action, it.subject, it.detail]);
+                let accounts = self.state.store.accounts(self.org).await?;
+                let logins: BTreeMap<_, _> = accounts.into_iter().map(|it| (it.user.to_string(), it.login)).collect();
+                let rows = log.into_iter().rev().map(|it| {
+                    let who = logins.get(&it.actor).cloned().unwrap_or(it.actor);
+                    vec![it.at.to_string(), who, it.action, it.subject, it.detail]
+                });
                 Ok(table(&["AT", "WHO", "WHAT", "TO WHAT", "DETAIL"], rows).into())
             }
         }

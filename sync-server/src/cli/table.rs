@@ -50,6 +50,8 @@ pub(super) fn plain(text: &str) -> String {
     let shown = |char: char| match char {
         '\n' | '\r' | '\t' => ' ',
         char if char.is_control() => '\u{fffd}',
+        // Would turn the rest of the line around.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         char => char,
     };
     text.chars().map(shown).collect()
@@ -128,6 +130,12 @@ impl std::fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_can_neither_colour_the_terminal_nor_turn_its_lines_around() {
+        assert_eq!(plain("a\u{1b}[31m\u{202e}b\nc"), "a\u{fffd}[31m\u{fffd}b c");
+        assert_eq!(plain("مرحبا 茶 👍"), "مرحبا 茶 👍");
+    }
 
     #[test]
     fn chinese_and_latin_cells_stand_under_each_other() {

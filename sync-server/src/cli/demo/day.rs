@@ -263,6 +263,8 @@ fn draft(
         discount: Decimal::ZERO,
     };
     order.lines.insert(rep.store.line_id()?, line);
+    let credit = rep.store.credit_file(customer.id)?;
+    order.terms_days = credit.map_or(0, |view| view.file.terms_days);
     Ok(order)
 }
 

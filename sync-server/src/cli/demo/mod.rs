@@ -281,14 +281,16 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
         tell!("{}\n", indented(&report::sign_ins(&cast, PASSWORD).to_string()));
         tell!("Try a phone in another terminal, for example:");
         let db = phones[0].path.display().to_string();
+        // As it was started: after `cargo run` there is no `fieldledger` on the path.
+        let program = std::env::args().next().unwrap_or_else(|| "fieldledger".to_owned());
         let url = server.url();
-        tell!("   fieldledger phone --db {db} today");
+        tell!("   {program} phone --db {db} today");
         tell!(
-            "   fieldledger phone --db {db} disagreements {}",
+            "   {program} phone --db {db} disagreements {}",
             &delivery.to_string()[..8]
         );
         let code = server.enrolment_code(cast.in_the_field()[0].0).await?;
-        tell!("   fieldledger phone --db my-phone.db enrol {url} {code}");
+        tell!("   {program} phone --db my-phone.db enrol {url} {code}");
         // The demo's own networks go away with the demo; a phone that is tried by hand talks to the server itself.
         phones.iter().for_each(DemoPhone::release);
         let _ = tokio::signal::ctrl_c().await;

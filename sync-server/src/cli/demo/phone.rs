@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,6 +25,8 @@ use crate::{cli::phone as command, store::Account};
 struct DayClock {
     machine: SystemPhoneClock,
     moved: Arc<AtomicI64>,
+    /// How much of the working day has gone by faster than on the machine.
+    passed: Arc<AtomicU64>,
 }
 
 impl PhoneClock for DayClock {
@@ -32,7 +34,7 @@ impl PhoneClock for DayClock {
         self.machine.now().plus_millis(self.moved.load(Ordering::Relaxed))
     }
     fn monotonic_millis(&self) -> u64 {
-        self.machine.monotonic_millis()
+        self.machine.monotonic_millis() + self.passed.load(Ordering::Relaxed)
     }
     fn zone_minutes(&self) -> i16 {
         self.machine.zone_minutes()
@@ -57,6 +59,7 @@ pub(super) struct DemoPhone {
     pub(super) syncing: Duration,
     driver: SyncDriver<HttpTransport>,
     moved: Arc<AtomicI64>,
+    passed: Arc<AtomicU64>,
 }
 
 impl DemoPhone {
@@ -69,9 +72,11 @@ impl DemoPhone {
         code: &str,
     ) -> Result<Self, Broken> {
         let moved = Arc::new(AtomicI64::new(0));
+        let passed = Arc::new(AtomicU64::new(0));
         let clock = DayClock {
             machine: SystemPhoneClock::new(),
             moved: Arc::clone(&moved),
+            passed: Arc::clone(&passed),
         };
         let store = FieldStore::open(OpenOptions {
             path: path.to_owned(),
@@ -101,6 +106,7 @@ impl DemoPhone {
             syncing: Duration::ZERO,
             driver,
             moved,
+            passed,
         })
     }
 
@@ -115,12 +121,17 @@ impl DemoPhone {
 
     /// Lets time pass, as far as the evening.
     pub(super) fn pass(&self, minutes: i64) {
-        let moved = self.moved.load(Ordering::Relaxed) + minutes * MINUTE;
-        self.moved.store(moved.min(0), Ordering::Relaxed);
+        self.move_to(self.moved.load(Ordering::Relaxed) + minutes * MINUTE);
     }
 
     pub(super) fn end_day(&self) {
-        self.moved.store(0, Ordering::Relaxed);
+        self.move_to(0);
+    }
+
+    fn move_to(&self, moved: i64) {
+        let before = self.moved.swap(moved.min(0), Ordering::Relaxed);
+        let passed = u64::try_from(moved.min(0) - before).unwrap_or_default();
+        self.passed.fetch_add(passed, Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -264,7 +264,7 @@ pub(super) struct Collect {
     #[arg(long, default_value = "")]
     pub(super) person: String,
     /// Amount promised
-    #[arg(long, requires = "due")]
+    #[arg(long, requires = "due", allow_negative_numbers = true)]
     pub(super) promise: Option<Decimal>,
     /// By when
     #[arg(long, requires = "promise")]

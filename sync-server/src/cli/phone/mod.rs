@@ -148,10 +148,7 @@ impl Phone {
             json,
         };
         if let Some(report) = phone.store.opening_report() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "warning: the database was damaged; it was set aside and what could be read was saved: {report:?}"
-            );
+            let _ = writeln!(std::io::stderr(), "warning: the database was damaged; {report}");
         }
         Ok(phone)
     }

@@ -6,9 +6,9 @@ use fieldledger_core::{
     error::FieldError,
     model::{
         CollectionChannel, CollectionNote, CollectionOutcome, ConfirmationVerdict, CreditDecision, CreditVerdict,
-        CustomerId, Delivery, DeliveryLine, DocumentId, DocumentKind, Evidence, EvidenceHash, EvidenceKind, LineId,
-        Money, NextStep, Order, OrderLine, Party, PromiseToPay, QuantityReason, Receiver, SignedQuantity, Timestamp,
-        UserId, Visit, VisitOutcome, VisitPurpose,
+        CustomerId, Delivery, DeliveryLine, DocumentId, DocumentKind, Evidence, EvidenceHash, EvidenceKind,
+        GeofenceVerdict, LineId, Money, NextStep, Order, OrderLine, Party, PromiseToPay, QuantityReason, Receiver,
+        SignedQuantity, Timestamp, UserId, Visit, VisitOutcome, VisitPurpose,
     },
     store::{CheckOut, Document, NewDelivery, NewDeliveryLine, SignOff},
 };
@@ -137,7 +137,11 @@ impl Phone {
             visit.value.state()
         );
         if let Some(point) = visit.value.check_out.or(visit.value.check_in) {
-            let _ = write!(what, ", {:?} the geofence", point.geofence.verdict);
+            what.push_str(match point.geofence.verdict {
+                GeofenceVerdict::Inside => ", inside the geofence",
+                GeofenceVerdict::Outside => ", outside the geofence",
+                GeofenceVerdict::Unknown => ", geofence unknown",
+            });
             if let Some(metres) = point.geofence.distance_metres {
                 let _ = write!(what, " ({metres} m away)");
             }

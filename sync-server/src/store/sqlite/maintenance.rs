@@ -21,7 +21,7 @@ pub(super) type Covered = (i64, [u8; 8], i64);
 /// Copies the database into the new folder `to`, as it is at one moment, while others go on writing.
 pub(super) fn copy_into(connection: &Connection, to: &Path) -> Result<(BackupReport, Vec<Covered>), StoreError> {
     let failed = |error: std::io::Error| StoreError::Engine(format!("cannot write to {}: {error}", to.display()));
-    fs::create_dir_all(to).map_err(failed)?;
+    super::private_folder(to).map_err(failed)?;
     if fs::read_dir(to).map_err(failed)?.next().is_some() {
         return Err(StoreError::Conflict(format!(
             "{} is not empty; name a new folder for the backup",

@@ -85,6 +85,16 @@ impl Lineages {
     }
 }
 
+/// Makes a folder that only its owner reads: it holds everything a company wrote down. One that is there already keeps
+/// the rights that somebody gave it.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut maker = fs::DirBuilder::new();
+    maker.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+    maker.create(folder)
+}
+
 impl SqliteStore {
     /// Opens the store in `folder`, which is made when it is not there, and brings its schema up to date.
     ///
@@ -106,7 +116,7 @@ impl SqliteStore {
         let failed = |error: &dyn std::fmt::Display| {
             StoreError::Engine(format!("cannot use the data folder {}: {error}", folder.display()))
         };
-        fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        private_folder(folder).map_err(|error| failed(&error))?;
         let lock = File::options()
             .create(true)
             .truncate(false)
