@@ -1034,6 +1034,45 @@ async fn pages_of_the_feed_hold_every_record_once() {
 }
 
 #[tokio::test]
+async fn the_history_of_a_submitted_order_names_the_rules_and_not_their_json() {
+    let world = World::new().await;
+    let id = DocumentId::from_bytes(world.fresh());
+    let submitted = order("SO-9");
+    let draft = Order {
+        state: OrderState::Draft,
+        credit: None,
+        ..submitted.clone()
+    };
+    let (before, after) = (edit::tree_of(&draft).unwrap(), edit::tree_of(&submitted).unwrap());
+    let created = document::create(id, &before, &by_rep(NOON)).unwrap();
+    let mut opened = document::open(std::slice::from_ref(&created.bytes)).unwrap();
+    let heads = &created.heads;
+    let change = edit::edit(
+        &mut opened,
+        id,
+        heads,
+        &before,
+        &after,
+        world.fresh(),
+        &by_rep(NOON + 5),
+    );
+    world
+        .push(vec![
+            (None, created.bytes.clone()),
+            (Some(id), change.unwrap().unwrap().bytes),
+        ])
+        .await;
+    for (language, line) in [
+        ("en", "The account is not on hold: passed"),
+        ("zh-Hans", "加上本订单后占用不超过额度: 未通过"),
+    ] {
+        let page = world.get_in(SUPERVISOR, &format!("/records/{id}"), language).await;
+        assert!(page.body.contains(line), "{line} is not in\n{}", page.body);
+        assert!(!page.body.contains("exposure_within_limit"), "{}", page.body);
+    }
+}
+
+#[tokio::test]
 async fn records_say_everything_in_both_languages() {
     let world = World::new().await;
     let delivery = world.record(&edit::tree_of(&delivery("DN-7")).unwrap()).await;

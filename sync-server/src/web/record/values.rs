@@ -104,6 +104,9 @@ fn named(voice: Voice<'_>, parent: &str, name: &str, text: &str) -> Shown {
 /// A map or a list as lines of text.
 fn whole(voice: Voice<'_>, document: &Value, path: &[String], value: Option<&Value>) -> Shown {
     let Some(value) = value else { return Shown::Nothing };
+    if let Some(rules) = rules(voice, path, value) {
+        return Shown::Prose(rules);
+    }
     if let Value::Array(_) = value {
         return Shown::Prose(value.to_string().chars().take(MOST_CHARACTERS).collect());
     }
@@ -129,6 +132,24 @@ fn whole(voice: Voice<'_>, document: &Value, path: &[String], value: Option<&Val
         }
     }
     Shown::Prose(lines)
+}
+
+/// The rules of a credit check, a line for each: what it asks, and whether it passed.
+fn rules(voice: Voice<'_>, path: &[String], value: &Value) -> Option<String> {
+    if path.last().map(String::as_str) != Some("rules") {
+        return None;
+    }
+    let line = |rule: &Value| {
+        let passed = if rule["passed"].as_bool()? {
+            "record.passed"
+        } else {
+            "record.failed"
+        };
+        let asked = voice.text.word("rule", rule["rule"].as_str()?);
+        Some(format!("{asked}: {}", voice.text.t(passed)))
+    };
+    let lines: Option<Vec<_>> = value.as_array()?.iter().take(MOST_FIELDS).map(line).collect();
+    Some(lines?.join("\n"))
 }
 
 /// A labelled value at a path.
