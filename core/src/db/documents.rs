@@ -295,11 +295,17 @@ pub(crate) fn id_and_flags(connection: &Connection, row: i64) -> Result<Option<(
 
 /// Puts single changes in the place of the snapshots of the document `row`, so that each can be sent for itself.
 pub(crate) fn split_snapshots(transaction: &Transaction<'_>, row: i64) -> Result<(), FieldError> {
-    for (key, hashes) in hashes_by_chunk(transaction, row)? {
+    let chunks = hashes_by_chunk(transaction, row)?;
+    let last = chunks.last().map(|(_, hashes)| join_hashes(hashes));
+    for (key, hashes) in chunks {
         let bytes = chunk_bytes(transaction, key)?;
         if hashes.len() < 2 && !chunk::is_snapshot(&bytes) {
             continue;
         }
+        // No heads written down means that the last chunk is the only head, and now another chunk becomes the last.
+        transaction
+            .prepare_cached("UPDATE document SET heads = coalesce(heads, ?2) WHERE row = ?1")?
+            .execute((row, &last))?;
         let snapshot = document::open(&[bytes])?;
         transaction
             .prepare_cached("DELETE FROM change WHERE key = ?1")?
