@@ -167,6 +167,7 @@ impl Company {
             open_orders: yuan(0),
             overdue: yuan(0),
             oldest_due: None,
+            ..CreditFile::new(customer, now, Currency::CNY)
         }
     }
 

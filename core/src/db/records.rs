@@ -139,7 +139,11 @@ impl Columns {
             ..Self::default()
         };
         match record {
-            LedgerRecord::Organisation(_) | LedgerRecord::CreditFile(_) => {}
+            LedgerRecord::Organisation(_)
+            | LedgerRecord::Policy(_)
+            | LedgerRecord::CreditAccount(_)
+            | LedgerRecord::CreditFile(_)
+            | LedgerRecord::Grant(_) => {}
             LedgerRecord::Territory(it) => columns.name = Some(it.name.clone()),
             LedgerRecord::Person(it) => columns.name = Some(it.name.clone()),
             LedgerRecord::Product(it) => {
@@ -157,6 +161,12 @@ impl Columns {
             LedgerRecord::Delivery(it) => columns.day = Some(day_number(it.shipped_on)),
             LedgerRecord::Invoice(it) => columns.day = Some(day_number(it.invoiced_on)),
             LedgerRecord::Receipt(it) => columns.day = Some(day_number(it.valued_on)),
+            LedgerRecord::UnidentifiedReceipt(it) => columns.day = Some(day_number(it.valued_on)),
+            LedgerRecord::CreditNote(it) => columns.day = Some(day_number(it.credited_on)),
+            LedgerRecord::Contract(it) => columns.day = Some(day_number(it.signed_on)),
+            LedgerRecord::OrderDecision(it) => columns.code = Some(it.number.clone()),
+            LedgerRecord::Statement(it) => columns.day = Some(day_number(it.to)),
+            LedgerRecord::Warning(it) => columns.code = Some(it.rule.as_str().to_owned()),
         }
         Ok(columns)
     }

@@ -103,6 +103,14 @@ id!(
     ProductId
 );
 id!(
+    /// Credit reserved for one device: a grant of an offline allowance.
+    GrantId
+);
+id!(
+    /// A statement of account.
+    StatementId
+);
+id!(
     /// A line of a delivery or an order, or a reply in a review.
     LineId
 );

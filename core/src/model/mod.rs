@@ -27,12 +27,22 @@ pub use delivery::{
 };
 pub use evidence::{Evidence, EvidenceKind, UploadState};
 pub use id::{
-    ChangeHash, CustomerId, DeviceId, DocumentId, EvidenceHash, InvalidId, LineId, OrganisationId, ProductId,
-    TerritoryId, UserId,
+    ChangeHash, CustomerId, DeviceId, DocumentId, EvidenceHash, GrantId, InvalidId, LineId, OrganisationId, ProductId,
+    StatementId, TerritoryId, UserId,
 };
 pub use ledger::{
-    CreditFile, CreditGrade, CreditLimit, Customer, Invoice, LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord,
-    OrganisationProfile, Person, Product, Receipt, RecordKey, RecordKind, Territory,
+    Acknowledgement, Allocation, AllocationBasis, AllocationPart, AllowancePolicy, AllowanceSize, Assessment,
+    BreachTerms, Charge, ChargeKind, Contract, ContractReview, CreditAccount, CreditFile, CreditGrade, CreditHold,
+    CreditLimit, CreditNote, CreditRate, CreditRuleChanges, CreditRules, CreditTerms, Customer, Dispute, DueOffset,
+    DueRule, DueStart, DunningNotice, DunningPolicy, DunningStep, DunningTask, ExpiredReview, Extension, GradePolicy,
+    Grant, GrantClose, GrantMode, GrantState, GrantTerms, HolidayCalendar, Horizon, Instalment, InterestOrder,
+    InterestPolicy, InterestTier, Invoice, InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder,
+    LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind,
+    OrderStanding, OrganisationProfile, OverdueShareRule, PaymentChannel, PaymentInstruction, Person, Policy, Product,
+    PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch, SettledSpend, ShippingAmount,
+    SpecialLiability, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine, StatementLineKind,
+    StatementProduct, StatementVerdict, Suspension, SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt,
+    Warning, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{CreditDecision, CreditInputs, CreditVerdict, Order, OrderLine, OrderState, RuleOutcome};

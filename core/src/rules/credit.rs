@@ -157,6 +157,11 @@ mod tests {
             open_orders: cny(15),
             overdue: cny(0),
             oldest_due: None,
+            ..CreditFile::new(
+                CustomerId::from_bytes([1; 16]),
+                Timestamp::from_millis(0),
+                Currency::CNY,
+            )
         }
     }
 

@@ -1,5 +1,6 @@
 //! The business's rules as pure functions: no I/O, no clock, no randomness. Phone and server run the same code.
 
 pub mod authority;
+pub mod books;
 pub mod credit;
 pub mod geofence;

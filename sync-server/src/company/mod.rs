@@ -296,14 +296,10 @@ impl Generator<'_> {
                 shipped_on: shipped,
                 lines: order.lines.clone(),
             }));
-            let invoice = Invoice {
-                number: format!("IN{}", &order.number[2..]),
-                customer,
-                order_number: Some(order.number.clone()),
-                invoiced_on: shipped,
-                due_on: shipped.checked_add_days(Days::new(terms)).unwrap_or(shipped),
-                amount: order.total,
-            };
+            let due_on = shipped.checked_add_days(Days::new(terms)).unwrap_or(shipped);
+            let number = format!("IN{}", &order.number[2..]);
+            let mut invoice = Invoice::new(number, customer, shipped, due_on, order.total);
+            invoice.order_number = Some(order.number.clone());
             // Who pays before delivery pays on the day; others around the due date; the overdue ones let the last
             // months hang.
             let paid_ago = match character {
@@ -312,13 +308,10 @@ impl Generator<'_> {
                 _ => (shipped_ago + 3).checked_sub(terms + self.rng.random_range(0..4)),
             };
             if let Some(paid_ago) = paid_ago.filter(|ago| *ago > 0) {
-                receipts.push(Receipt {
-                    reference: format!("BK{}", self.number()),
-                    customer,
-                    valued_on: self.day(paid_ago),
-                    amount: invoice.amount,
-                    pays: self.rng.random_bool(0.8).then(|| invoice.number.clone()),
-                });
+                let reference = format!("BK{}", self.number());
+                let mut receipt = Receipt::cleared(reference, customer, self.day(paid_ago), invoice.amount);
+                receipt.pays = self.rng.random_bool(0.8).then(|| invoice.number.clone());
+                receipts.push(receipt);
             }
             invoices.push(invoice);
             orders.push(order);
@@ -364,6 +357,7 @@ impl Generator<'_> {
             open_orders: figures.open_orders,
             overdue: figures.overdue,
             oldest_due: figures.oldest_due,
+            ..CreditFile::new(customer, midnight(self.today, chrono_tz::Asia::Shanghai), Currency::CNY)
         }));
     }
 }

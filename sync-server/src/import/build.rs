@@ -772,14 +772,10 @@ impl<'m> Builder<'m> {
                         return Err(row.error(&columns, "there is neither a due date nor terms"));
                     }
                 };
-                Ok(LedgerRecord::Invoice(Invoice {
-                    number: unique(row, &section.number, seen)?,
-                    customer,
-                    order_number: order.map(|order| order.number.clone()),
-                    invoiced_on,
-                    due_on,
-                    amount,
-                }))
+                let number = unique(row, &section.number, seen)?;
+                let mut invoice = Invoice::new(number, customer, invoiced_on, due_on, amount);
+                invoice.order_number = order.map(|order| order.number.clone());
+                Ok(LedgerRecord::Invoice(invoice))
             })();
             made.inspect_err(|error| {
                 this.incomplete.entry(customer).or_insert_with(|| error.clone());
@@ -804,13 +800,11 @@ impl<'m> Builder<'m> {
                     ));
                 }
                 let amount = money(row, &section.amount, this.mapping.organisation.currency)?;
-                Ok(LedgerRecord::Receipt(Receipt {
-                    reference,
-                    customer,
-                    valued_on: date_required(row, &section.valued_on)?,
-                    amount: amount.ok_or_else(|| row.error(&section.amount.columns(), "is missing"))?,
-                    pays: optional(row, &section.pays)?,
-                }))
+                let valued_on = date_required(row, &section.valued_on)?;
+                let amount = amount.ok_or_else(|| row.error(&section.amount.columns(), "is missing"))?;
+                let mut receipt = Receipt::cleared(reference, customer, valued_on, amount);
+                receipt.pays = optional(row, &section.pays)?;
+                Ok(LedgerRecord::Receipt(receipt))
             })();
             made.inspect_err(|error| {
                 this.incomplete.entry(customer).or_insert_with(|| error.clone());
@@ -932,6 +926,7 @@ impl<'m> Builder<'m> {
                 open_orders: figures.open_orders,
                 overdue: figures.overdue,
                 oldest_due: figures.oldest_due,
+                ..CreditFile::new(customer, as_of_moment, currency)
             }))
         });
         sourced(made)

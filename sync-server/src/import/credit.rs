@@ -138,23 +138,14 @@ mod tests {
         Money::new(amount.into(), Currency::CNY)
     }
     fn invoice(number: &str, due: &str, amount: i64) -> Invoice {
-        Invoice {
-            number: number.to_owned(),
-            customer: CUSTOMER,
-            order_number: Some(format!("O{number}")),
-            invoiced_on: day("2026-01-01"),
-            due_on: day(due),
-            amount: cny(amount),
-        }
+        let mut invoice = Invoice::new(number, CUSTOMER, day("2026-01-01"), day(due), cny(amount));
+        invoice.order_number = Some(format!("O{number}"));
+        invoice
     }
     fn receipt(reference: &str, on: &str, amount: i64, pays: Option<&str>) -> Receipt {
-        Receipt {
-            reference: reference.to_owned(),
-            customer: CUSTOMER,
-            valued_on: day(on),
-            amount: cny(amount),
-            pays: pays.map(str::to_owned),
-        }
+        let mut receipt = Receipt::cleared(reference, CUSTOMER, day(on), cny(amount));
+        receipt.pays = pays.map(str::to_owned);
+        receipt
     }
     fn order(number: &str, shipped: Option<&str>, amount: i64) -> LedgerOrder {
         LedgerOrder {

@@ -134,6 +134,7 @@ fn credit_file() -> CreditFile {
         open_orders: cny(0),
         overdue: cny(1_234),
         oldest_due: Some("2026-02-01".parse().unwrap()),
+        ..CreditFile::new(SHOP, Timestamp::from_millis(NOON), Currency::CNY)
     }
 }
 

@@ -1,0 +1,107 @@
+//! Early warnings (预警): each has an owner and is acknowledged.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{CustomerId, Timestamp, UserId};
+
+/// Something about a customer that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// About whom.
+    pub customer: CustomerId,
+    /// The rule that raised it.
+    pub rule: WarningRule,
+    /// How bad.
+    pub level: WarningLevel,
+    /// What is the matter, with its figures.
+    pub sentence: String,
+    /// When it was raised, or its level last changed.
+    pub raised_at: Timestamp,
+    /// Who is to look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
+    /// Who did; a higher level asks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// When its cause was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared_at: Option<Timestamp>,
+}
+
+impl Warning {
+    /// The key of its record: one warning for each customer and rule.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.customer, self.rule.as_str())
+    }
+}
+
+/// That somebody has seen a warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// What they will do.
+    pub note: String,
+}
+
+/// How bad a warning is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningLevel {
+    /// Look at it.
+    Warning,
+    /// Act on it.
+    Critical,
+}
+
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningRule {
+    /// Days that the oldest open item is overdue.
+    DaysOverdue,
+    /// How much is owed in all.
+    TotalOwed,
+    /// Part of the limit that is used.
+    LimitUsed,
+    /// Promises that were broken.
+    BrokenPromises,
+    /// The credit assessment has expired, or does soon.
+    ExpiredReview,
+    /// The grade was lowered.
+    Downgrade,
+    /// No order, visit or payment for unusually long.
+    Silence,
+    /// Exposure grew past the limit from outside: a returned cheque, a rate, an import.
+    LimitExceeded,
+}
+
+impl WarningRule {
+    /// Every rule.
+    pub const ALL: [Self; 8] = [
+        Self::DaysOverdue,
+        Self::TotalOwed,
+        Self::LimitUsed,
+        Self::BrokenPromises,
+        Self::ExpiredReview,
+        Self::Downgrade,
+        Self::Silence,
+        Self::LimitExceeded,
+    ];
+
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DaysOverdue => "days_overdue",
+            Self::TotalOwed => "total_owed",
+            Self::LimitUsed => "limit_used",
+            Self::BrokenPromises => "broken_promises",
+            Self::ExpiredReview => "expired_review",
+            Self::Downgrade => "downgrade",
+            Self::Silence => "silence",
+            Self::LimitExceeded => "limit_exceeded",
+        }
+    }
+}
