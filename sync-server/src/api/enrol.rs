@@ -8,7 +8,7 @@ use axum::{
 };
 use fieldledger_core::{
     model::DeviceId,
-    sync::protocol::{EnrolRequest, EnrolResponse},
+    sync::protocol::{ENROL_PATH, EnrolRequest, EnrolResponse},
 };
 
 use super::{body, openapi};
@@ -27,7 +27,7 @@ const MAX_NAME: usize = 200;
 /// Makes the phone a device of the person for whom the code was made.
 #[utoipa::path(
     post,
-    path = "/v1/enrol",
+    path = ENROL_PATH,
     tag = "devices",
     request_body(content = openapi::Enrolment, content_type = "application/json"),
     responses(

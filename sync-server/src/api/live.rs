@@ -18,7 +18,7 @@ use axum::{
 };
 use fieldledger_core::{
     model::DeviceId,
-    sync::protocol::{StreamId, StreamMark},
+    sync::protocol::{LIVE_PATH, StreamId, StreamMark},
 };
 use futures::stream;
 use tokio::{sync::watch, time::Instant};
@@ -87,7 +87,7 @@ impl Drop for Place {
 /// digits and its newest seq. It begins with where every stream is now.
 #[utoipa::path(
     get,
-    path = "/v1/live",
+    path = LIVE_PATH,
     tag = "devices",
     security(("device_token" = [])),
     responses(

@@ -11,8 +11,8 @@ use axum::{
 use fieldledger_core::{
     model::Timestamp,
     sync::protocol::{
-        Entry, MAX_BODY_BYTES, MEDIA_TYPE, PROTOCOL, RejectionCode, SyncRequest, SyncResponse, Verdict, WireError,
-        pack, unpack,
+        Entry, MAX_BODY_BYTES, MEDIA_TYPE, PROTOCOL, RejectionCode, SYNC_PATH, SyncRequest, SyncResponse, Verdict,
+        WireError, pack, unpack,
     },
 };
 use minicbor::Decode;
@@ -46,7 +46,7 @@ struct Spoken {
 /// Pushes what a phone recorded and pulls what is new.
 #[utoipa::path(
     post,
-    path = "/v1/sync",
+    path = SYNC_PATH,
     tag = "devices",
     security(("device_token" = [])),
     request_body(

@@ -1,0 +1,95 @@
+//! Enrolling, telling and shutting out devices.
+
+use fieldledger_core::model::DeviceId;
+
+use super::{Outcome, desk::Desk, table::table};
+use crate::{auth::make_enrolment_code, cli::Failure, store::Device};
+
+impl Desk<'_> {
+    pub(super) async fn enrol_device(&self, login: &str, hours: Option<u32>) -> Result<Outcome, Failure> {
+        let account = self.account(login).await?;
+        if account.disabled {
+            return Err(Failure::new(format!(
+                "the account {} is shut; open it first with `fieldledger user enable {}`",
+                account.login, account.login
+            )));
+        }
+        let config = &self.state.config;
+        let millis = hours.map_or(config.enrolment_millis(), |hours| i64::from(hours.max(1)) * 3_600_000);
+        let expires_at = self.state.clock.now().plus_millis(millis);
+        let store = &*self.state.store;
+        let code = make_enrolment_code(store, &self.state.secrets, self.org, account.user, expires_at).await?;
+        self.audit("device.code_made", &account.login, &format!("works until {expires_at}"))
+            .await?;
+        let url = config.base_url();
+        Ok(format!(
+            "{code}\nOne phone of {} can be enrolled with this code at {url} until {expires_at}",
+            account.name
+        )
+        .into())
+    }
+
+    pub(super) async fn list_devices(&self) -> Result<Outcome, Failure> {
+        let accounts = self.state.store.accounts(self.org).await?;
+        let rows = self.state.store.devices(self.org).await?.into_iter().map(|it| {
+            let owner = accounts.iter().find(|account| account.user == it.user);
+            vec![
+                it.id.to_string(),
+                owner.map_or_else(|| it.user.to_string(), |account| account.login.clone()),
+                it.name,
+                format!("{} {}", it.platform, it.app_version),
+                it.last_contact.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+                it.waiting.to_string(),
+                format!("{:+} s", it.clock_ahead_millis / 1000),
+                it.revoked_at
+                    .map_or_else(|| "active".to_owned(), |at| format!("revoked {at}")),
+            ]
+        });
+        let head = [
+            "ID",
+            "LOGIN",
+            "NAME",
+            "APP",
+            "LAST CONTACT",
+            "WAITING",
+            "CLOCK",
+            "STATE",
+        ];
+        Ok(table(&head, rows).into())
+    }
+
+    pub(super) async fn revoke_device(&self, wanted: &str) -> Result<Outcome, Failure> {
+        let wanted = wanted.trim().to_lowercase();
+        let devices = self.state.store.devices(self.org).await?;
+        let matching: Vec<&Device> = devices
+            .iter()
+            .filter(|it| wanted.len() >= 4 && it.id.to_string().starts_with(&wanted))
+            .collect();
+        let device: &Device = match matching.as_slice() {
+            [only] => only,
+            [] => {
+                return Err(Failure::new(format!(
+                    "there is no device {wanted:?}; `fieldledger device list` tells which there are"
+                )));
+            }
+            _ => {
+                return Err(Failure::new(format!(
+                    "several devices begin with {wanted:?}; give more of the id"
+                )));
+            }
+        };
+        let id: DeviceId = device.id;
+        self.state
+            .store
+            .revoke_device(self.org, id, self.state.clock.now())
+            .await?;
+        self.audit("device.revoked", &format!("device:{id}"), &device.name)
+            .await?;
+        self.state.people_changed();
+        Ok(format!(
+            "{} ({id}) is shut out; what it has not sent yet stays on it",
+            device.name
+        )
+        .into())
+    }
+}

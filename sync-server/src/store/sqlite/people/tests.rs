@@ -1,0 +1,274 @@
+//! Accounts, sessions, devices and the audit log in a store in memory.
+#![allow(clippy::unwrap_used)]
+
+use fieldledger_core::model::{DeviceId, OrganisationId, Role, TerritoryId, Timestamp, UserId};
+
+use crate::store::{
+    Account, AuditEntry, DeviceContact, Enrolment, NewDevice, PeopleStore as _, Redemption, Session, StoreError,
+    sqlite::SqliteStore,
+};
+
+const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
+const ANNA: UserId = UserId::from_bytes([2; 16]);
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + millis)
+}
+
+fn anna() -> Account {
+    Account {
+        organisation: ORG,
+        user: ANNA,
+        login: "anna".to_owned(),
+        name: "Anna Linden".to_owned(),
+        password_hash: None,
+        roles: vec![Role::Rep, Role::Supervisor],
+        territories: vec![TerritoryId::from_bytes([7; 16]), TerritoryId::from_bytes([8; 16])],
+        disabled: false,
+    }
+}
+
+async fn store() -> SqliteStore {
+    let store = SqliteStore::in_memory().unwrap();
+    store.create_organisation(ORG, "Linden", at(0)).await.unwrap();
+    store.put_account(anna()).await.unwrap();
+    store
+}
+
+fn new_device(number: u8) -> NewDevice {
+    NewDevice {
+        id: DeviceId::from_bytes([number; 16]),
+        token_hash: [number; 32],
+        name: "phone".to_owned(),
+        platform: "cli".to_owned(),
+        app_version: "1".to_owned(),
+        installation: [number; 16],
+    }
+}
+
+async fn enrolled(store: &SqliteStore, number: u8) {
+    let enrolment = Enrolment {
+        code_hash: [number; 32],
+        organisation: ORG,
+        user: ANNA,
+        expires_at: at(1_000),
+    };
+    store.put_enrolment(enrolment).await.unwrap();
+    let redemption = store.redeem_enrolment(&[number; 32], new_device(number), at(0)).await;
+    assert_eq!(redemption.unwrap(), Redemption::Enrolled(anna()));
+}
+
+fn contact(number: u8, token: u8) -> DeviceContact {
+    DeviceContact {
+        organisation: ORG,
+        device: DeviceId::from_bytes([number; 16]),
+        token_hash: [token; 32],
+        app_version: "2".to_owned(),
+        waiting: 3,
+        clock_ahead_millis: -5,
+        now: at(500),
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_read_as_it_was_written_and_its_login_is_its_own() {
+    let store = store().await;
+    assert_eq!(store.account_by_login("Anna").await.unwrap(), Some(anna()));
+    let changed = Account {
+        login: "anna.linden".to_owned(),
+        disabled: true,
+        ..anna()
+    };
+    store.put_account(changed.clone()).await.unwrap();
+    assert_eq!(store.accounts(ORG).await.unwrap(), vec![changed]);
+    let bert = Account {
+        user: UserId::from_bytes([3; 16]),
+        login: "ANNA.LINDEN".to_owned(),
+        ..anna()
+    };
+    assert!(matches!(store.put_account(bert).await, Err(StoreError::Conflict(_))));
+    let nowhere = Account {
+        organisation: OrganisationId::from_bytes([9; 16]),
+        login: "x".to_owned(),
+        ..anna()
+    };
+    assert!(matches!(store.put_account(nowhere).await, Err(StoreError::NotFound(_))));
+    let again = store.create_organisation(OrganisationId::from_bytes([9; 16]), "Linden", at(0));
+    assert!(matches!(again.await, Err(StoreError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn a_session_ends_at_its_time_and_old_ones_do_not_pile_up() {
+    let store = store().await;
+    let session = |number: u8, from: i64| Session {
+        token_hash: [number; 32],
+        organisation: ORG,
+        user: ANNA,
+        csrf: "c".to_owned(),
+        created_at: at(from),
+        expires_at: at(from + 100),
+    };
+    store.put_session(session(1, 0)).await.unwrap();
+    assert_eq!(store.session(&[1; 32], at(99)).await.unwrap(), Some(session(1, 0)));
+    assert_eq!(store.session(&[1; 32], at(100)).await.unwrap(), None);
+    store.put_session(session(2, 100)).await.unwrap();
+    let kept: i64 = store
+        .read(|connection| Ok(connection.query_row("SELECT count(*) FROM session", [], |row| row.get(0))?))
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    store.end_sessions_of(ORG, ANNA).await.unwrap();
+    assert_eq!(store.session(&[2; 32], at(101)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_code_works_once_until_it_expires_and_not_for_a_shut_account() {
+    let store = store().await;
+    enrolled(&store, 1).await;
+    let redeem = |code: u8, now: i64| {
+        let store = &store;
+        async move {
+            store
+                .redeem_enrolment(&[code; 32], new_device(99), at(now))
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(redeem(1, 1).await, Redemption::Used);
+    assert_eq!(redeem(2, 1).await, Redemption::Unknown);
+    let enrolment = Enrolment {
+        code_hash: [3; 32],
+        organisation: ORG,
+        user: ANNA,
+        expires_at: at(1_000),
+    };
+    store.put_enrolment(enrolment).await.unwrap();
+    assert_eq!(redeem(3, 1_000).await, Redemption::Expired);
+    let shut = Account {
+        disabled: true,
+        ..anna()
+    };
+    store.put_account(shut).await.unwrap();
+    assert_eq!(redeem(3, 999).await, Redemption::Disabled);
+    store.put_account(anna()).await.unwrap();
+    assert_eq!(redeem(3, 999).await, Redemption::Enrolled(anna()));
+    assert_eq!(store.devices(ORG).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_old_token_works_until_any_of_the_offered_ones_is_used() {
+    let store = store().await;
+    enrolled(&store, 1).await;
+    let id = DeviceId::from_bytes([1; 16]);
+    for offered in 11..=13u8 {
+        store
+            .rotate_token(ORG, id, [offered; 32], at(i64::from(offered)))
+            .await
+            .unwrap();
+    }
+    let works = async |token: u8| store.device_by_token(&[token; 32]).await.unwrap().is_some();
+    store.device_contact(contact(1, 1)).await.unwrap();
+    for token in [1, 11, 12, 13] {
+        assert!(works(token).await, "{token}");
+    }
+    // The reply with 13 got lost, the one with 12 came late.
+    store.device_contact(contact(1, 12)).await.unwrap();
+    assert!(works(12).await);
+    for token in [1, 11, 13] {
+        assert!(!works(token).await, "{token}");
+    }
+    let device = store.device_by_token(&[12; 32]).await.unwrap().unwrap();
+    assert_eq!(device.token_issued_at, at(12));
+    assert_eq!(
+        (
+            device.waiting,
+            device.clock_ahead_millis,
+            device.last_contact,
+            device.app_version.as_str()
+        ),
+        (3, -5, Some(at(500)), "2")
+    );
+}
+
+#[tokio::test]
+async fn offered_tokens_do_not_pile_up_on_a_device_that_never_hears_a_reply() {
+    let store = store().await;
+    enrolled(&store, 1).await;
+    let id = DeviceId::from_bytes([1; 16]);
+    for offered in 100..150u8 {
+        store.rotate_token(ORG, id, [offered; 32], at(0)).await.unwrap();
+    }
+    assert!(store.device_by_token(&[1; 32]).await.unwrap().is_some());
+    assert!(store.device_by_token(&[149; 32]).await.unwrap().is_some());
+    assert!(store.device_by_token(&[142; 32]).await.unwrap().is_some());
+    assert!(store.device_by_token(&[141; 32]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_still_known_so_that_it_can_be_told() {
+    let store = store().await;
+    enrolled(&store, 1).await;
+    let id = DeviceId::from_bytes([1; 16]);
+    store.revoke_device(ORG, id, at(7)).await.unwrap();
+    store.revoke_device(ORG, id, at(8)).await.unwrap();
+    let device = store.device_by_token(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!(device.revoked_at, Some(at(7)));
+    let other = store.revoke_device(ORG, DeviceId::from_bytes([9; 16]), at(8)).await;
+    assert!(matches!(other, Err(StoreError::NotFound(_))));
+}
+
+async fn audited(lines: u8) -> SqliteStore {
+    let store = store().await;
+    for line in 0..lines {
+        let entry = AuditEntry {
+            at: at(i64::from(line)),
+            actor: "operator".to_owned(),
+            action: "user.changed".to_owned(),
+            subject: format!("user{line}"),
+            detail: String::new(),
+        };
+        store.audit(ORG, entry).await.unwrap();
+    }
+    assert_eq!(store.verify_audit_log().await.unwrap(), Vec::<String>::new());
+    store
+}
+
+#[tokio::test]
+async fn the_audit_log_is_told_newest_first() {
+    let store = audited(5).await;
+    let log = store.audit_log(ORG, 2).await.unwrap();
+    let subjects: Vec<&str> = log.iter().map(|entry| entry.subject.as_str()).collect();
+    assert_eq!(subjects, ["user4", "user3"]);
+}
+
+#[tokio::test]
+async fn tampering_with_the_audit_log_is_found() {
+    for (tampering, found) in [
+        ("UPDATE audit SET detail = 'nothing happened' WHERE seq = 2", "line 2 "),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 5", "line 5 "),
+        (
+            "UPDATE audit SET action = 'user.change', subject = 'duser0' WHERE seq = 1",
+            "line 1 ",
+        ),
+        ("DELETE FROM audit WHERE seq = 3", "between 2 and 4"),
+        ("DELETE FROM audit WHERE seq = 5", "should end with line 5"),
+        ("DELETE FROM audit", "should end with line 5 and ends with line 0"),
+        ("DELETE FROM audit_head", "record of its end"),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 4", "line 4 "),
+        (
+            "UPDATE audit SET subject = iif(seq = 2, 'user2', 'user1') WHERE seq IN (2, 3)",
+            "line 3 ",
+        ),
+    ] {
+        let store = audited(5).await;
+        store
+            .write(move |connection| Ok(connection.execute_batch(tampering)?))
+            .await
+            .unwrap();
+        let problems = store.verify_audit_log().await.unwrap();
+        assert!(
+            problems.iter().any(|problem| problem.contains(found)),
+            "{tampering}: {problems:?}"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! Deliveries with their lines and confirmations.
+
+use fieldledger_core::model::{Delivery, Party};
+
+use super::{Content, Shown, Table, Voice, day, evidence::evidence, optional, prose, section, words};
+use crate::web::format;
+
+pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
+    let text = voice.text;
+    let main = vec![
+        voice.field("number", words(&delivery.number)),
+        voice.field("order_number", optional(delivery.order_number.as_deref())),
+        voice.field("planned_for", day(delivery.planned_for)),
+        voice.field("note", prose(&delivery.note)),
+    ];
+    let mut sections = vec![section(text.t("record.details").to_owned(), main)];
+    let receiver = delivery.receiver.as_ref();
+    let mut fields = vec![voice.field("name", receiver.map_or(Shown::Nothing, |it| words(&it.name)))];
+    if let Some(receiver) = receiver {
+        fields.push(voice.field("phone", optional(receiver.phone.as_deref())));
+        fields.push(voice.field("at", voice.moment(receiver.at)));
+        fields.push(voice.position("pos", receiver.position.as_ref()));
+    }
+    sections.push(section(voice.label("receiver"), fields));
+
+    let mut lines = Table::new(
+        text.t("record.lines"),
+        &[
+            (&voice.heading("product"), false),
+            (&voice.heading("batch"), false),
+            (&voice.heading("quantity"), true),
+            (&voice.heading("accepted"), true),
+            (&voice.heading("short"), true),
+            (&voice.heading("damaged"), true),
+            (&voice.heading("refused"), true),
+            (&voice.heading("reason"), false),
+        ],
+    );
+    text.t("record.no_lines").clone_into(&mut lines.empty);
+    for line in delivery.lines.values() {
+        let signed = line.signed.as_ref();
+        let part = |read: fn(&fieldledger_core::model::SignedQuantity) -> rust_decimal::Decimal| {
+            signed.map_or(Shown::Nothing, |it| {
+                let amount = read(it);
+                Shown::Text(format::quantity(amount))
+            })
+        };
+        let missing = |read: fn(&fieldledger_core::model::SignedQuantity) -> rust_decimal::Decimal| {
+            signed.map_or(Shown::Nothing, |it| {
+                let amount = read(it);
+                if amount.is_zero() {
+                    Shown::Text("0".to_owned())
+                } else {
+                    Shown::Doubt(format::quantity(amount))
+                }
+            })
+        };
+        let unit = voice.names.product(line.product).map_or("", |it| it.unit.as_str());
+        let quantity = format!("{} {unit}", format::quantity(line.quantity));
+        lines.push(vec![
+            Shown::Text(voice.names.product_name(line.product)),
+            optional(line.batch.as_deref()),
+            Shown::Text(quantity.trim_end().to_owned()),
+            part(|it| it.accepted),
+            missing(|it| it.short),
+            missing(|it| it.damaged),
+            missing(|it| it.refused),
+            signed
+                .and_then(|it| it.reason.as_ref())
+                .map_or(Shown::Nothing, |it| prose(&it.text)),
+        ]);
+    }
+
+    let mut confirmations = Table::new(
+        text.t("record.confirmations"),
+        &[
+            (text.t("record.party"), false),
+            (&voice.heading("verdict"), false),
+            (&voice.heading("by"), false),
+            (&voice.heading("at"), false),
+            (&voice.heading("remark"), false),
+        ],
+    );
+    for party in Party::ALL {
+        let name = Shown::Text(text.word("party", party.as_str()));
+        match delivery.confirmations.get(&party) {
+            None => confirmations.push(vec![
+                name,
+                Shown::Doubt(text.t("record.missing").to_owned()),
+                Shown::Nothing,
+                Shown::Nothing,
+                Shown::Nothing,
+            ]),
+            Some(said) => {
+                let verdict = match (voice.words("verdict", &said.verdict), said.verdict) {
+                    (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Confirmed) => Shown::Good(word),
+                    (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Disputed) => Shown::Doubt(word),
+                    (other, _) => other,
+                };
+                confirmations.push(vec![
+                    name,
+                    verdict,
+                    words(&said.by),
+                    voice.moment(said.at),
+                    prose(&said.remark),
+                ]);
+            }
+        }
+    }
+    let mut tables = vec![lines, confirmations];
+    tables.extend(evidence(voice, &delivery.evidence));
+    Content { sections, tables }
+}

@@ -1,0 +1,264 @@
+//! Who gets in, and what each role reaches.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use fieldledger_core::{
+    model::{TerritoryId, Timestamp},
+    sync::protocol::RejectionCode,
+};
+
+use super::world::{
+    ADMINISTRATOR, DRIVER, EAST, FINANCE, NOON, ORG, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR,
+    World, csrf,
+};
+use crate::{
+    auth::hash_password,
+    store::{DocumentStore as _, PeopleStore as _, Quarantined},
+};
+
+#[tokio::test]
+async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
+    type Post = (String, Vec<(&'static str, String)>, [u16; 6]);
+    let world = World::new().await;
+    let east = world.visit(SHOP, "seen in the east").await;
+    let west = world.visit(WEST_SHOP, "seen in the west").await;
+    let everybody = [REP, DRIVER, SUPERVISOR, FINANCE, ADMINISTRATOR, WEST_SUPERVISOR];
+    let table: Vec<(String, [u16; 6])> = vec![
+        ("/".to_owned(), [403, 403, 200, 200, 200, 200]),
+        ("/activity".to_owned(), [403, 403, 200, 200, 200, 200]),
+        (format!("/activity?territory={WEST}"), [403, 403, 404, 200, 200, 200]),
+        ("/activity/live".to_owned(), [403, 403, 0, 0, 0, 0]),
+        (format!("/records/{east}"), [403, 403, 200, 200, 200, 404]),
+        (format!("/records/{west}"), [403, 403, 404, 200, 200, 200]),
+        ("/records/nonsense".to_owned(), [403, 403, 404, 404, 404, 404]),
+        ("/customers".to_owned(), [403, 403, 200, 200, 200, 200]),
+        (format!("/customers/{SHOP}"), [403, 403, 200, 200, 200, 404]),
+        (format!("/customers/{WEST_SHOP}"), [403, 403, 404, 200, 200, 200]),
+        ("/quarantine".to_owned(), [403, 403, 200, 200, 200, 200]),
+        ("/devices".to_owned(), [403, 403, 200, 403, 200, 200]),
+        (format!("/devices/{PHONE}/revoke"), [403, 403, 403, 403, 200, 403]),
+    ];
+    for (path, expected) in &table {
+        for (user, expected) in everybody.iter().zip(expected) {
+            if *expected == 0 {
+                continue; // an endless stream
+            }
+            let reply = world.get(*user, path).await;
+            assert_eq!(reply.status.as_u16(), *expected, "{path} for {user}");
+            assert!(
+                reply.headers[header::CONTENT_TYPE]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("text/html")
+            );
+        }
+    }
+    let posts: Vec<Post> = vec![
+        (
+            format!("/records/{east}/review"),
+            vec![("verdict", "approved".to_owned())],
+            [403, 403, 303, 303, 303, 404],
+        ),
+        (
+            "/devices/enrolment".to_owned(),
+            vec![("person", REP.to_string())],
+            [403, 403, 403, 403, 200, 403],
+        ),
+        (
+            format!("/devices/{PHONE}/revoke"),
+            vec![],
+            [403, 403, 403, 403, 303, 403],
+        ),
+    ];
+    for (path, fields, expected) in &posts {
+        for (user, expected) in everybody.iter().zip(expected) {
+            let secret = csrf(*user);
+            let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            fields.push(("csrf", &secret));
+            let reply = world.post(*user, path, &fields).await;
+            assert_eq!(reply.status.as_u16(), *expected, "POST {path} for {user}");
+        }
+    }
+    assert!(world.device().await.revoked_at.is_some());
+}
+
+#[tokio::test]
+async fn nothing_of_another_territory_shows_anywhere() {
+    let world = World::new().await;
+    let west = world.visit(WEST_SHOP, "secret of the west").await;
+    world.visit(SHOP, "open in the east").await;
+    for path in [
+        "/activity".to_owned(),
+        "/activity?customer=Western".to_owned(),
+        format!("/activity?customer={WEST_SHOP}"),
+        format!("/activity?before=99999999999999.{west}"),
+        "/customers".to_owned(),
+        "/customers?q=Secret".to_owned(),
+        format!("/records/{west}"),
+        format!("/customers/{WEST_SHOP}"),
+    ] {
+        let body = world.get(SUPERVISOR, &path).await.body;
+        assert!(!body.contains("secret of the west"), "{path}");
+        assert!(!body.contains("Western Secret"), "{path}");
+    }
+    let own = world.get(WEST_SUPERVISOR, "/activity").await.body;
+    assert!(own.contains("secret of the west") && !own.contains("open in the east"));
+}
+
+#[tokio::test]
+async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
+    let world = World::new().await;
+    let hash = hash_password("a long enough password".to_owned()).await.unwrap();
+    let mut supervisor = world.store.account(ORG, SUPERVISOR).await.unwrap().unwrap();
+    supervisor.password_hash = Some(hash);
+    world.store.put_account(supervisor).await.unwrap();
+    let page = Request::get("/customers?q=tea").header(header::ACCEPT, "text/html");
+    let away = world.send(page.body(Body::empty()).unwrap()).await;
+    assert!(away.status.is_redirection());
+    assert_eq!(away.location(), "/sign-in?next=/customers%3Fq%3Dtea");
+
+    let form = world
+        .send(Request::get(away.location()).body(Body::empty()).unwrap())
+        .await;
+    assert_eq!(form.status, StatusCode::OK);
+    let cookie = form.headers[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let secret = cookie.split_once('=').unwrap().1.to_owned();
+    assert!(form.body.contains(&secret));
+    let sign_in = |password: &str, secret: &str| {
+        let body = format!(
+            "login=Supervisor&password={}&next=/customers%3Fq%3Dtea&secret={secret}",
+            crate::web::page::encoded(password)
+        );
+        Request::post("/sign-in")
+            .header(header::COOKIE, &cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let forged = world.send(sign_in("a long enough password", "made-up")).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    let wrong = world.send(sign_in("wrong", &secret)).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.body.contains("is not right") && wrong.body.contains("role=\"alert\""));
+    let right = world.send(sign_in("a long enough password", &secret)).await;
+    assert_eq!(right.status, StatusCode::SEE_OTHER);
+    assert_eq!(right.location(), "/customers?q=tea");
+    let session = right.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax"));
+    let mut locked = None;
+    for _ in 0..8 {
+        let reply = world.send(sign_in("wrong", &secret)).await;
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            locked = Some(reply);
+            break;
+        }
+    }
+    let locked = locked.expect("guessing goes on for ever");
+    assert!(locked.body.contains("Too many attempts"));
+    assert!(locked.headers.contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session() {
+    let world = World::new().await;
+    assert_eq!(
+        world.post(SUPERVISOR, "/sign-out", &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let left = world
+        .post(SUPERVISOR, "/sign-out", &[("csrf", &csrf(SUPERVISOR))])
+        .await;
+    assert_eq!(left.location(), "/sign-in?left=true");
+    assert!(world.get(SUPERVISOR, "/").await.status.is_redirection());
+}
+
+#[tokio::test]
+async fn a_form_without_the_sessions_secret_changes_nothing() {
+    let world = World::new().await;
+    let id = world.visit(SHOP, "note").await;
+    let forms = [
+        format!("/records/{id}/review"),
+        format!("/records/{id}/settle"),
+        format!("/devices/{PHONE}/revoke"),
+        "/devices/enrolment".to_owned(),
+        "/sign-out".to_owned(),
+    ];
+    let other = csrf(FINANCE);
+    for path in &forms {
+        for secret in [None, Some(""), Some("wrong"), Some(other.as_str())] {
+            let mut fields = vec![("verdict", "approved"), ("person", "x")];
+            fields.extend(secret.map(|it| ("csrf", it)));
+            let reply = world.post(ADMINISTRATOR, path, &fields).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path} with {secret:?}");
+        }
+    }
+    assert!(world.store.reviews_of(ORG, id).await.unwrap().is_empty());
+    assert!(world.device().await.revoked_at.is_none());
+}
+
+#[tokio::test]
+async fn every_answer_forbids_foreign_content_and_frames() {
+    let world = World::new().await;
+    let style = crate::web::assets::ADDRESSES.style.clone();
+    for path in ["/activity", "/records/x", "/sign-in", style.as_str()] {
+        let reply = world.get(SUPERVISOR, path).await;
+        let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert!(reply.headers.contains_key(header::REFERRER_POLICY));
+        assert!(!reply.body.contains(" style=") && !reply.body.contains(" onclick="));
+    }
+    let page = world.get(SUPERVISOR, "/activity").await;
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    assert!(page.body.contains(&style));
+    let asset = world.get(SUPERVISOR, &style).await;
+    assert!(
+        asset.headers[header::CACHE_CONTROL]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
+    assert_eq!(
+        world.get(SUPERVISOR, "/static/app.css").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
+    let world = World::new().await;
+    let item = |digest: u8, territory: Option<TerritoryId>, message: &str| Quarantined {
+        digest: [digest; 32],
+        document: None,
+        territory,
+        bytes: vec![0; 2_000],
+        user: REP,
+        device: PHONE,
+        code: RejectionCode::WrongTerritory,
+        message: message.to_owned(),
+        received_at: Timestamp::from_millis(NOON),
+    };
+    let items = vec![
+        item(1, Some(EAST), "east reason"),
+        item(2, Some(WEST), "west reason"),
+        item(3, None, "no place"),
+    ];
+    world.store.quarantine(ORG, items).await.unwrap();
+    let east = world.get(SUPERVISOR, "/quarantine").await.body;
+    assert!(east.contains("east reason") && east.contains("Wrong territory") && east.contains("rep name"));
+    assert!(!east.contains("west reason") && !east.contains("no place"));
+    let all = world.get(ADMINISTRATOR, "/quarantine").await.body;
+    assert!(all.contains("east reason") && all.contains("west reason") && all.contains("no place"));
+}

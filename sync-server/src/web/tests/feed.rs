@@ -1,0 +1,145 @@
+//! The feed of activity.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use fieldledger_core::{
+    document::{self, edit},
+    model::DocumentId,
+};
+use tower::ServiceExt as _;
+
+use super::{
+    samples::note,
+    world::{ADMINISTRATOR, DRIVER, NOON, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, World, by_rep, csrf, token, visit},
+};
+
+#[tokio::test]
+async fn filters_narrow_the_feed_and_stand_in_the_form() {
+    let world = World::new().await;
+    let visit = world.visit(SHOP, "a visit").await;
+    let note = world.record(&edit::tree_of(&note("a note")).unwrap()).await;
+    let west = world.visit(WEST_SHOP, "far").await;
+    world
+        .post(
+            ADMINISTRATOR,
+            &format!("/records/{visit}/review"),
+            &[("csrf", &csrf(ADMINISTRATOR)), ("verdict", "approved")],
+        )
+        .await;
+    let cases: Vec<(String, Vec<DocumentId>)> = vec![
+        ("kind=collection_note".to_owned(), vec![note]),
+        ("kind=visit&state=open".to_owned(), vec![visit, west]),
+        ("state=promised".to_owned(), vec![note]),
+        (format!("territory={WEST}"), vec![west]),
+        (format!("rep={REP}&kind=visit"), vec![visit, west]),
+        (format!("rep={DRIVER}"), vec![]),
+        ("customer=C-2".to_owned(), vec![west]),
+        ("customer=orient".to_owned(), vec![visit, note]),
+        ("customer=nowhere".to_owned(), vec![]),
+        ("day=2026-03-02&kind=collection_note".to_owned(), vec![note]),
+        ("day=2026-03-03".to_owned(), vec![]),
+        ("unreviewed=1".to_owned(), vec![note, west]),
+        ("disagreeing=1".to_owned(), vec![]),
+    ];
+    let known: BTreeMap<DocumentId, &str> = [(visit, "visit"), (note, "note"), (west, "west")].into();
+    for (query, expected) in cases {
+        let body = world.get(ADMINISTRATOR, &format!("/activity?{query}")).await.body;
+        for (id, name) in &known {
+            let shown = body.contains(&format!("/records/{id}"));
+            assert_eq!(shown, expected.contains(id), "{name} with {query}");
+        }
+    }
+    let form = world
+        .get(ADMINISTRATOR, "/activity?kind=visit&day=2026-03-02&unreviewed=1")
+        .await
+        .body;
+    assert!(form.contains("value=\"visit\" selected"));
+    assert!(form.contains("value=\"2026-03-02\"") && form.contains("value=\"1\" checked"));
+    let several = world.get(ADMINISTRATOR, "/activity?customer=or").await.body;
+    assert!(several.contains(&format!("customer={SHOP}")) && several.contains(&format!("customer={WEST_SHOP}")));
+    for strange in ["day=2026-02-30", "rep=x", "territory=x", "before=x"] {
+        let reply = world.get(ADMINISTRATOR, &format!("/activity?{strange}")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{strange}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_the_feed_hold_every_record_once() {
+    let world = World::new().await;
+    let mut pushes = Vec::new();
+    for number in 0..120_u8 {
+        let mut bytes = [0xa0; 16];
+        bytes[0] = number;
+        let id = DocumentId::from_bytes(bytes);
+        let tree = edit::tree_of(&visit(SHOP, &format!("visit number {number}"))).unwrap();
+        pushes.push((None, document::create(id, &tree, &by_rep(NOON)).unwrap().bytes));
+    }
+    world.push(pushes).await;
+    let mut path = "/activity?kind=visit".to_owned();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let body = world.get(SUPERVISOR, &path).await.body;
+        for part in body.split("href=\"/records/").skip(1) {
+            seen.push(part.split('"').next().unwrap().to_owned());
+        }
+        let Some(link) = body
+            .split("rel=\"next\"")
+            .next()
+            .filter(|_| body.contains("rel=\"next\""))
+        else {
+            break;
+        };
+        let href = link.rsplit("href=\"").next().unwrap().split('"').next().unwrap();
+        path = href.replace("&#38;", "&").replace("&amp;", "&");
+        assert!(path.contains("kind=visit&before="), "{path}");
+    }
+    let unique: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!((seen.len(), unique.len()), (120, 120));
+}
+
+#[tokio::test]
+async fn the_chosen_language_is_remembered_and_never_leads_away() {
+    let world = World::new().await;
+    let reply = world
+        .get(SUPERVISOR, "/language/zh-Hans?back=%2Factivity%3Fkind%3Dvisit")
+        .await;
+    assert_eq!(reply.location(), "/activity?kind=visit");
+    let cookie = reply.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("fl_language=zh-Hans;"));
+    let away = world.get(SUPERVISOR, "/language/en?back=%2F%2Fevil.example").await;
+    assert_eq!(away.location(), "/");
+    assert_eq!(
+        world.get(SUPERVISOR, "/language/tlh").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let request = Request::get("/sign-in")
+        .header(header::COOKIE, "fl_language=zh-Hans")
+        .header(header::ACCEPT_LANGUAGE, "en");
+    let page = world.send(request.body(Body::empty()).unwrap()).await.body;
+    assert!(page.contains("登录名"));
+}
+
+#[tokio::test]
+async fn the_live_route_tells_only_of_streams_that_the_reader_may_read() {
+    use futures::StreamExt as _;
+    let world = World::new().await;
+    let request = Request::get("/activity/live")
+        .header(header::COOKIE, format!("fieldledger_session={}", token(SUPERVISOR)))
+        .body(Body::empty())
+        .unwrap();
+    let response = world.app.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut news = response.into_body().into_data_stream();
+    world.visit(WEST_SHOP, "far").await;
+    let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), news.next()).await;
+    assert!(quiet.is_err(), "told of a foreign stream");
+    world.visit(SHOP, "near").await;
+    let told = tokio::time::timeout(std::time::Duration::from_secs(5), news.next())
+        .await
+        .unwrap();
+    assert!(String::from_utf8_lossy(&told.unwrap().unwrap()).contains("event: news"));
+}
