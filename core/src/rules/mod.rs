@@ -3,4 +3,8 @@
 pub mod authority;
 pub mod books;
 pub mod credit;
+pub mod dunning;
 pub mod geofence;
+pub mod promises;
+pub mod timers;
+pub mod wording;
