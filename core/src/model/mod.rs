@@ -38,11 +38,11 @@ pub use ledger::{
     Grant, GrantClose, GrantMode, GrantState, GrantTerms, HolidayCalendar, Horizon, Instalment, InterestOrder,
     InterestPolicy, InterestTier, Invoice, InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder,
     LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind,
-    OrderStanding, OrganisationProfile, OverdueShareRule, PaymentChannel, PaymentInstruction, Person, Policy, Product,
-    PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch, SettledSpend, ShippingAmount,
+    OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel, PaymentInstruction, Person,
+    Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch, SettledSpend, ShippingAmount,
     SpecialLiability, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine, StatementLineKind,
     StatementProduct, StatementVerdict, Suspension, SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt,
-    Warning, WarningLevel, WarningPolicy, WarningRule,
+    Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{CreditDecision, CreditInputs, CreditVerdict, Order, OrderLine, OrderState, RuleOutcome};

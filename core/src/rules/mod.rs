@@ -7,4 +7,6 @@ pub mod dunning;
 pub mod geofence;
 pub mod promises;
 pub mod timers;
+pub mod warnings;
 pub mod wording;
+pub mod worklist;

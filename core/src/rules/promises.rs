@@ -248,11 +248,19 @@ mod tests {
         results.iter().map(|it| it.standing).collect()
     }
 
+    /// What it is about, what was paid when, the day of the report, what became of the promise.
+    type Row = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        PromiseStanding,
+    );
+
     #[test]
     fn a_promise_is_judged_by_what_came_in_its_time() {
         // What was paid on which day against 1,000.00 promised on 1 March for 10 March, with one day and one yuan of
         // tolerance.
-        let table: &[(&str, &[(&str, &str)], &str, PromiseStanding)] = &[
+        let table: &[Row] = &[
             ("before its day it runs", &[], "2026-03-10", Running),
             ("on the last tolerated day it still runs", &[], "2026-03-11", Running),
             ("one day later it is broken", &[], "2026-03-12", Broken),

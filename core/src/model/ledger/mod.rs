@@ -33,7 +33,7 @@ pub use sale::{
     Milestone, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind, OrderStanding, SpendReference,
 };
 pub use statement::{Statement, StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementVerdict};
-pub use warning::{Acknowledgement, Warning, WarningLevel, WarningRule};
+pub use warning::{Acknowledgement, OutsideCause, Warning, WarningFacts, WarningLevel, WarningRule};
 
 use super::CustomerId;
 

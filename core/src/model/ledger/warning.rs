@@ -1,8 +1,11 @@
 //! Early warnings (预警): each has an owner and is acknowledged.
 
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CustomerId, Timestamp, UserId};
+use super::CreditGrade;
+use crate::model::{CustomerId, Money, Timestamp, UserId};
 
 /// Something about a customer that somebody should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +16,11 @@ pub struct Warning {
     pub rule: WarningRule,
     /// How bad.
     pub level: WarningLevel,
-    /// What is the matter, with its figures.
+    /// What is the matter, with its figures, in English.
     pub sentence: String,
+    /// The figures themselves, for a sentence in another language; `None` in what an older version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<WarningFacts>,
     /// When it was raised, or its level last changed.
     pub raised_at: Timestamp,
     /// Who is to look at it.
@@ -33,6 +39,86 @@ impl Warning {
     pub fn key(&self) -> String {
         format!("{}:{}", self.customer, self.rule.as_str())
     }
+}
+
+/// The figures of a warning when it was raised, or its level last changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningFacts {
+    /// See [`WarningRule::DaysOverdue`].
+    DaysOverdue {
+        /// Days past the due date.
+        days: i64,
+        /// The oldest open item's invoice.
+        invoice_number: String,
+    },
+    /// See [`WarningRule::TotalOwed`].
+    TotalOwed {
+        /// How much is owed.
+        owed: Money,
+        /// From how much on it warns.
+        threshold: Money,
+    },
+    /// See [`WarningRule::LimitUsed`].
+    LimitUsed {
+        /// How much counts against the limit.
+        exposure: Money,
+        /// The limit.
+        limit: Money,
+        /// The one by the other in percent, rounded down; `None` for a limit of zero.
+        percent: Option<Decimal>,
+    },
+    /// See [`WarningRule::BrokenPromises`].
+    BrokenPromises {
+        /// How many were broken.
+        count: u32,
+        /// Within how many days.
+        days: u32,
+    },
+    /// See [`WarningRule::ExpiredReview`].
+    ExpiredReview {
+        /// The last day on which the assessment counts.
+        valid_until: NaiveDate,
+    },
+    /// See [`WarningRule::Downgrade`].
+    Downgrade {
+        /// The grade before.
+        from: CreditGrade,
+        /// The grade since.
+        to: CreditGrade,
+        /// The first day of the new one.
+        on: NaiveDate,
+    },
+    /// See [`WarningRule::Silence`].
+    Silence {
+        /// Days without an order, visit or payment.
+        days: i64,
+        /// The day of the last one.
+        since: NaiveDate,
+    },
+    /// See [`WarningRule::LimitExceeded`].
+    LimitExceeded {
+        /// How much counts against the limit.
+        exposure: Money,
+        /// The limit.
+        limit: Money,
+        /// What made it grow.
+        cause: OutsideCause,
+    },
+}
+
+/// What made an exposure grow past its limit without anybody having released an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideCause {
+    /// A payment was returned: a bounced cheque.
+    ReturnedPayment,
+    /// A rate moved.
+    Rate,
+    /// An invoice or another record came in from outside.
+    Import,
+    /// The limit was lowered.
+    LimitLowered,
 }
 
 /// That somebody has seen a warning.
