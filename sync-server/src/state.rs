@@ -12,7 +12,7 @@ use crate::{
     config::ServerConfig,
     ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
-    store::{AuditEntry, Store, StoreError},
+    store::{AuditEntry, Step, Store, StoreError},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -91,7 +91,8 @@ impl AppState {
 }
 
 impl Shared {
-    /// Writes a line to the audit log, now.
+    /// Writes a line to the audit log, now. What is an action of its own in the store goes through
+    /// [`Self::administer`] instead.
     ///
     /// # Errors
     /// When the store fails.
@@ -103,14 +104,39 @@ impl Shared {
         subject: impl std::fmt::Display + Send,
         detail: impl Into<String> + Send,
     ) -> Result<(), StoreError> {
-        let entry = AuditEntry {
+        let line = self.line(&actor, action, &subject, detail.into());
+        self.store.audit(organisation, line).await
+    }
+    /// Carries out an administrative action and writes its line to the audit log, wholly or not at all.
+    ///
+    /// # Errors
+    /// As [`PeopleStore::administer`](crate::store::PeopleStore::administer).
+    pub async fn administer(
+        &self,
+        organisation: OrganisationId,
+        steps: Vec<Step>,
+        actor: impl std::fmt::Display + Send,
+        action: &str,
+        subject: impl std::fmt::Display + Send,
+        detail: impl Into<String> + Send,
+    ) -> Result<(), StoreError> {
+        let line = self.line(&actor, action, &subject, detail.into());
+        self.store.administer(organisation, steps, line).await
+    }
+    fn line(
+        &self,
+        actor: &dyn std::fmt::Display,
+        action: &str,
+        subject: &dyn std::fmt::Display,
+        detail: String,
+    ) -> AuditEntry {
+        AuditEntry {
             at: self.clock.now(),
             actor: actor.to_string(),
             action: action.to_owned(),
             subject: subject.to_string(),
-            detail: detail.into(),
-        };
-        self.store.audit(organisation, entry).await
+            detail,
+        }
     }
     /// Says that a device or an account was changed, so that open connections look again.
     pub fn people_changed(&self) {

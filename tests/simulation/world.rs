@@ -279,6 +279,7 @@ impl World {
             platform: "simulated".to_owned(),
             app_version: "simulated".to_owned(),
             installation: *device.as_bytes(),
+            address: "loopback".to_owned(),
         };
         let redeemed = self
             .server

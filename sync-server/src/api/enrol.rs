@@ -16,7 +16,7 @@ use crate::{
     auth::{RemoteAddress, hash_secret, normal_code},
     error::{ApiError, code},
     state::AppState,
-    store::{AuditEntry, NewDevice, Redemption},
+    store::{NewDevice, Redemption},
 };
 
 /// Largest request.
@@ -71,6 +71,7 @@ pub(super) async fn enrol(
         platform: text("platform", &request.platform)?,
         app_version: text("app_version", &request.app_version)?,
         installation: installation(&request.installation)?,
+        address: address.to_string(),
     };
     let token = state.secrets.token();
     let new = NewDevice {
@@ -79,7 +80,7 @@ pub(super) async fn enrol(
     };
     let code = normal_code(&request.code).ok_or_else(unknown)?;
     let now = state.clock.now();
-    let (device, name) = (new.id, new.name.clone());
+    let device = new.id;
     let account = match state.store.redeem_enrolment(&hash_secret(&code), new, now).await? {
         Redemption::Enrolled(account) => account,
         Redemption::Unknown => return Err(unknown()),
@@ -99,14 +100,6 @@ pub(super) async fn enrol(
         }
         Redemption::Disabled => return Err(ApiError::account_disabled()),
     };
-    let entry = AuditEntry {
-        at: now,
-        actor: account.user.to_string(),
-        action: "device.enrolled".to_owned(),
-        subject: format!("device:{device}"),
-        detail: format!("{name}, from {address}"),
-    };
-    state.store.audit(account.organisation, entry).await?;
     let organisations = state.store.organisations().await?;
     let organisation_name = organisations
         .into_iter()

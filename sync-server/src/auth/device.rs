@@ -10,7 +10,24 @@ use crate::{
     store::{Account, Device, Enrolment, PeopleStore, StoreError},
 };
 
-/// Makes a one-time code with which this person's next phone becomes theirs.
+/// A one-time code with which this person's next phone becomes theirs, and what the store keeps of it.
+pub fn new_enrolment(
+    secrets: &Secrets,
+    organisation: OrganisationId,
+    user: UserId,
+    expires_at: Timestamp,
+) -> (String, Enrolment) {
+    let code = secrets.enrolment_code();
+    let enrolment = Enrolment {
+        code_hash: hash_secret(&code),
+        organisation,
+        user,
+        expires_at,
+    };
+    (code, enrolment)
+}
+
+/// Makes a one-time code with which this person's next phone becomes theirs, without a line in the audit log.
 ///
 /// # Errors
 /// When the store fails.
@@ -21,13 +38,7 @@ pub async fn make_enrolment_code(
     user: UserId,
     expires_at: Timestamp,
 ) -> Result<String, StoreError> {
-    let code = secrets.enrolment_code();
-    let enrolment = Enrolment {
-        code_hash: hash_secret(&code),
-        organisation,
-        user,
-        expires_at,
-    };
+    let (code, enrolment) = new_enrolment(secrets, organisation, user, expires_at);
     store.put_enrolment(enrolment).await?;
     Ok(code)
 }

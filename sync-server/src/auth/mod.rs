@@ -14,7 +14,7 @@ mod session;
 
 use fieldledger_core::model::Role;
 
-pub use device::{DeviceAuth, make_enrolment_code};
+pub use device::{DeviceAuth, make_enrolment_code, new_enrolment};
 pub use extract::RemoteAddress;
 pub(crate) use extract::bearer;
 pub use limits::Limits;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use table::table;
 
 use super::Failure;
-use crate::{state::AppState, store::PutOutcome};
+use crate::{state::AppState, store::Step};
 
 /// Name under which the audit log knows the command line.
 const OPERATOR: &str = "operator";
@@ -196,9 +196,13 @@ pub async fn perform(state: &AppState, operation: Operation) -> Result<Outcome, 
 async fn create_organisation(state: &AppState, profile: OrganisationProfile) -> Result<Outcome, Failure> {
     let id = OrganisationId(uuid::Builder::from_random_bytes(state.secrets.bytes()).into_uuid());
     let name = profile.name.clone();
-    state.store.create_organisation(id, &name, state.clock.now()).await?;
-    put_record(state, id, LedgerRecord::Organisation(profile)).await?;
-    state.audit(id, OPERATOR, "organisation.created", &name, "").await?;
+    let steps = vec![
+        Step::CreateOrganisation { name: name.clone() },
+        Step::PutRecords(vec![LedgerRecord::Organisation(profile)]),
+    ];
+    state
+        .administer(id, steps, OPERATOR, "organisation.created", &name, "")
+        .await?;
     Ok(format!("Organisation {name} is made, with the id {id}").into())
 }
 
@@ -252,18 +256,8 @@ async fn find_organisation(state: &AppState, wanted: Option<&str>) -> Result<(Or
     }
 }
 
-/// Writes a record and tells phones that listen.
-async fn put_record(state: &AppState, org: OrganisationId, record: LedgerRecord) -> Result<(), Failure> {
-    let outcomes = state
-        .store
-        .put_records(org, vec![record], true, state.clock.now())
-        .await?;
-    for outcome in outcomes {
-        if let PutOutcome::Refused(reason) = outcome {
-            return Err(Failure::new(reason));
-        }
-    }
-    // What an operator writes is for the whole company.
+/// Tells phones that listen. What an operator writes is for the whole company.
+async fn announce(state: &AppState, org: OrganisationId) -> Result<(), Failure> {
     let stream = StreamId::Catalogue;
     if let Some(head) = state.store.head(org, stream).await? {
         state.sync.live().publish(org, StreamMark { stream, seq: head.seq });

@@ -87,6 +87,10 @@ pub trait DocumentStore {
     /// The newest version of a record.
     async fn record(&self, org: OrganisationId, key: &RecordKey) -> Result<Option<StoredRecord>, StoreError>;
 
+    /// Every version of a record that is kept, oldest first, the newest included. Empty when the record is not here. A
+    /// record that was replaced before versions were kept begins at a later version than 1.
+    async fn record_versions(&self, org: OrganisationId, key: &RecordKey) -> Result<Vec<RecordVersion>, StoreError>;
+
     /// The newest version of every record of `kind`, ordered by key.
     async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError>;
 
@@ -239,6 +243,17 @@ pub struct StoredRecord {
     pub version: u64,
     /// When this version was written.
     pub written_at: Timestamp,
+}
+
+/// One version of a record: what it was from [`Self::written_at`] until the next one was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordVersion {
+    /// Its number, counted from 1.
+    pub version: u64,
+    /// When it was written, by the server's clock.
+    pub written_at: Timestamp,
+    /// The record as it was.
+    pub record: LedgerRecord,
 }
 
 /// What became of a record in [`DocumentStore::put_records`].

@@ -1,7 +1,7 @@
 //! Organisations, accounts, sessions, enrolments, devices and the audit log.
 
 use async_trait::async_trait;
-use fieldledger_core::model::{DeviceId, OrganisationId, Role, TerritoryId, Timestamp, UserId};
+use fieldledger_core::model::{DeviceId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId};
 
 use super::StoreError;
 
@@ -72,6 +72,14 @@ pub trait PeopleStore {
     /// Shuts a device out.
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError>;
 
+    /// Carries out the steps of one administrative action, in this order and at the time of `line`, and writes `line` to
+    /// the audit log, all in one transaction: nothing is done that the log does not tell, and nothing is told that was
+    /// not done.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with the reason when a record is refused; of the other steps what their own methods say.
+    async fn administer(&self, org: OrganisationId, steps: Vec<Step>, line: AuditEntry) -> Result<(), StoreError>;
+
     /// Writes a line to the audit log, chained to the line before it.
     async fn audit(&self, org: OrganisationId, entry: AuditEntry) -> Result<(), StoreError>;
 
@@ -80,6 +88,26 @@ pub trait PeopleStore {
 
     /// Checks the audit log's chain; returns what is wrong, in words.
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A step of an administrative action, for [`PeopleStore::administer`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Makes the organisation.
+    CreateOrganisation {
+        /// Its name.
+        name: String,
+    },
+    /// Writes ledger records, all or none.
+    PutRecords(Vec<LedgerRecord>),
+    /// Makes or changes an account.
+    PutAccount(Account),
+    /// Ends every session of a person.
+    EndSessionsOf(UserId),
+    /// Keeps an enrolment code.
+    PutEnrolment(Enrolment),
+    /// Shuts a device out.
+    RevokeDevice(DeviceId),
 }
 
 /// A person's account.
@@ -167,6 +195,8 @@ pub struct NewDevice {
     pub app_version: String,
     /// Random name of the installation.
     pub installation: [u8; 16],
+    /// Where the request came from, for the audit log.
+    pub address: String,
 }
 
 /// What came of an enrolment code.

@@ -426,6 +426,49 @@ pub(super) async fn a_record_gets_versions_and_only_the_newest_is_sent(store: &d
     finds_nothing_wrong(store).await;
 }
 
+pub(super) async fn every_version_of_a_record_is_kept_with_its_time(store: &dyn DocumentStore) {
+    with_customer(store).await;
+    let key = customer(NORTH, "").key();
+    for (name, territory, at) in [
+        ("Antares Ltd", NORTH, 10),
+        // The same again is no version.
+        ("Antares Ltd", NORTH, 15),
+        ("Antares Ltd", SOUTH, 20),
+        ("Antares plc", SOUTH, 30),
+    ] {
+        let records = vec![customer(territory, name)];
+        store
+            .put_records(ORG, records, true, NOW.plus_millis(at))
+            .await
+            .unwrap();
+    }
+    let versions = store.record_versions(ORG, &key).await.unwrap();
+    let expected = [
+        (1, NOW, customer(NORTH, "Antares")),
+        (2, NOW.plus_millis(10), customer(NORTH, "Antares Ltd")),
+        (3, NOW.plus_millis(20), customer(SOUTH, "Antares Ltd")),
+        (4, NOW.plus_millis(30), customer(SOUTH, "Antares plc")),
+    ]
+    .map(|(version, written_at, record)| RecordVersion {
+        version,
+        written_at,
+        record,
+    });
+    assert_eq!(versions, expected);
+    // What was kept out leaves no version behind.
+    let hanging = order("000124", CustomerId::from_bytes([0x77; 16]));
+    let records = vec![customer(SOUTH, "Nobody"), hanging.clone()];
+    store
+        .put_records(ORG, records, true, NOW.plus_millis(40))
+        .await
+        .unwrap();
+    assert_eq!(store.record_versions(ORG, &key).await.unwrap(), expected);
+    assert_eq!(store.record_versions(ORG, &hanging.key()).await.unwrap(), []);
+    let elsewhere = OrganisationId::from_bytes([2; 16]);
+    assert_eq!(store.record_versions(elsewhere, &key).await.unwrap(), []);
+    finds_nothing_wrong(store).await;
+}
+
 pub(super) async fn a_record_that_hangs_in_the_air_is_refused(store: &dyn DocumentStore) {
     let nobody = CustomerId::from_bytes([0x77; 16]);
     let batch = || vec![order("1", nobody), territory(NORTH), customer(SOUTH, "Antares")];

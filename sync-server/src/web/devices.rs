@@ -20,7 +20,7 @@ use super::{
 use crate::{
     auth,
     state::AppState,
-    store::{Account, Device},
+    store::{Account, Device, Step},
 };
 
 /// A phone that was silent for longer is marked: what its rep does is not known.
@@ -206,9 +206,9 @@ pub(super) async fn revoke(
     viewer.check_csrf(&sent.csrf)?;
     let device = to_revoke(&app, &viewer, &id).await?;
     let org = viewer.account.organisation;
-    let now = app.clock.now();
-    app.store.revoke_device(org, device.id, now).await?;
-    app.audit(org, viewer.account.user, "device.revoked", device.id, device.name)
+    let steps = vec![Step::RevokeDevice(device.id)];
+    let who = viewer.account.user;
+    app.administer(org, steps, who, "device.revoked", device.id, device.name)
         .await?;
     app.people_changed();
     Ok(Redirect::to("/devices").into_response())
@@ -242,9 +242,10 @@ pub(super) async fn enrol(
         return Err(PageError::BadField("devices.enrol_person"));
     }
     let until = app.clock.now().plus_millis(app.config.enrolment_millis());
-    let code = auth::make_enrolment_code(app.store.as_ref(), &app.secrets, org, person, until).await?;
-    app.audit(
+    let (code, enrolment) = auth::new_enrolment(&app.secrets, org, person, until);
+    app.administer(
         org,
+        vec![Step::PutEnrolment(enrolment)],
         viewer.account.user,
         "enrolment.created",
         person,

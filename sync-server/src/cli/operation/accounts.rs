@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use fieldledger_core::model::{Role, TerritoryId, UserId};
 
-use super::{Outcome, desk::Desk, table::table};
+use super::{
+    Outcome,
+    desk::{Desk, account_and_person},
+    table::table,
+};
 use crate::{cli::Failure, store::Account};
 
 pub(super) struct NewUser {
@@ -50,8 +54,8 @@ impl Desk<'_> {
             disabled: false,
         };
         let roles = role_names(&account.roles);
-        self.change(&account, "user.created", &roles).await?;
-        self.put_person(&account, supervisor).await?;
+        let steps = account_and_person(&account, supervisor);
+        self.act(steps, "user.created", &account.login, &roles).await?;
         let mut text = format!("{} ({roles}) may use the login {}", account.name, account.login);
         if account.password_hash.is_none() {
             let _ = write!(

@@ -9,14 +9,14 @@ use fieldledger_core::model::{
 use super::{
     Action, OPERATOR, Outcome,
     accounts::{NewUser, role_names},
-    login_of, name_of, put_record,
+    announce, login_of, name_of,
     table::table,
 };
 use crate::{
     auth::{check_new_password, hash_password},
     cli::Failure,
     state::AppState,
-    store::Account,
+    store::{Account, Step},
 };
 
 pub(super) struct Desk<'s> {
@@ -64,18 +64,19 @@ impl Desk<'_> {
                 } else {
                     ("user.enabled", "open")
                 };
-                self.change(&account, action, "").await?;
+                let mut steps = vec![Step::PutAccount(account.clone())];
                 if disabled {
-                    self.state.store.end_sessions_of(self.org, account.user).await?;
+                    steps.push(Step::EndSessionsOf(account.user));
                 }
+                self.act(steps, action, &account.login, "").await?;
                 Ok(format!("The account {} is {done}", account.login).into())
             }
             Action::SetPassword { login, password } => {
                 let mut account = self.account(&login).await?;
                 account.password_hash = Some(self.hash(&account.login, password).await?);
-                self.change(&account, "user.password_set", "").await?;
                 // Whoever knew the old one may be signed in with it.
-                self.state.store.end_sessions_of(self.org, account.user).await?;
+                let steps = vec![Step::PutAccount(account.clone()), Step::EndSessionsOf(account.user)];
+                self.act(steps, "user.password_set", &account.login, "").await?;
                 Ok(format!(
                     "{} has a new password; sessions begun with the old one are ended",
                     account.login
@@ -86,7 +87,8 @@ impl Desk<'_> {
                 let mut account = self.account(&login).await?;
                 account.territories = self.territory_ids(&territories).await?;
                 let names = territories.join(", ");
-                self.change(&account, "user.territories_set", &names).await?;
+                let steps = vec![Step::PutAccount(account.clone())];
+                self.act(steps, "user.territories_set", &account.login, &names).await?;
                 let names = if names.is_empty() {
                     "no territory".to_owned()
                 } else {
@@ -98,9 +100,9 @@ impl Desk<'_> {
                 let mut account = self.account(&login).await?;
                 account.roles = roles;
                 let names = role_names(&account.roles);
-                self.change(&account, "user.roles_set", &names).await?;
                 let supervisor = self.person(account.user).await?.and_then(|it| it.supervisor);
-                self.put_person(&account, supervisor).await?;
+                let steps = account_and_person(&account, supervisor);
+                self.act(steps, "user.roles_set", &account.login, &names).await?;
                 Ok(format!("{} is {names}", account.login).into())
             }
             Action::EnrolDevice { login, hours } => self.enrol_device(&login, hours).await,
@@ -175,8 +177,8 @@ impl Desk<'_> {
         }
         let id = TerritoryId(uuid::Builder::from_random_bytes(self.state.secrets.bytes()).into_uuid());
         let territory = Territory { id, name: name.clone() };
-        put_record(self.state, self.org, LedgerRecord::Territory(territory)).await?;
-        self.audit("territory.created", &name, "").await?;
+        let steps = vec![Step::PutRecords(vec![LedgerRecord::Territory(territory)])];
+        self.act(steps, "territory.created", &name, "").await?;
         Ok(format!("Territory {name} is made, with the id {id}").into())
     }
 
@@ -203,17 +205,6 @@ impl Desk<'_> {
         }))
     }
 
-    /// What everybody in the company may know of a person follows their account.
-    pub(super) async fn put_person(&self, account: &Account, supervisor: Option<UserId>) -> Result<(), Failure> {
-        let person = Person {
-            id: account.user,
-            name: account.name.clone(),
-            roles: account.roles.clone(),
-            supervisor,
-        };
-        put_record(self.state, self.org, LedgerRecord::Person(person)).await
-    }
-
     pub(super) async fn hash(&self, login: &str, password: String) -> Result<String, Failure> {
         check_new_password(login, &password).map_err(|error| Failure::new(error.to_string()))?;
         hash_password(password)
@@ -221,15 +212,30 @@ impl Desk<'_> {
             .map_err(|error| Failure::new(error.to_string()))
     }
 
-    pub(super) async fn change(&self, account: &Account, action: &str, detail: &str) -> Result<(), Failure> {
-        self.state.store.put_account(account.clone()).await?;
-        self.audit(action, &account.login, detail).await?;
+    /// Does it and notes it, wholly or not at all; then tells whoever listens.
+    pub(super) async fn act(&self, steps: Vec<Step>, action: &str, subject: &str, detail: &str) -> Result<(), Failure> {
+        let records = steps.iter().any(|step| matches!(step, Step::PutRecords(_)));
+        self.state
+            .administer(self.org, steps, OPERATOR, action, subject, detail)
+            .await?;
         self.state.people_changed();
+        if records {
+            announce(self.state, self.org).await?;
+        }
         Ok(())
     }
+}
 
-    pub(super) async fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Failure> {
-        self.state.audit(self.org, OPERATOR, action, subject, detail).await?;
-        Ok(())
-    }
+/// What everybody in the company may know of a person follows their account.
+pub(super) fn account_and_person(account: &Account, supervisor: Option<UserId>) -> Vec<Step> {
+    let person = Person {
+        id: account.user,
+        name: account.name.clone(),
+        roles: account.roles.clone(),
+        supervisor,
+    };
+    vec![
+        Step::PutAccount(account.clone()),
+        Step::PutRecords(vec![LedgerRecord::Person(person)]),
+    ]
 }

@@ -3,7 +3,11 @@
 use fieldledger_core::model::DeviceId;
 
 use super::{Outcome, desk::Desk, table::table};
-use crate::{auth::make_enrolment_code, cli::Failure, store::Device};
+use crate::{
+    auth::new_enrolment,
+    cli::Failure,
+    store::{Device, Step},
+};
 
 impl Desk<'_> {
     pub(super) async fn enrol_device(&self, login: &str, hours: Option<u32>) -> Result<Outcome, Failure> {
@@ -17,10 +21,15 @@ impl Desk<'_> {
         let config = &self.state.config;
         let millis = hours.map_or(config.enrolment_millis(), |hours| i64::from(hours.max(1)) * 3_600_000);
         let expires_at = self.state.clock.now().plus_millis(millis);
-        let store = &*self.state.store;
-        let code = make_enrolment_code(store, &self.state.secrets, self.org, account.user, expires_at).await?;
-        self.audit("device.code_made", &account.login, &format!("works until {expires_at}"))
-            .await?;
+        let (code, enrolment) = new_enrolment(&self.state.secrets, self.org, account.user, expires_at);
+        let until = format!("works until {expires_at}");
+        self.act(
+            vec![Step::PutEnrolment(enrolment)],
+            "device.code_made",
+            &account.login,
+            &until,
+        )
+        .await?;
         let url = config.base_url();
         Ok(format!(
             "{code}\nOne phone of {} can be enrolled with this code at {url} until {expires_at}",
@@ -79,13 +88,9 @@ impl Desk<'_> {
             }
         };
         let id: DeviceId = device.id;
-        self.state
-            .store
-            .revoke_device(self.org, id, self.state.clock.now())
+        let steps = vec![Step::RevokeDevice(id)];
+        self.act(steps, "device.revoked", &format!("device:{id}"), &device.name)
             .await?;
-        self.audit("device.revoked", &format!("device:{id}"), &device.name)
-            .await?;
-        self.state.people_changed();
         Ok(format!(
             "{} ({id}) is shut out; what it has not sent yet stays on it",
             device.name

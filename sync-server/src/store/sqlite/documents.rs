@@ -19,8 +19,8 @@ use super::{
     verify,
 };
 use crate::store::{
-    Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, Receipt, StoreError,
-    StoredDocument, StoredRecord,
+    Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, Receipt,
+    RecordVersion, StoreError, StoredDocument, StoredRecord,
 };
 
 /// The verdict of the newest review about `:document`.
@@ -157,6 +157,12 @@ impl DocumentStore for SqliteStore {
     ) -> Result<Vec<PutOutcome>, StoreError> {
         let lineages = self.lineages.clone();
         self.write(move |connection| records::put(Log::new(connection, org, &lineages), &records, all_or_nothing, now))
+            .await
+    }
+
+    async fn record_versions(&self, org: OrganisationId, key: &RecordKey) -> Result<Vec<RecordVersion>, StoreError> {
+        let key = key.clone();
+        self.read(move |connection| records::versions(connection, org, &key))
             .await
     }
 

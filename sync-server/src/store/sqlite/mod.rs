@@ -48,6 +48,7 @@ const APPLICATION_ID: i32 = 0x466c_6467;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_streams.sql"),
     include_str!("../../../migrations/0002_people.sql"),
+    include_str!("../../../migrations/0003_record_versions.sql"),
 ];
 
 /// The store on embedded SQLite.

@@ -3,38 +3,30 @@
 mod accounts;
 mod audit;
 mod devices;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-use accounts::{ACCOUNT, account, account_of, put_account, require_account};
+use accounts::{ACCOUNT, account, account_of, put_account};
 use async_trait::async_trait;
 use audit::{audit, audit_entry, verify_audit_log};
 use devices::{DEVICE, OFFERED_TOKENS, adopt_token, device, no_device, redeem};
 use fieldledger_core::model::{DeviceId, OrganisationId, Timestamp, UserId};
 use rusqlite::{Connection, Row, params};
+use steps::{create_organisation, end_sessions_of, put_enrolment, revoke_device, take};
 
 use super::SqliteStore;
 use crate::store::{
-    Account, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session, StoreError,
+    Account, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session, Step,
+    StoreError,
 };
 
 #[async_trait]
 impl PeopleStore for SqliteStore {
     async fn create_organisation(&self, id: OrganisationId, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.write(move |connection| {
-            let added = connection.execute(
-                "INSERT INTO organisation (id, name, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                params![id.as_bytes(), name, now.as_millis()],
-            )?;
-            if added == 0 {
-                return Err(StoreError::Conflict(format!(
-                    "there is an organisation {name:?} already"
-                )));
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |connection| create_organisation(connection, id, &name, now))
+            .await
     }
 
     async fn organisations(&self) -> Result<Vec<(OrganisationId, String)>, StoreError> {
@@ -124,31 +116,13 @@ impl PeopleStore for SqliteStore {
     }
 
     async fn end_sessions_of(&self, org: OrganisationId, user: UserId) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            connection.execute(
-                "DELETE FROM session WHERE organisation = ?1 AND user = ?2",
-                params![org.as_bytes(), user.as_bytes()],
-            )?;
-            Ok(())
-        })
-        .await
+        self.write(move |connection| end_sessions_of(connection, org, user))
+            .await
     }
 
     async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            require_account(connection, enrolment.organisation, enrolment.user)?;
-            connection.execute(
-                "INSERT INTO enrolment (code_hash, organisation, user, expires_at) VALUES (?1, ?2, ?3, ?4)",
-                params![
-                    enrolment.code_hash,
-                    enrolment.organisation.as_bytes(),
-                    enrolment.user.as_bytes(),
-                    enrolment.expires_at.as_millis(),
-                ],
-            )?;
-            Ok(())
-        })
-        .await
+        self.write(move |connection| put_enrolment(connection, &enrolment))
+            .await
     }
 
     async fn redeem_enrolment(
@@ -240,15 +214,17 @@ impl PeopleStore for SqliteStore {
     }
 
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| revoke_device(connection, org, device, now))
+            .await
+    }
+
+    async fn administer(&self, org: OrganisationId, steps: Vec<Step>, line: AuditEntry) -> Result<(), StoreError> {
+        let lineages = self.lineages.clone();
         self.write(move |connection| {
-            let revoked = connection.execute(
-                "UPDATE device SET revoked_at = coalesce(revoked_at, ?3) WHERE organisation = ?1 AND id = ?2",
-                params![org.as_bytes(), device.as_bytes(), now.as_millis()],
-            )?;
-            if revoked == 0 {
-                return Err(no_device(device));
+            for step in &steps {
+                take(connection, &lineages, org, step, line.at)?;
             }
-            Ok(())
+            audit(connection, org, &line)
         })
         .await
     }

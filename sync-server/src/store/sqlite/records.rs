@@ -13,7 +13,7 @@ use super::{
         Log, NewEntry, gone_document_digest, gone_record_digest, kind, record_digest, record_subject, snapshot_digest,
     },
 };
-use crate::store::{PutOutcome, StoreError, StoredRecord};
+use crate::store::{PutOutcome, RecordVersion, StoreError, StoredRecord};
 
 /// The newest version of a record.
 pub(super) fn one(
@@ -30,6 +30,30 @@ pub(super) fn one(
         Some(row) => read(row),
         None => Ok(None),
     }
+}
+
+/// Every version of a record that is kept, oldest first.
+pub(super) fn versions(
+    connection: &Connection,
+    org: OrganisationId,
+    key: &RecordKey,
+) -> Result<Vec<RecordVersion>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT record.kind, record.key, old.version, old.written_at, old.json
+           FROM record JOIN record_version AS old ON old.record = record.id
+          WHERE record.organisation = ?1 AND record.kind = ?2 AND record.key = ?3
+         UNION ALL
+         SELECT kind, key, version, written_at, json FROM record
+          WHERE organisation = ?1 AND kind = ?2 AND key = ?3
+          ORDER BY 3",
+    )?;
+    let found = read_all(statement.query(params![org.as_bytes(), key.kind.as_str(), key.id])?)?;
+    let version = |it: StoredRecord| RecordVersion {
+        version: it.version,
+        written_at: it.written_at,
+        record: it.record,
+    };
+    Ok(found.into_iter().map(version).collect())
 }
 
 /// Every record of a kind, by key.
@@ -184,6 +208,12 @@ fn put_one(log: &mut Log<'_>, record: &LedgerRecord, now: Timestamp) -> Result<P
             log.connection.last_insert_rowid()
         }
         Some(existing) => {
+            log.connection
+                .prepare_cached(
+                    "INSERT INTO record_version (record, version, place, written_at, json)
+                     SELECT id, version, place, written_at, json FROM record WHERE id = ?1",
+                )?
+                .execute([existing.row])?;
             replace_entry(log.connection, existing.place)?;
             log.connection
                 .prepare_cached(

@@ -31,6 +31,7 @@ suite!(
     a_page_holds_only_so_many_entries,
     a_cursor_of_another_history_starts_again,
     a_record_gets_versions_and_only_the_newest_is_sent,
+    every_version_of_a_record_is_kept_with_its_time,
     a_record_that_hangs_in_the_air_is_refused,
     a_customer_moves_with_everything_about_them,
     the_feed_shows_what_came_in_newest_first,
@@ -381,6 +382,9 @@ async fn verify_finds_every_row_that_was_tampered_with() {
         format!("UPDATE record SET json = {} WHERE kind = 'order'", flip("json")),
         "UPDATE record SET json = replace(json, 'Antares', 'Antarem') WHERE kind = 'customer'".to_owned(),
         "UPDATE quarantine SET bytes = x'00'".to_owned(),
+        "UPDATE record_version SET json = replace(json, 'Antares', 'Antarem')".to_owned(),
+        "UPDATE record_version SET version = version + 10".to_owned(),
+        "UPDATE record_version SET record = 77".to_owned(),
     ];
     let whole = of_everything().await;
     for sql in tampering {

@@ -32,12 +32,13 @@ type Check = fn(&Connection, &mut Vec<String>) -> Result<(), StoreError>;
 
 /// Reads everything and compares it with itself; returns what is wrong, in words.
 pub(super) fn verify(connection: &Connection) -> Vec<String> {
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("the database file", file),
         ("the streams", streams),
         ("the documents", documents),
         ("the reviews", reviews),
         ("the records", records),
+        ("the versions of records", record_versions),
         ("the quarantine", quarantine),
     ];
     let mut all = Vec::new();
@@ -414,6 +415,37 @@ fn records(connection: &Connection, found: &mut Vec<String>) -> Result<(), Store
                 }
             }
             Err(error) => found.push(format!("{kind} {key} cannot be read: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// What an older version says must be what its entry was chained with, and no version may be missing before the newest.
+fn record_versions(connection: &Connection, found: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT record.kind, record.key, old.version, old.json, entry.digest,
+                coalesce(lead(old.version) OVER (PARTITION BY old.record ORDER BY old.version), record.version)
+           FROM record_version AS old
+           LEFT JOIN record ON record.id = old.record
+           LEFT JOIN entry ON entry.place = old.place AND entry.kind = 2
+          ORDER BY old.record, old.version",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (kind, key): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
+        let (Some(kind), Some(key)) = (kind, key) else {
+            found.push("a version is of a record that is not there".to_owned());
+            continue;
+        };
+        let (version, json, next): (i64, String, i64) = (row.get(2)?, row.get(3)?, row.get(5)?);
+        if next != version + 1 {
+            found.push(format!("after version {version} of {kind} {key} comes version {next}"));
+        }
+        let digest: Option<Vec<u8>> = row.get(4)?;
+        if digest.as_deref() != Some(&record_digest(&kind, &key, version.unsigned_abs(), &json)[..]) {
+            found.push(format!(
+                "version {version} of {kind} {key} is not what was sent to phones"
+            ));
         }
     }
     Ok(())

@@ -27,6 +27,7 @@ async fn an_administrator_enrols_a_phone_and_shuts_it_out() {
                 platform: "iOS".to_owned(),
                 app_version: "1".to_owned(),
                 installation: [1; 16],
+                address: "loopback".to_owned(),
             },
             Timestamp::from_millis(NOON),
         )

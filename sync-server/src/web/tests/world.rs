@@ -191,6 +191,7 @@ impl World {
             platform: "Android 16".to_owned(),
             app_version: "1.0".to_owned(),
             installation: [7; 16],
+            address: "loopback".to_owned(),
         };
         store.redeem_enrolment(&[1; 32], device, now).await.unwrap();
         let state = AppState::new(

@@ -3,8 +3,8 @@
 use fieldledger_core::model::{DeviceId, OrganisationId, Timestamp, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::accounts::require_account;
-use crate::store::{Device, DeviceContact, NewDevice, Redemption, StoreError};
+use super::{accounts::require_account, audit::audit};
+use crate::store::{AuditEntry, Device, DeviceContact, NewDevice, Redemption, StoreError};
 
 /// Tokens offered to a device and not used yet that are kept. More than one is only needed while replies get lost.
 pub(super) const OFFERED_TOKENS: i64 = 8;
@@ -68,6 +68,14 @@ pub(super) fn redeem(
         "INSERT INTO device_token (token_hash, organisation, device, in_use, issued_at) VALUES (?1, ?2, ?3, 1, ?4)",
         params![new.token_hash, organisation, new.id.as_bytes(), now.as_millis()],
     )?;
+    let line = AuditEntry {
+        at: now,
+        actor: account.user.to_string(),
+        action: "device.enrolled".to_owned(),
+        subject: format!("device:{}", new.id),
+        detail: format!("{}, from {}", new.name, new.address),
+    };
+    audit(connection, account.organisation, &line)?;
     Ok(Redemption::Enrolled(account))
 }
 

@@ -1,10 +1,12 @@
 //! Accounts, sessions, devices and the audit log in a store in memory.
 #![allow(clippy::unwrap_used)]
 
-use fieldledger_core::model::{DeviceId, OrganisationId, Role, TerritoryId, Timestamp, UserId};
+use fieldledger_core::model::{
+    Customer, CustomerId, DeviceId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId,
+};
 
 use crate::store::{
-    Account, AuditEntry, DeviceContact, Enrolment, NewDevice, PeopleStore as _, Redemption, Session, StoreError,
+    Account, AuditEntry, DeviceContact, Enrolment, NewDevice, PeopleStore as _, Redemption, Session, Step, StoreError,
     sqlite::SqliteStore,
 };
 
@@ -43,6 +45,7 @@ fn new_device(number: u8) -> NewDevice {
         platform: "cli".to_owned(),
         app_version: "1".to_owned(),
         installation: [number; 16],
+        address: "loopback".to_owned(),
     }
 }
 
@@ -271,4 +274,89 @@ async fn tampering_with_the_audit_log_is_found() {
             "{tampering}: {problems:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_action_and_its_line_in_the_audit_log_happen_together_or_not_at_all() {
+    let store = audited(1).await;
+    enrolled(&store, 1).await;
+    let line = |action: &str| AuditEntry {
+        at: at(50),
+        actor: "operator".to_owned(),
+        action: action.to_owned(),
+        subject: "anna".to_owned(),
+        detail: String::new(),
+    };
+    let lines = async || {
+        let log = store.audit_log(ORG, 10).await.unwrap();
+        log.into_iter().map(|it| it.action).collect::<Vec<_>>()
+    };
+    let before = lines().await;
+    let shut = Account {
+        disabled: true,
+        ..anna()
+    };
+    // The last step fails, so the first is undone and no line tells of it.
+    let customer = Customer {
+        id: CustomerId::from_bytes([5; 16]),
+        code: "C-1".to_owned(),
+        name: "Nowhere".to_owned(),
+        territory: TerritoryId::from_bytes([7; 16]),
+        rep: None,
+        contact: String::new(),
+        phone: String::new(),
+        address: String::new(),
+        position: None,
+    };
+    for failing in [
+        Step::RevokeDevice(DeviceId::from_bytes([9; 16])),
+        Step::PutRecords(vec![LedgerRecord::Customer(customer)]),
+    ] {
+        let steps = vec![Step::PutAccount(shut.clone()), failing];
+        store.administer(ORG, steps, line("user.disabled")).await.unwrap_err();
+        assert_eq!(store.account(ORG, ANNA).await.unwrap(), Some(anna()));
+        assert_eq!(lines().await, before);
+    }
+    // The line cannot be written, so the step is undone.
+    store
+        .write(|connection| {
+            Ok(connection.execute_batch(
+                "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END",
+            )?)
+        })
+        .await
+        .unwrap();
+    let steps = vec![Step::RevokeDevice(DeviceId::from_bytes([1; 16]))];
+    store
+        .administer(ORG, steps.clone(), line("device.revoked"))
+        .await
+        .unwrap_err();
+    assert_eq!(store.devices(ORG).await.unwrap()[0].revoked_at, None);
+    store
+        .write(|connection| Ok(connection.execute_batch("DROP TRIGGER full")?))
+        .await
+        .unwrap();
+    store.administer(ORG, steps, line("device.revoked")).await.unwrap();
+    assert_eq!(store.devices(ORG).await.unwrap()[0].revoked_at, Some(at(50)));
+    assert_eq!(lines().await[0], "device.revoked");
+    assert_eq!(store.verify_audit_log().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_enrolled_phone_is_in_the_audit_log_and_a_failed_attempt_is_not() {
+    let store = store().await;
+    enrolled(&store, 1).await;
+    let again = store.redeem_enrolment(&[1; 32], new_device(2), at(1)).await;
+    assert_eq!(again.unwrap(), Redemption::Used);
+    let log = store.audit_log(ORG, 10).await.unwrap();
+    let [line] = log.as_slice() else { panic!("{log:?}") };
+    let device = DeviceId::from_bytes([1; 16]);
+    assert_eq!(
+        (line.action.as_str(), line.actor.clone()),
+        ("device.enrolled", ANNA.to_string())
+    );
+    assert_eq!(
+        (line.subject.clone(), line.detail.as_str()),
+        (format!("device:{device}"), "phone, from loopback")
+    );
 }
