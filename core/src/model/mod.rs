@@ -176,6 +176,55 @@ pub(crate) fn check_most(field: &str, number: rust_decimal::Decimal, most: u64) 
     Ok(())
 }
 
+/// First and last year of a date that may be typed or imported: outside them a date is a slip of the keyboard.
+pub const SANE_YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
+
+pub(crate) fn check_date(field: &str, date: chrono::NaiveDate) -> Result<(), InvalidField> {
+    let (first, last) = (SANE_YEARS.start(), SANE_YEARS.end());
+    if !SANE_YEARS.contains(&chrono::Datelike::year(&date)) {
+        return Err(InvalidField::new(
+            field,
+            format!("{date} must lie between the years {first} and {last}"),
+        ));
+    }
+    Ok(())
+}
+
+/// An amount of `currency` that can be owed or paid: not negative, not above [`MAX_AMOUNT`], no part of a minor unit.
+pub(crate) fn check_amount(field: &str, amount: rust_decimal::Decimal, currency: Currency) -> Result<(), InvalidField> {
+    if amount < rust_decimal::Decimal::ZERO {
+        return Err(InvalidField::new(field, "must not be negative"));
+    }
+    check_most(field, amount, MAX_AMOUNT)?;
+    let digits = currency.minor_digits();
+    if amount.normalize().scale() > digits {
+        return Err(InvalidField::new(
+            field,
+            format!("{amount} has more than the {digits} decimals of {currency}"),
+        ));
+    }
+    Ok(())
+}
+
+/// As [`check_amount`], and more than nothing.
+pub(crate) fn check_some_amount(
+    field: &str,
+    amount: rust_decimal::Decimal,
+    currency: Currency,
+) -> Result<(), InvalidField> {
+    if amount.is_zero() {
+        return Err(InvalidField::new(field, "must be more than zero"));
+    }
+    check_amount(field, amount, currency)
+}
+
+pub(crate) fn check_named(field: &str, text: &str) -> Result<(), InvalidField> {
+    if text.trim().is_empty() {
+        return Err(InvalidField::new(field, "must not be empty"));
+    }
+    check_text(field, text)
+}
+
 pub(crate) fn check_count(field: &str, count: usize) -> Result<(), InvalidField> {
     if count > MAX_ITEMS {
         return Err(InvalidField::new(

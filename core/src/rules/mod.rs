@@ -6,6 +6,7 @@ pub mod credit;
 pub mod dunning;
 pub mod geofence;
 pub mod promises;
+pub mod terms;
 pub mod timers;
 pub mod warnings;
 pub mod wording;

@@ -8,8 +8,11 @@ mod allowance;
 mod company;
 mod credit;
 mod policy;
+mod policy_check;
 mod receivable;
+mod receivable_check;
 mod sale;
+mod sale_check;
 mod statement;
 mod warning;
 
