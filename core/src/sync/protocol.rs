@@ -48,6 +48,8 @@ pub enum StreamId {
     User(UserId),
     /// What concerns one device.
     Device(DeviceId),
+    /// What only the company's finance sees. No phone follows it.
+    Finance,
 }
 
 impl StreamId {
@@ -58,6 +60,7 @@ impl StreamId {
             Self::Territory(id) => (b't', id.as_bytes()),
             Self::User(id) => (b'u', id.as_bytes()),
             Self::Device(id) => (b'd', id.as_bytes()),
+            Self::Finance => (b'f', &[]),
         };
         [&[tag], id].concat()
     }
@@ -68,6 +71,7 @@ impl StreamId {
         let id = || <[u8; 16]>::try_from(id).ok();
         match tag {
             b'c' if bytes.len() == 1 => Some(Self::Catalogue),
+            b'f' if bytes.len() == 1 => Some(Self::Finance),
             b't' => id().map(|it| Self::Territory(TerritoryId::from_bytes(it))),
             b'u' => id().map(|it| Self::User(UserId::from_bytes(it))),
             b'd' => id().map(|it| Self::Device(DeviceId::from_bytes(it))),

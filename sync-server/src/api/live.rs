@@ -169,6 +169,7 @@ impl Listener {
             StreamId::Territory(territory) => self.auth.account.may_read(territory),
             StreamId::User(user) => user == self.auth.account.user,
             StreamId::Device(device) => device == self.auth.device.id,
+            StreamId::Finance => false,
         }
     }
 

@@ -166,7 +166,7 @@ fn check_access<'a>(
     let may = |account: &Account| match stream {
         StreamId::Territory(territory) => account.may_read(territory),
         StreamId::User(user) => account.user == user,
-        StreamId::Catalogue | StreamId::Device(_) => false,
+        StreamId::Catalogue | StreamId::Device(_) | StreamId::Finance => false,
     };
     if may(bringer.account) && (relayed || may(author)) {
         Ok(author)

@@ -1,11 +1,13 @@
-//! Where the server keeps everything: one trait in two halves, one suite of tests for every engine behind it.
+//! Where the server keeps everything: one trait in three parts, one suite of tests for every engine behind it.
 //!
 //! * [`DocumentStore`]: streams, documents, ledger records, quarantine, feed.
+//! * [`LedgerStore`]: decisions about a customer's ledger.
 //! * [`PeopleStore`]: organisations, accounts, sessions, enrolments, devices, audit log.
 //!
 //! Every method is one transaction: it happens wholly or not at all, and what it returned has been made durable.
 
 mod documents;
+mod ledger;
 mod people;
 pub mod sqlite;
 #[cfg(test)]
@@ -17,11 +19,12 @@ use std::path::Path;
 use async_trait::async_trait;
 
 pub use documents::*;
+pub use ledger::*;
 pub use people::*;
 
 /// Everything a server needs to keep.
 #[async_trait]
-pub trait Store: DocumentStore + PeopleStore + Send + Sync + 'static {
+pub trait Store: DocumentStore + LedgerStore + PeopleStore + Send + Sync + 'static {
     /// Writes a consistent copy of everything into the new folder `to` while the server goes on, then records up to
     /// where each stream is covered (phones may forget what is covered).
     async fn backup(&self, to: &Path) -> Result<BackupReport, StoreError>;

@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod ledger;
+
+pub(super) use ledger::*;
+
 pub(super) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
 pub(super) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);
 pub(super) const SOUTH: TerritoryId = TerritoryId::from_bytes([0x20; 16]);

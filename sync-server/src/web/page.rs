@@ -40,7 +40,9 @@ impl Viewer {
         match stream {
             StreamId::Territory(territory) => self.account.may_read(territory),
             // What concerns one person or device is for those who see everything.
-            StreamId::Catalogue | StreamId::User(_) | StreamId::Device(_) => self.account.territory_filter().is_none(),
+            StreamId::Catalogue | StreamId::User(_) | StreamId::Device(_) | StreamId::Finance => {
+                self.account.territory_filter().is_none()
+            }
         }
     }
 

@@ -158,6 +158,7 @@ impl DocumentStore for SqliteStore {
         let lineages = self.lineages.clone();
         self.write(move |connection| records::put(Log::new(connection, org, &lineages), &records, all_or_nothing, now))
             .await
+            .map(|(outcomes, _)| outcomes)
     }
 
     async fn record_versions(&self, org: OrganisationId, key: &RecordKey) -> Result<Vec<RecordVersion>, StoreError> {

@@ -4,6 +4,7 @@
 //! * `streams`: the logs: giving out seqs, chaining, reading pages.
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
+//! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
 //! * `maintenance`: backup, compaction.
@@ -13,6 +14,7 @@
 
 mod documents;
 mod engine;
+mod ledger;
 mod maintenance;
 mod people;
 mod records;
@@ -49,6 +51,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_streams.sql"),
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_record_versions.sql"),
+    include_str!("../../../migrations/0004_ledger.sql"),
 ];
 
 /// The store on embedded SQLite.

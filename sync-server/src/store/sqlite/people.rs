@@ -1,7 +1,7 @@
 //! Organisations, accounts, sessions, enrolment codes, devices and the audit log.
 
 mod accounts;
-mod audit;
+pub(super) mod audit;
 mod devices;
 mod steps;
 #[cfg(test)]

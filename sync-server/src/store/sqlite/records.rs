@@ -3,7 +3,7 @@
 use fieldledger_core::{
     document,
     model::{CustomerId, DocumentId, LedgerRecord, OrganisationId, RecordKey, RecordKind, Timestamp},
-    sync::protocol::StreamId,
+    sync::protocol::{StreamId, StreamMark},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -69,6 +69,19 @@ pub(super) fn all(
     read_all(statement.query(params![org.as_bytes(), kind.as_str()])?)
 }
 
+/// Every record about one customer, by kind and key.
+pub(super) fn all_about(
+    connection: &Connection,
+    org: OrganisationId,
+    customer: CustomerId,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, key, version, written_at, json FROM record
+         WHERE customer = ?1 AND organisation = ?2 ORDER BY kind, key",
+    )?;
+    read_all(statement.query(params![customer.as_bytes(), org.as_bytes()])?)
+}
+
 /// The records of a kind about one customer, by key.
 pub(super) fn about(
     connection: &Connection,
@@ -116,13 +129,14 @@ pub(super) fn stream_of_customer(
         .optional()?)
 }
 
-/// Writes records. Those that others refer to are written first, whatever the order they come in.
+/// Writes records. Those that others refer to are written first, whatever the order they come in. Also says how far the
+/// streams have grown.
 pub(super) fn put(
     mut log: Log<'_>,
     records: &[LedgerRecord],
     all_or_nothing: bool,
     now: Timestamp,
-) -> Result<Vec<PutOutcome>, StoreError> {
+) -> Result<(Vec<PutOutcome>, Vec<StreamMark>), StoreError> {
     let mut order: Vec<usize> = (0..records.len()).collect();
     order.sort_by_key(|index| match records[*index] {
         LedgerRecord::Territory(_) => 0,
@@ -136,16 +150,17 @@ pub(super) fn put(
         outcomes[index] = put_one(&mut log, &records[index], now)?;
     }
     let refused = |outcome: &PutOutcome| matches!(outcome, PutOutcome::Refused(_));
+    let mut marks = Vec::new();
     if all_or_nothing && outcomes.iter().any(refused) {
         connection.execute_batch("ROLLBACK TO records")?;
         for outcome in outcomes.iter_mut().filter(|outcome| !refused(outcome)) {
             *outcome = PutOutcome::Withheld;
         }
     } else {
-        log.close()?;
+        marks = log.close()?;
     }
     connection.execute_batch("RELEASE records")?;
-    Ok(outcomes)
+    Ok((outcomes, marks))
 }
 
 /// A record's row.
@@ -270,6 +285,12 @@ fn route(log: &mut Log<'_>, record: &LedgerRecord) -> Result<Result<i64, String>
             )))
         };
     }
+    match record {
+        // A promise to one phone: nobody else is to count on it.
+        LedgerRecord::Grant(grant) => return Ok(Ok(log.stream(StreamId::Device(grant.terms.device))?)),
+        LedgerRecord::UnidentifiedReceipt(_) => return Ok(Ok(log.stream(StreamId::Finance)?)),
+        _ => {}
+    }
     let Some(customer) = record.customer() else {
         return Ok(Ok(log.stream(StreamId::Catalogue)?));
     };
@@ -360,6 +381,10 @@ fn move_records(log: &mut Log<'_>, customer: CustomerId, stream: i64, now: Times
         )?
         .collect::<Result<_, _>>()?;
     for (row, kind, key, from, place, version, json) in records {
+        // What concerns one person or one device stays theirs.
+        if !matches!(log.name(from)?, StreamId::Territory(_)) {
+            continue;
+        }
         let new_place = log.next_place(stream)?;
         log.add(
             stream,

@@ -268,14 +268,19 @@ impl<'c> Log<'c> {
         Ok(end.head)
     }
 
-    /// Writes down where the streams end now. Nothing may be added afterwards.
-    pub(super) fn close(self) -> Result<(), StoreError> {
+    /// Writes down where the streams end now, and says how far each has grown. Nothing may be added afterwards.
+    pub(super) fn close(self) -> Result<Vec<StreamMark>, StoreError> {
+        let mut marks = Vec::new();
         for (row, end) in self.ends.iter().filter(|(_, end)| end.grown) {
             self.connection
                 .prepare_cached("UPDATE stream SET head = ?2, chain = ?3 WHERE id = ?1")?
                 .execute(params![row, end.head.cast_signed(), end.chain])?;
+            marks.push(StreamMark {
+                stream: end.name,
+                seq: end.head,
+            });
         }
-        Ok(())
+        Ok(marks)
     }
 
     fn end(&self, stream: i64) -> Result<&End, StoreError> {

@@ -19,7 +19,7 @@ use super::{
     maintenance::integrity,
     streams::{
         CHAIN_START, Chain, EntryDigest, chained, gone_document_digest, gone_record_digest, holds, kind, place_of,
-        record_digest, seq_of, snapshot_digest, stream_of,
+        record_digest, seq_of, snapshot_digest, stream_name, stream_of,
     },
 };
 use crate::store::StoreError;
@@ -400,7 +400,11 @@ fn records(connection: &Connection, found: &mut Vec<String>) -> Result<(), Store
                 if name.kind.as_str() != kind || name.id != key || customer != row.get(5)? {
                     found.push(format!("{kind} {key} holds another record or one of another customer"));
                 }
-                if let Some(customer) = record.customer() {
+                if let LedgerRecord::Grant(grant) = &record {
+                    if stream_name(connection, stream)? != StreamId::Device(grant.terms.device) {
+                        found.push(format!("{kind} {key} is not in the stream of its device"));
+                    }
+                } else if let Some(customer) = record.customer() {
                     let home: Option<i64> = connection
                         .prepare_cached(
                             "SELECT stream FROM record WHERE organisation = ?1 AND kind = 'customer' AND key = ?2",

@@ -24,7 +24,11 @@ fn audit_hash(before: &[u8; 32], org: OrganisationId, seq: i64, entry: &AuditEnt
     hasher.finalize().into()
 }
 
-pub(super) fn audit(connection: &Connection, org: OrganisationId, entry: &AuditEntry) -> Result<(), StoreError> {
+pub(in crate::store::sqlite) fn audit(
+    connection: &Connection,
+    org: OrganisationId,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let head: Option<(i64, [u8; 32])> = connection
         .prepare_cached("SELECT seq, hash FROM audit_head WHERE organisation = ?1")?
         .query_row(params![org.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -26,7 +26,7 @@ pub(super) fn take(
         Step::PutEnrolment(enrolment) => put_enrolment(connection, enrolment),
         Step::RevokeDevice(device) => revoke_device(connection, org, *device, now),
         Step::PutRecords(all) => {
-            let outcomes = records::put(Log::new(connection, org, lineages), all, true, now)?;
+            let (outcomes, _) = records::put(Log::new(connection, org, lineages), all, true, now)?;
             let refused = outcomes.into_iter().find_map(|it| match it {
                 PutOutcome::Refused(reason) => Some(reason),
                 _ => None,

@@ -1,0 +1,120 @@
+//! A customer's ledger as one thing: read, decided on and written in one transaction.
+
+use async_trait::async_trait;
+use fieldledger_core::{
+    model::{
+        Contract, CreditAccount, CreditFile, CreditNote, Customer, CustomerId, Grant, InvalidField, Invoice,
+        LedgerDelivery, LedgerOrder, LedgerRecord, OrderDecision, OrganisationId, OrganisationProfile, Policy, Receipt,
+        Statement, Timestamp, Warning,
+    },
+    sync::protocol::StreamMark,
+};
+
+use super::{AuditEntry, StoreError};
+
+/// Decisions about a customer's ledger.
+#[async_trait]
+pub trait LedgerStore {
+    /// Everything that is recorded about a customer; `None` when the customer is not known.
+    async fn customer_ledger(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+    ) -> Result<Option<CustomerLedger>, StoreError>;
+
+    /// Reads everything about a customer, lets `decide` say what to write, and writes it. No other write comes in
+    /// between, so two decisions can never both count on the same credit.
+    ///
+    /// With `once`, asking again with the same key and content changes nothing and gives the answer of the first time.
+    async fn decide(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+        once: Option<OnceOnly>,
+        decide: Decide,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError>;
+}
+
+/// What [`LedgerStore::decide`] asks.
+pub type Decide = Box<dyn FnOnce(&CustomerLedger) -> Result<LedgerChange, InvalidField> + Send>;
+
+/// Everything that is recorded about a customer, with the company's rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomerLedger {
+    /// The company.
+    pub organisation: OrganisationProfile,
+    /// The rules in force.
+    pub policy: Policy,
+    /// Their version; 0 while nobody has written any and the defaults hold.
+    pub policy_version: u64,
+    /// The customer.
+    pub customer: Customer,
+    /// What was decided about their credit.
+    pub account: CreditAccount,
+    /// The file that phones have.
+    pub file: Option<CreditFile>,
+    /// Contracts.
+    pub contracts: Vec<Contract>,
+    /// Orders of the books.
+    pub orders: Vec<LedgerOrder>,
+    /// Deliveries of the books.
+    pub deliveries: Vec<LedgerDelivery>,
+    /// Decisions about orders that reps took.
+    pub decisions: Vec<OrderDecision>,
+    /// Invoices.
+    pub invoices: Vec<Invoice>,
+    /// Credit notes.
+    pub credit_notes: Vec<CreditNote>,
+    /// Receipts.
+    pub receipts: Vec<Receipt>,
+    /// Grants to devices, ended ones included.
+    pub grants: Vec<Grant>,
+    /// Statements issued.
+    pub statements: Vec<Statement>,
+    /// Warnings, cleared ones included.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a decision writes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LedgerChange {
+    /// New records and new versions.
+    pub records: Vec<LedgerRecord>,
+    /// Lines of the audit log.
+    pub audit: Vec<AuditEntry>,
+    /// What the one who asked is told.
+    pub answer: String,
+}
+
+/// A request that has its effect once, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceOnly {
+    /// The key that whoever asks has chosen.
+    pub key: String,
+    /// SHA-256 of what is asked.
+    pub digest: [u8; 32],
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// Written; `answer` is that of the change.
+    Done {
+        /// What the one who asked is told.
+        answer: String,
+        /// How far the streams have grown, for [`crate::ingest::LiveHub::publish`].
+        marks: Vec<StreamMark>,
+    },
+    /// Done before with the same key and content; nothing was written.
+    Repeated {
+        /// What was answered then.
+        answer: String,
+    },
+    /// The key was used before for something else.
+    KeyReused,
+    /// Not allowed by the rules; nothing was written.
+    Refused(InvalidField),
+    /// The customer is not known.
+    UnknownCustomer,
+}

@@ -1,0 +1,181 @@
+//! A customer's ledger: read, decided on and written in one transaction.
+
+use async_trait::async_trait;
+use fieldledger_core::model::{
+    CreditAccount, CustomerId, InvalidField, LedgerRecord, OrganisationId, Policy, RecordKey, RecordKind, Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Lineages, SqliteStore, people, records, streams::Log};
+use crate::store::{
+    CustomerLedger, Decide, Decided, LedgerChange, LedgerStore, OnceOnly, PutOutcome, StoreError, StoredRecord,
+};
+
+#[async_trait]
+impl LedgerStore for SqliteStore {
+    async fn customer_ledger(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+    ) -> Result<Option<CustomerLedger>, StoreError> {
+        self.read(move |connection| read(connection, org, customer)).await
+    }
+
+    async fn decide(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+        once: Option<OnceOnly>,
+        decide: Decide,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        let lineages = self.lineages.clone();
+        self.write(move |connection| {
+            if let Some(once) = &once
+                && let Some(before) = answered(connection, org, once)?
+            {
+                return Ok(before);
+            }
+            let Some(ledger) = read(connection, org, customer)? else {
+                return Ok(Decided::UnknownCustomer);
+            };
+            match decide(&ledger) {
+                Ok(change) => write(connection, &lineages, org, change, once.as_ref(), now),
+                Err(invalid) => Ok(Decided::Refused(invalid)),
+            }
+        })
+        .await
+    }
+}
+
+/// What was answered when this key was used before.
+fn answered(connection: &Connection, org: OrganisationId, once: &OnceOnly) -> Result<Option<Decided>, StoreError> {
+    let before: Option<(Vec<u8>, String)> = connection
+        .prepare_cached("SELECT digest, answer FROM once_only WHERE organisation = ?1 AND key = ?2")?
+        .query_row(params![org.as_bytes(), once.key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(before.map(|(digest, answer)| {
+        if digest == once.digest {
+            Decided::Repeated { answer }
+        } else {
+            Decided::KeyReused
+        }
+    }))
+}
+
+fn write(
+    connection: &Connection,
+    lineages: &Lineages,
+    org: OrganisationId,
+    change: LedgerChange,
+    once: Option<&OnceOnly>,
+    now: Timestamp,
+) -> Result<Decided, StoreError> {
+    let mut marks = Vec::new();
+    if !change.records.is_empty() {
+        let (outcomes, grown) = records::put(Log::new(connection, org, lineages), &change.records, true, now)?;
+        let refused = outcomes.into_iter().zip(&change.records).find_map(|(outcome, record)| {
+            let PutOutcome::Refused(reason) = outcome else {
+                return None;
+            };
+            Some(InvalidField::new(record.key().kind.as_str(), reason))
+        });
+        if let Some(refused) = refused {
+            return Ok(Decided::Refused(refused));
+        }
+        marks = grown;
+    }
+    for line in &change.audit {
+        people::audit::audit(connection, org, line)?;
+    }
+    if let Some(once) = once {
+        connection
+            .prepare_cached(
+                "INSERT INTO once_only (organisation, key, digest, answer, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                org.as_bytes(),
+                once.key,
+                once.digest,
+                change.answer,
+                now.as_millis()
+            ])?;
+    }
+    Ok(Decided::Done {
+        answer: change.answer,
+        marks,
+    })
+}
+
+/// Everything about a customer, from one snapshot of the database.
+fn read(
+    connection: &Connection,
+    org: OrganisationId,
+    customer: CustomerId,
+) -> Result<Option<CustomerLedger>, StoreError> {
+    let one = |kind: RecordKind, id: String| records::one(connection, org, &RecordKey { kind, id });
+    let Some(StoredRecord {
+        record: LedgerRecord::Customer(found),
+        ..
+    }) = one(RecordKind::Customer, customer.to_string())?
+    else {
+        return Ok(None);
+    };
+    let Some(StoredRecord {
+        record: LedgerRecord::Organisation(organisation),
+        ..
+    }) = one(RecordKind::Organisation, "self".to_owned())?
+    else {
+        return Err(StoreError::NotFound("the company's profile".to_owned()));
+    };
+    let (policy, policy_version) = match one(RecordKind::Policy, "self".to_owned())? {
+        Some(StoredRecord {
+            record: LedgerRecord::Policy(policy),
+            version,
+            ..
+        }) => (policy, version),
+        _ => (Policy::default(), 0),
+    };
+    let mut ledger = CustomerLedger {
+        organisation,
+        policy,
+        policy_version,
+        customer: found,
+        account: CreditAccount::new(customer),
+        file: None,
+        contracts: Vec::new(),
+        orders: Vec::new(),
+        deliveries: Vec::new(),
+        decisions: Vec::new(),
+        invoices: Vec::new(),
+        credit_notes: Vec::new(),
+        receipts: Vec::new(),
+        grants: Vec::new(),
+        statements: Vec::new(),
+        warnings: Vec::new(),
+    };
+    for stored in records::all_about(connection, org, customer)? {
+        match stored.record {
+            LedgerRecord::CreditAccount(it) => ledger.account = it,
+            LedgerRecord::CreditFile(it) => ledger.file = Some(it),
+            LedgerRecord::Contract(it) => ledger.contracts.push(it),
+            LedgerRecord::Order(it) => ledger.orders.push(it),
+            LedgerRecord::OrderDecision(it) => ledger.decisions.push(it),
+            LedgerRecord::Delivery(it) => ledger.deliveries.push(it),
+            LedgerRecord::Invoice(it) => ledger.invoices.push(it),
+            LedgerRecord::CreditNote(it) => ledger.credit_notes.push(it),
+            LedgerRecord::Receipt(it) => ledger.receipts.push(it),
+            LedgerRecord::Grant(it) => ledger.grants.push(it),
+            LedgerRecord::Statement(it) => ledger.statements.push(it),
+            LedgerRecord::Warning(it) => ledger.warnings.push(it),
+            LedgerRecord::Customer(_)
+            | LedgerRecord::Organisation(_)
+            | LedgerRecord::Policy(_)
+            | LedgerRecord::Territory(_)
+            | LedgerRecord::Person(_)
+            | LedgerRecord::Product(_)
+            | LedgerRecord::UnidentifiedReceipt(_) => {}
+        }
+    }
+    Ok(Some(ledger))
+}
