@@ -15,6 +15,7 @@
 
 pub mod authorship;
 pub mod chunk;
+pub mod creation;
 pub mod disagreement;
 pub mod edit;
 pub mod history;
@@ -30,6 +31,7 @@ use automerge::{Automerge, ReadDoc as _};
 
 pub use authorship::Authorship;
 pub use chunk::{Chunk, ChunkError};
+pub use creation::Creation;
 pub use disagreement::{DisagreeingValue, Disagreement};
 pub use edit::{EditError, NewChange, create};
 pub use history::{FieldChange, HistoryEntry};
