@@ -55,11 +55,12 @@ CREATE TABLE document (
     view          BLOB
 );
 CREATE INDEX document_by_customer ON document (customer, moment);
-CREATE INDEX document_by_kind ON document (kind, moment);
-CREATE INDEX document_by_owner ON document (owner, kind, moment);
-CREATE INDEX document_by_stream ON document (stream);
+-- With the owner in it, lists of one's own pass over those of others without looking at their rows.
+CREATE INDEX document_by_kind ON document (kind, moment, owner);
 CREATE INDEX document_by_day ON document (day, kind) WHERE day IS NOT NULL;
 CREATE INDEX document_by_due ON document (due) WHERE due IS NOT NULL;
+-- What is on its way out (flag 32). Everything else about streams happens so seldom that the table is read through.
+CREATE INDEX document_leaving ON document (stream) WHERE flags & 32 <> 0;
 CREATE INDEX document_by_about ON document (about, moment) WHERE about IS NOT NULL;
 
 -- The chunks of every document. The key is document.row * 1048576 + a running number, so that the chunks of a document
@@ -82,7 +83,7 @@ CREATE TABLE outbox (
     message   TEXT,
     dismissed INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX outbox_waiting ON outbox (seq) WHERE state = 0;
+CREATE INDEX outbox_refused ON outbox (seq) WHERE state <> 0;
 
 -- Changes to be offered again by name, because the server may have lost them.
 CREATE TABLE reoffer (
@@ -130,7 +131,7 @@ CREATE TABLE evidence (
 ) WITHOUT ROWID;
 
 -- Words of documents and of records (customers, products). The text is tokenised by us, the words kept are only the
--- index: rowid is document.row or record.row.
+-- index: rowid is document.row or record.row. Documents after the last one in the index wait for it.
 CREATE VIRTUAL TABLE document_words USING fts5 (words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii');
 CREATE VIRTUAL TABLE record_words USING fts5 (words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii');
 -- Lists by state ask for what is still open; what is over is nearly everything and would only make this large.

@@ -1,7 +1,7 @@
 //! The phone's store: one method for each thing a person does.
 //!
 //! Every method blocks; a [`FieldStore`] can be cloned and used from any thread. A method that writes returns after its
-//! one transaction (change, projection, search, outbox) is on the disk; one that fails has changed nothing.
+//! one transaction (change, projection, outbox) is on the disk; one that fails has changed nothing.
 
 mod clock;
 mod collections;

@@ -363,8 +363,17 @@ pub(crate) fn find_words(
     } else {
         MAX_CANDIDATES
     };
-    let mut rows = statement.query((&query.expression, to_sql_limit(candidates)))?;
     let mut found = Vec::new();
+    // What was recorded last is not in the index yet.
+    for row in super::search::pending(connection, query)? {
+        let hits = select(connection, "d.row = ?1", "d.row", &[Sql::Integer(row)], 1)?;
+        found.extend(
+            hits.into_iter()
+                .filter(|hit| filter.is_none_or(|filter| fits(hit, filter))),
+        );
+    }
+    found.truncate(limit);
+    let mut rows = statement.query((&query.expression, to_sql_limit(candidates)))?;
     while let Some(row) = rows.next()? {
         if found.len() >= limit {
             break;

@@ -14,6 +14,7 @@ pub mod outbox;
 mod pages;
 pub mod records;
 pub mod salvage;
+mod search;
 pub mod streams;
 pub(crate) mod words;
 
@@ -26,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 use crate::error::FieldError;
 
@@ -190,6 +191,9 @@ fn configure(connection: &Connection) -> Result<(), FieldError> {
     // Kilobytes: a phone's memory is shared with the app and the camera.
     connection.pragma_update(None, "cache_size", -2_048)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Otherwise SQLite plans a statement anew whenever other values are bound to it, and planning costs more than the
+    // insert or the look-up itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -126,7 +126,8 @@ pub fn waiting(
 /// [`FieldError`] of the database.
 pub fn count_waiting(connection: &Connection) -> Result<usize, FieldError> {
     Ok(connection
-        .prepare_cached("SELECT count(*) FROM outbox WHERE state = 0")?
+        // Counting a whole table is quick, and little is refused.
+        .prepare_cached("SELECT (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE state <> 0)")?
         .query_row([], |row| row.get(0))?)
 }
 
@@ -182,7 +183,7 @@ pub fn rejected(connection: &Connection) -> Result<Vec<RejectedRow>, FieldError>
     let mut statement = connection.prepare_cached(
         "SELECT o.seq, d.id, c.hash, o.code, o.message, o.dismissed
          FROM outbox o JOIN change c ON c.key = o.change JOIN document d ON d.row = (o.change >> 20)
-         WHERE o.state = 1 ORDER BY o.seq",
+         WHERE o.state <> 0 AND o.state = 1 ORDER BY o.seq",
     )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
@@ -207,7 +208,9 @@ pub fn dismiss(transaction: &Transaction<'_>, hash: ChangeHash) -> Result<bool, 
     let changed = transaction
         .prepare_cached(
             "UPDATE outbox SET dismissed = 1
-             WHERE state = 1 AND change IN (SELECT c.key FROM outbox o JOIN change c ON c.key = o.change WHERE c.hash = ?1)",
+             WHERE state <> 0 AND state = 1
+             AND change IN (SELECT c.key FROM outbox o JOIN change c ON c.key = o.change
+                            WHERE o.state <> 0 AND c.hash = ?1)",
         )?
         .execute([&hash.0[..]])?;
     Ok(changed > 0)

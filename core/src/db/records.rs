@@ -1,6 +1,6 @@
 //! Ledger records: what the server alone writes.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params_from_iter};
 
 use super::{
     codec,
@@ -47,47 +47,37 @@ pub fn put(transaction: &Transaction<'_>, stream: i64, entry: &RecordEntry, seen
     }
     let columns = Columns::of(transaction, record.as_ref())?;
     let body = codec::pack(entry.json.as_bytes());
+    let content: [&dyn ToSql; 9] = [
+        &stream,
+        &version,
+        &columns.customer,
+        &columns.territory,
+        &columns.day,
+        &columns.code,
+        &columns.name,
+        &body,
+        &seen,
+    ];
     let row = if let Some((row, ..)) = stored {
+        let subject: [&dyn ToSql; 1] = [&row];
         transaction
             .prepare_cached(
-                "UPDATE record SET stream = ?2, version = ?3, customer = ?4, territory = ?5, day = ?6, code = ?7,
-                 name = ?8, body = ?9, seen = ?10 WHERE row = ?1",
+                "UPDATE record SET (stream, version, customer, territory, day, code, name, body, seen)
+                     = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) WHERE row = ?10",
             )?
-            .execute(rusqlite::params![
-                row,
-                stream,
-                version,
-                columns.customer,
-                columns.territory,
-                columns.day,
-                columns.code,
-                columns.name,
-                body,
-                seen
-            ])?;
+            .execute(params_from_iter(content.iter().chain(&subject)))?;
         transaction
             .prepare_cached("DELETE FROM record_words WHERE rowid = ?1")?
             .execute([row])?;
         row
     } else {
+        let subject: [&dyn ToSql; 2] = [&entry.name.kind, &entry.name.id];
         transaction
             .prepare_cached(
-                "INSERT INTO record (kind, id, stream, version, customer, territory, day, code, name, body, seen)
+                "INSERT INTO record (stream, version, customer, territory, day, code, name, body, seen, kind, id)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
-            .execute(rusqlite::params![
-                entry.name.kind,
-                entry.name.id,
-                stream,
-                version,
-                columns.customer,
-                columns.territory,
-                columns.day,
-                columns.code,
-                columns.name,
-                body,
-                seen
-            ])?;
+            .execute(params_from_iter(content.iter().chain(&subject)))?;
         transaction.last_insert_rowid()
     };
     follow(transaction, record.as_ref(), stream, seen != 0)?;

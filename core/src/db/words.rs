@@ -3,8 +3,6 @@
 //! Chinese, Japanese and Korean write no spaces, so a run of their characters is indexed as overlapping pairs: two
 //! characters suffice to find something. Everything else is lower-cased words without accents, found by their beginning.
 
-use std::collections::BTreeSet;
-
 /// Longest word that is indexed, in characters; the rest of a longer one is not searched.
 const MAX_WORD: usize = 40;
 
@@ -15,37 +13,63 @@ pub(crate) struct Query {
     pub(crate) expression: String,
     /// Runs that the index finds only approximately (three and more characters as pairs); to be looked for in the text.
     pub(crate) verify: Vec<String>,
+    terms: Vec<Term>,
+}
+
+/// A word that has to be there, or a beginning of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    text: String,
+    begins: bool,
 }
 
 impl Query {
     /// Reads what a person typed; `None` when there is nothing to search for.
     pub(crate) fn parse(typed: &str) -> Option<Self> {
-        let mut terms: Vec<String> = Vec::new();
+        let mut terms = Vec::new();
         let mut verify = Vec::new();
+        let mut add = |text: &str, begins| {
+            terms.push(Term {
+                text: text.to_owned(),
+                begins,
+            });
+        };
         for run in runs(typed) {
-            if run.paired {
-                let length = run.text.chars().count();
-                if length == 1 {
-                    // One character begins many pairs.
-                    terms.push(format!("\"{}\"*", run.text));
-                } else {
-                    terms.extend(pairs(&run.text).map(|pair| format!("\"{pair}\"")));
-                }
-                if length > 2 {
-                    verify.push(run.text);
-                }
-            } else if run.text.chars().count() == 1 {
-                terms.push(format!("\"{}\"", run.text));
-            } else {
-                terms.push(format!("\"{}\"*", run.text));
+            let length = run.text.chars().count();
+            match (run.paired, length) {
+                // One character begins many pairs.
+                (true, 1) => add(&run.text, true),
+                (true, _) => pairs(&run.text).for_each(|pair| add(&pair, false)),
+                (false, _) => add(&run.text, length > 1),
+            }
+            if run.paired && length > 2 {
+                verify.push(run.text);
             }
         }
         if terms.is_empty() {
             return None;
         }
+        let expression: Vec<String> = terms
+            .iter()
+            .map(|term| format!("\"{}\"{}", term.text, if term.begins { "*" } else { "" }))
+            .collect();
         Some(Self {
-            expression: terms.join(" AND "),
+            expression: expression.join(" AND "),
             verify,
+            terms,
+        })
+    }
+
+    /// Whether `words`, as [`index`] writes them, hold what the index would be asked for.
+    pub(crate) fn matches(&self, words: &str) -> bool {
+        self.terms.iter().all(|term| {
+            words.split(' ').any(|word| {
+                if term.begins {
+                    word.starts_with(&term.text)
+                } else {
+                    word == term.text
+                }
+            })
         })
     }
 
@@ -63,17 +87,27 @@ impl Query {
 
 /// The words of `text` as they are indexed, each once, separated by spaces.
 pub(crate) fn index(text: &str) -> String {
-    let mut words = BTreeSet::new();
-    for run in runs(text) {
+    let runs = folded_runs(text);
+    // Where each word lies in the folded text: a pull indexes ten thousand notes, so words are not copied one by one.
+    let mut words: Vec<&str> = Vec::with_capacity(runs.len() + text.len() / 2);
+    for run in &runs {
         if run.paired {
-            words.extend(pairs(&run.text));
+            let mut before: Option<usize> = None;
+            for (at, character) in run.text.char_indices() {
+                if let Some(before) = before {
+                    words.push(&run.text[before..at + character.len_utf8()]);
+                }
+                before = Some(at);
+            }
             // Every other character begins a pair; with the last one alone, a single character is found too.
-            words.extend(run.text.chars().next_back().map(String::from));
+            words.extend(before.map(|at| &run.text[at..]));
         } else {
-            words.insert(run.text);
+            words.push(&run.text);
         }
     }
-    words.into_iter().collect::<Vec<_>>().join(" ")
+    words.sort_unstable();
+    words.dedup();
+    words.join(" ")
 }
 
 struct Run {
@@ -83,33 +117,41 @@ struct Run {
 
 /// Splits into runs of one sort of writing, folded.
 fn runs(text: &str) -> impl Iterator<Item = Run> {
+    folded_runs(text).into_iter()
+}
+
+fn folded_runs(text: &str) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    let mut open = false;
+    // The run that is still going on, and its length in characters.
+    let mut open: Option<usize> = None;
     for character in text.chars() {
-        let folded = fold(character);
-        let sort = match folded {
-            Some(_) => Some(is_paired(character)),
+        let paired = is_paired(character);
+        let Some(character) = to_fold(character) else {
             // A combining mark belongs to the letter before it and is dropped, like the accents of composed letters.
-            None if is_mark(character) => continue,
-            None => None,
-        };
-        match sort {
-            None => open = false,
-            Some(paired) => {
-                let letters = folded.unwrap_or_default();
-                match runs.last_mut() {
-                    Some(run) if open && run.paired == paired => {
-                        if paired || run.text.chars().count() < MAX_WORD {
-                            run.text.push_str(&letters);
-                        }
-                    }
-                    _ => runs.push(Run { text: letters, paired }),
-                }
-                open = true;
+            if !is_mark(character) {
+                open = None;
             }
+            continue;
+        };
+        let length = match (open, runs.last()) {
+            (Some(length), Some(run)) if run.paired == paired => length,
+            _ => {
+                runs.push(Run {
+                    text: String::new(),
+                    paired,
+                });
+                0
+            }
+        };
+        if let Some(run) = runs.last_mut()
+            && (paired || length < MAX_WORD)
+        {
+            fold(character, &mut run.text);
         }
+        open = Some(length + 1);
     }
-    runs.into_iter().filter(|run| !run.text.is_empty())
+    runs.retain(|run| !run.text.is_empty());
+    runs
 }
 
 fn pairs(run: &str) -> impl Iterator<Item = String> + '_ {
@@ -132,24 +174,28 @@ fn is_mark(character: char) -> bool {
     matches!(character as u32, 0x0300..=0x036F | 0x1AB0..=0x1AFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 
-/// The character in lower case, without accents and full-width forms; `None` when it is no letter or digit.
-fn fold(character: char) -> Option<String> {
+/// The character that is to be folded, in its usual form; `None` when it is no letter or digit.
+fn to_fold(character: char) -> Option<char> {
     // Full-width letters and digits, as Chinese keyboards make them.
     let character = match character as u32 {
         code @ 0xFF01..=0xFF5E => char::from_u32(code - 0xFEE0).unwrap_or(character),
         _ => character,
     };
-    if !character.is_alphanumeric() || is_mark(character) {
-        return None;
+    (character.is_alphanumeric() && !is_mark(character)).then_some(character)
+}
+
+/// Writes the character in lower case, without accents.
+fn fold(character: char, into: &mut String) {
+    if character.is_ascii() || (0x4E00..=0x9FFF).contains(&(character as u32)) {
+        into.push(character.to_ascii_lowercase());
+        return;
     }
-    let mut folded = String::new();
     for letter in character.to_lowercase().filter(|it| !is_mark(*it)) {
         match without_accent(letter) {
-            Some(plain) => folded.push_str(plain),
-            None => folded.push(letter),
+            Some(plain) => into.push_str(plain),
+            None => into.push(letter),
         }
     }
-    Some(folded)
 }
 
 /// The letter beneath an accent, for the accents of European names.

@@ -106,7 +106,7 @@ impl FieldStore {
                 &[me, kind(DocumentKind::Review)],
             )?;
             let rejected = select(
-                "d.row IN (SELECT change >> 20 FROM outbox WHERE state = 1 AND dismissed = 0)",
+                "d.row IN (SELECT change >> 20 FROM outbox WHERE state <> 0 AND state = 1 AND dismissed = 0)",
                 "d.moment DESC, d.row DESC",
                 &[],
             )?;

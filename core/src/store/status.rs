@@ -81,7 +81,7 @@ impl FieldStore {
             let by_wall_clock =
                 contact.map(|contact| u64::try_from(now.millis_since(contact.phone_time)).unwrap_or_default());
             let quarantined = connection
-                .prepare_cached("SELECT count(*) FROM outbox WHERE state = 2")?
+                .prepare_cached("SELECT count(*) FROM outbox WHERE state <> 0 AND state = 2")?
                 .query_row([], |row| row.get::<_, i64>(0))?;
             Ok(SyncStatus {
                 waiting: outbox::count_waiting(connection)?,

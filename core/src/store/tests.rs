@@ -2,6 +2,7 @@
 
 mod damage;
 mod schema;
+mod search;
 
 use std::sync::{
     Arc,

@@ -410,10 +410,11 @@ impl Storing<'_> {
         let transaction = self.transaction;
         let found = documents::find(transaction, prepared.document())?;
         let moves = found.as_ref().is_some_and(|found| found.stream != Some(stream));
-        let insert = || documents::insert_remote_change(transaction, Some(stream), prepared);
+        let is_new = found.is_none();
+        let insert = || documents::insert_found_change(transaction, Some(stream), prepared, found);
         // A document that is new and has been read already cannot fail for its own sake. A savepoint around it would make
         // the full-text index write itself out for each entry, which took a third of a first pull.
-        let stored = if found.is_none() && prepared.is_projected() {
+        let stored = if is_new && prepared.is_projected() {
             Ok(insert()?)
         } else {
             guarded(transaction, insert)?
