@@ -201,7 +201,7 @@ impl Subject {
             heads: vec![hash],
             kind_before: None,
             owner_before: None,
-            tree,
+            tree: tree.into(),
             disagreements: 0,
         })
     }
@@ -254,7 +254,7 @@ impl Subject {
             heads: heads_after.clone(),
             kind_before: Some(before.kind.as_str().to_owned()),
             owner_before: before.owner,
-            tree: tree_after.clone(),
+            tree: tree_after.clone().into(),
             disagreements: u32::try_from(disagreements).unwrap_or(u32::MAX),
         };
         *open = OpenDocument {

@@ -15,6 +15,7 @@ mod exchange;
 mod live;
 mod own;
 mod route;
+mod take_in;
 mod validator;
 pub mod worker;
 mod workers;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     SyncService,
-    exchange::{Incoming, Outcome},
     route::Bringer,
+    take_in::{Incoming, Outcome},
     validator::Refusal,
 };
 use crate::store::{Account, StoreError};

@@ -11,6 +11,7 @@ use fieldledger_core::{
 use minicbor::{Decode, Encode};
 
 use super::check;
+use crate::store::Tree;
 
 /// New changes of one document, to be judged in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -86,7 +87,7 @@ pub struct SoundChange {
     /// The document's tree with it.
     #[n(11)]
     #[cbor(with = "as_json")]
-    pub tree: serde_json::Value,
+    pub tree: Tree,
     /// Fields in disagreement with it.
     #[n(12)]
     pub disagreements: u32,
@@ -209,19 +210,15 @@ mod as_json {
         decode::Error as DecodeError,
         encode::{Error as EncodeError, Write},
     };
-    use serde_json::Value;
 
-    pub(super) fn encode<C, W: Write>(
-        tree: &Value,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
-        let text = serde_json::to_vec(tree).map_err(|_| EncodeError::message("a tree that JSON cannot say"))?;
-        e.bytes(&text)?.ok()
+    use crate::store::Tree;
+
+    pub(super) fn encode<C, W: Write>(tree: &Tree, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        e.str(tree.text())?.ok()
     }
 
-    pub(super) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Value, DecodeError> {
-        serde_json::from_slice(d.bytes()?).map_err(|_| DecodeError::message("a tree that is not JSON"))
+    pub(super) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Tree, DecodeError> {
+        Tree::from_text(d.str()?.to_owned()).map_err(|_| DecodeError::message("a tree that is not JSON"))
     }
 }
 

@@ -13,7 +13,7 @@ use fieldledger_core::{
     sync::protocol::{Cursor, RejectionCode, StreamId, StreamMark, StreamPage},
 };
 
-use super::StoreError;
+use super::{StoreError, Tree};
 
 /// Streams and what is in them.
 #[async_trait]
@@ -178,7 +178,7 @@ pub struct Append {
     /// The document's heads afterwards, ascending.
     pub heads: Vec<ChangeHash>,
     /// The document's tree afterwards.
-    pub tree: serde_json::Value,
+    pub tree: Tree,
     /// What lists need of it.
     pub summary: Summary,
     /// Fields in disagreement afterwards.

@@ -13,6 +13,7 @@ pub mod sqlite;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod suite;
+mod tree;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 pub use documents::*;
 pub use ledger::*;
 pub use people::*;
+pub use tree::Tree;
 
 /// Everything a server needs to keep.
 #[async_trait]

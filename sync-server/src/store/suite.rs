@@ -98,7 +98,7 @@ fn item(
         based_on,
         heads: made.heads,
         summary: Summary::of(&tree),
-        tree,
+        tree: tree.into(),
         disagreements,
         author: REP,
         device: Some(DeviceId::from_bytes([0x50; 16])),
@@ -134,7 +134,7 @@ pub(super) async fn what_is_appended_is_read_back(store: &dyn DocumentStore) {
     assert_eq!(outcomes, [1, 2].map(|seq| AppendOutcome::Appended { stream, seq }));
     let stored = store.document(ORG, items[0].document).await.unwrap().unwrap();
     assert_eq!(stored.chunks, [items[0].bytes.clone()]);
-    assert_eq!((&stored.tree, &stored.heads), (&items[0].tree, &items[0].heads));
+    assert_eq!((&stored.tree, &stored.heads), (&*items[0].tree, &items[0].heads));
 
     let edit = editing(&stored, 100, |tree| tree["note"] = "three".into());
     store.append(ORG, vec![edit.clone()], NOW.plus_millis(5)).await.unwrap();
@@ -232,7 +232,7 @@ pub(super) async fn edits_of_one_batch_build_on_each_other(store: &dyn DocumentS
         stream,
         heads: first.heads.clone(),
         chunks: vec![first.bytes.clone()],
-        tree: first.tree.clone(),
+        tree: (*first.tree).clone(),
         disagreements: 0,
         first_received_at: NOW,
         last_received_at: NOW,
@@ -241,7 +241,7 @@ pub(super) async fn edits_of_one_batch_build_on_each_other(store: &dyn DocumentS
     let concurrent = editing(&stored, 101, |tree| tree["note"] = "deux".into());
     stored.chunks.push(second.bytes.clone());
     stored.heads.clone_from(&second.heads);
-    stored.tree = second.tree.clone();
+    stored.tree = (*second.tree).clone();
     let third = editing(&stored, 102, |tree| tree["note"] = "three".into());
     let outcomes = store
         .append(ORG, vec![first.clone(), second, concurrent, third.clone(), first], NOW)
@@ -259,7 +259,7 @@ pub(super) async fn edits_of_one_batch_build_on_each_other(store: &dyn DocumentS
         ]
     );
     let now = store.document(ORG, stored.id).await.unwrap().unwrap();
-    assert_eq!((now.tree, now.chunks.len()), (third.tree, 3));
+    assert_eq!((&now.tree, now.chunks.len()), (&*third.tree, 3));
     finds_nothing_wrong(store).await;
 }
 

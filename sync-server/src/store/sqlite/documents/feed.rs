@@ -1,0 +1,137 @@
+//! What supervisors see: documents as lines, newest first.
+
+use std::collections::BTreeMap;
+
+use fieldledger_core::{
+    document::Summary,
+    model::{CustomerId, DocumentId, DocumentKind, EvidenceHash, OrganisationId, Timestamp, UserId},
+    sync::protocol::StreamId,
+};
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
+
+use super::{super::streams::stream_name, unpacked};
+use crate::store::{FeedFilter, FeedItem, StoreError};
+
+/// Most lines that one call of the feed gives.
+const MAX_FEED: u32 = 1_000;
+
+/// Writes `?3, ?4, …` and keeps the values for them.
+pub(super) fn push_list<T: ToSql + 'static>(
+    sql: &mut String,
+    values: &mut Vec<Box<dyn ToSql>>,
+    list: impl Iterator<Item = T>,
+) {
+    let mut separator = "";
+    for value in list {
+        values.push(Box::new(value));
+        sql.push_str(separator);
+        sql.push('?');
+        sql.push_str(&values.len().to_string());
+        separator = ", ";
+    }
+}
+
+pub(super) fn feed(
+    connection: &Connection,
+    org: OrganisationId,
+    filter: &FeedFilter,
+) -> Result<Vec<FeedItem>, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
+    let mut sql = String::from(
+        "SELECT document, stream, kind, newer, customer, owner, about, at, day, state, title, amount, evidence,
+                outside, mocked, disagreements, review, last_received_at
+         FROM document WHERE organisation = ?1",
+    );
+    let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
+        values.push(value);
+        sql.push_str(" AND ");
+        sql.push_str(&condition.replace("??", &format!("?{}", values.len())));
+    };
+    if let Some(kind) = &filter.kind {
+        narrow("kind = ??", Box::new(kind.as_str().to_owned()));
+    }
+    if let Some(owner) = filter.owner {
+        narrow("owner = ??", Box::new(*owner.as_bytes()));
+    }
+    if let Some(customer) = filter.customer {
+        narrow("customer = ??", Box::new(*customer.as_bytes()));
+    }
+    if let Some(state) = &filter.state {
+        narrow("state = ??", Box::new(state.clone()));
+    }
+    if let Some((from, to)) = filter.happened {
+        narrow("at >= ??", Box::new(from.as_millis()));
+        narrow("at < ??", Box::new(to.as_millis()));
+    }
+    if let Some((at, id)) = filter.before {
+        narrow("last_received_at <= ??", Box::new(at.as_millis()));
+        narrow("(last_received_at < ??", Box::new(at.as_millis()));
+        values.push(Box::new(*id.as_bytes()));
+        sql.push_str(&format!(" OR document < ?{})", values.len()));
+    }
+    if filter.unreviewed {
+        // A review is not itself a thing to review.
+        sql.push_str(" AND review IS NULL AND kind <> 'review'");
+    }
+    if filter.disagreeing {
+        sql.push_str(" AND disagreements > 0");
+    }
+    if let Some(territories) = &filter.territories {
+        sql.push_str(" AND stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+        let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
+        push_list(&mut sql, &mut values, names);
+        sql.push_str("))");
+    }
+    values.push(Box::new(filter.limit.min(MAX_FEED)));
+    sql.push_str(&format!(
+        " ORDER BY last_received_at DESC, document DESC LIMIT ?{}",
+        values.len()
+    ));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut items = Vec::new();
+    let mut streams: BTreeMap<i64, StreamId> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let stream = row.get(1)?;
+        let name = match streams.get(&stream) {
+            Some(name) => *name,
+            None => *streams.entry(stream).or_insert(stream_name(connection, stream)?),
+        };
+        items.push(feed_item(row, name)?);
+    }
+    Ok(items)
+}
+
+fn feed_item(row: &Row<'_>, stream: StreamId) -> Result<FeedItem, StoreError> {
+    let amount: Option<String> = row.get(11)?;
+    let day: Option<String> = row.get(8)?;
+    let day = day.and_then(|day| day.parse().ok());
+    let evidence: Option<Vec<u8>> = row.get(12)?;
+    Ok(FeedItem {
+        id: DocumentId::from_bytes(row.get(0)?),
+        stream,
+        summary: Summary {
+            kind: DocumentKind::from_name(&row.get::<_, String>(2)?),
+            newer: row.get(3)?,
+            customer: row.get::<_, Option<_>>(4)?.map(CustomerId::from_bytes),
+            owner: row.get::<_, Option<_>>(5)?.map(UserId::from_bytes),
+            about: row.get::<_, Option<_>>(6)?.map(DocumentId::from_bytes),
+            at: row.get::<_, Option<_>>(7)?.map(Timestamp::from_millis),
+            day,
+            state: row.get(9)?,
+            title: row.get(10)?,
+            text: String::new(),
+            amount: amount.and_then(|text| serde_json::from_str(&text).ok()),
+            evidence: unpacked(&evidence.unwrap_or_default())
+                .into_iter()
+                .map(|hash| EvidenceHash(hash.0))
+                .collect(),
+            outside: row.get(13)?,
+            mocked: row.get(14)?,
+        },
+        disagreements: row.get(15)?,
+        review: row.get(16)?,
+        received_at: Timestamp::from_millis(row.get(17)?),
+        day,
+    })
+}

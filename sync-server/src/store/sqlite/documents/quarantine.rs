@@ -1,0 +1,95 @@
+//! What was pushed and could not be accepted.
+
+use fieldledger_core::{
+    model::{DeviceId, DocumentId, OrganisationId, TerritoryId, Timestamp, UserId},
+    sync::protocol::RejectionCode,
+};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
+
+use super::feed::push_list;
+use crate::store::{Quarantined, StoreError};
+
+pub(super) fn put(connection: &Connection, org: OrganisationId, item: &Quarantined) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO quarantine (organisation, digest, document, territory, user, device, code, message,
+                                     received_at, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (organisation, digest) DO NOTHING",
+        )?
+        .execute(params![
+            org.as_bytes(),
+            item.digest,
+            item.document.map(|it| *it.as_bytes()),
+            item.territory.map(|it| *it.as_bytes()),
+            item.user.as_bytes(),
+            item.device.as_bytes(),
+            code_number(item.code),
+            item.message,
+            item.received_at.as_millis(),
+            item.bytes,
+        ])?;
+    Ok(())
+}
+
+/// The number under which a code is stored: the one it has on the wire.
+const fn code_number(code: RejectionCode) -> i64 {
+    match code {
+        RejectionCode::Undecodable => 0,
+        RejectionCode::WrongAuthor => 1,
+        RejectionCode::WrongTerritory => 2,
+        RejectionCode::NotAllowed => 3,
+        RejectionCode::Invalid => 4,
+        RejectionCode::ActorCollision => 5,
+        RejectionCode::UnknownCustomer => 6,
+        RejectionCode::Other => 255,
+    }
+}
+
+const fn code_of(number: i64) -> RejectionCode {
+    match number {
+        0 => RejectionCode::Undecodable,
+        1 => RejectionCode::WrongAuthor,
+        2 => RejectionCode::WrongTerritory,
+        3 => RejectionCode::NotAllowed,
+        4 => RejectionCode::Invalid,
+        5 => RejectionCode::ActorCollision,
+        6 => RejectionCode::UnknownCustomer,
+        _ => RejectionCode::Other,
+    }
+}
+
+pub(super) fn newest(
+    connection: &Connection,
+    org: OrganisationId,
+    territories: Option<&[TerritoryId]>,
+    limit: u32,
+) -> Result<Vec<Quarantined>, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(limit)];
+    let mut sql = String::from(
+        "SELECT digest, document, territory, user, device, code, message, received_at, bytes FROM quarantine
+         WHERE organisation = ?1",
+    );
+    if let Some(territories) = territories {
+        sql.push_str(" AND territory IN (");
+        push_list(&mut sql, &mut values, territories.iter().map(|it| *it.as_bytes()));
+        sql.push(')');
+    }
+    sql.push_str(" ORDER BY received_at DESC, id DESC LIMIT ?2");
+    let items = connection
+        .prepare_cached(&sql)?
+        .query_map(params_from_iter(values), |row| {
+            Ok(Quarantined {
+                digest: row.get(0)?,
+                document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
+                territory: row.get::<_, Option<_>>(2)?.map(TerritoryId::from_bytes),
+                user: UserId::from_bytes(row.get(3)?),
+                device: DeviceId::from_bytes(row.get(4)?),
+                code: code_of(row.get(5)?),
+                message: row.get(6)?,
+                received_at: Timestamp::from_millis(row.get(7)?),
+                bytes: row.get(8)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(items)
+}
