@@ -106,9 +106,14 @@ pub(crate) async fn join(store: &FieldStore, url: &str, code: &str) -> Result<()
 
 /// Pushes and pulls until nothing is left.
 pub(crate) async fn sync(store: &FieldStore, url: &str) -> Result<SyncReport> {
+    Ok(driver(store, url)?.sync_once().await?)
+}
+
+/// What syncs a store, for as long as its app runs.
+fn driver(store: &FieldStore, url: &str) -> Result<SyncDriver<HttpTransport>> {
     let token = store.token()?.unwrap_or_default();
     let transport = HttpTransport::new(url, &token)?;
-    Ok(SyncDriver::new(store.clone(), transport).sync_once().await?)
+    Ok(SyncDriver::new(store.clone(), transport))
 }
 
 /// A phone with the visits recorded and not sent, in a file of its own. Recorded without waiting for the disk, which is
@@ -147,15 +152,32 @@ pub(crate) fn record(folder: &Path, count: usize) -> Result<(Vec<Duration>, Vec<
     Ok((ours, raw))
 }
 
-/// CPU time of both sides, and what was exchanged.
+/// CPU time of both sides, and what was exchanged. The connection's client is there before, as in an app that runs, and
+/// as that of the baseline.
 pub(crate) async fn measured_sync(store: &FieldStore, url: &str) -> Result<(Duration, Duration, SyncReport)> {
+    let driver = driver(store, url)?;
     let (before, started) = (cpu::total(), Instant::now());
-    let report = sync(store, url).await?;
+    let report = driver.sync_once().await?;
     Ok((cpu::total() - before, started.elapsed(), report))
 }
 
-/// What is edited: two fields, the outcome and the next step.
+/// What an edit leaves in the next step.
 const DONE: &str = "已跟进,客户确认。";
+
+/// An edit of two fields, the outcome and the next step.
+pub(crate) fn follow_up(visit: &mut Visit) {
+    visit.outcome = Some(VisitOutcome::PaymentObtained);
+    visit.next_step = Some(NextStep {
+        what: DONE.to_owned(),
+        due: None,
+    });
+}
+
+/// An edit that writes the whole note anew: its first half and what was done since.
+pub(crate) fn rewrite_note(visit: &mut Visit) {
+    let half = visit.note.chars().count() / 2;
+    visit.note = visit.note.chars().take(half).chain(DONE.chars()).collect();
+}
 
 /// Ten edits on one phone, brought to another.
 pub(crate) struct Edits {
@@ -166,29 +188,32 @@ pub(crate) struct Edits {
 }
 
 /// `rounds` times: ten visits are edited on one phone and arrive on the other.
-pub(crate) async fn edit_ten(one: &FieldStore, other: &FieldStore, url: &str, rounds: u32) -> Result<Edits> {
+pub(crate) async fn edit_ten(
+    one: &FieldStore,
+    other: &FieldStore,
+    url: &str,
+    rounds: u32,
+    edit: fn(&mut Visit),
+) -> Result<Edits> {
     let ids = newest(one, 10 * rounds as usize)?;
+    let (from, to) = (driver(one, url)?, driver(other, url)?);
     let mut bytes = 0;
     let mut spent = Duration::ZERO;
     for (round, ten) in ids.chunks(10).enumerate() {
         for id in ten {
             let mut document = one.visit(*id)?.ok_or("a visit is gone")?;
-            document.value.outcome = Some(VisitOutcome::PaymentObtained);
-            document.value.next_step = Some(NextStep {
-                what: DONE.to_owned(),
-                due: None,
-            });
+            edit(&mut document.value);
             one.save(&document)?;
         }
         let before = cpu::total();
-        let sent = sync(one, url).await?;
-        let received = sync(other, url).await?;
+        let sent = from.sync_once().await?;
+        let received = to.sync_once().await?;
         spent += cpu::total() - before;
         bytes += sent.bytes_up + sent.bytes_down + received.bytes_up + received.bytes_down;
         if round == 0 {
             let first = ten.first().copied().ok_or("no visits")?;
-            let arrived = other.visit(first)?.ok_or("the visit did not arrive")?;
-            if arrived.value.next_step.is_none_or(|step| step.what != DONE) {
+            let (made, arrived) = (one.visit(first)?, other.visit(first)?);
+            if made.map(|it| it.value) != arrived.map(|it| it.value) {
                 return Err("the edit did not arrive".into());
             }
         }
