@@ -39,6 +39,16 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// How many processes have wanted a processor at a time within the last minute, as the kernel counts them.
+pub(crate) fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
+}
+
 /// A line of this process's memory accounting in bytes: `VmRSS` (now) or `VmHWM` (the most so far).
 pub(crate) fn memory(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

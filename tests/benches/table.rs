@@ -29,15 +29,24 @@ impl Figure {
 }
 
 /// The whole file: how it was measured, the table, and what stands in the way of the aims that are missed.
-pub(crate) fn document(count: usize, figures: &[Figure]) -> String {
+/// `load` is the machine's before it began: on a busy one, times by the wall clock say little.
+pub(crate) fn document(count: usize, load: Option<f64>, figures: &[Figure]) -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy = match load {
+        // The build that came before counts for one more.
+        Some(load) if load > f64::from(u16::try_from(processors).unwrap_or(u16::MAX)) + 1.0 => format!(
+            " **The machine was busy with other work** (load {load:.1}): each wait for the disk is also a wait for a \
+             processor, so the wall clock tells nothing here, and CPU time is somewhat too high on both sides."
+        ),
+        _ => String::new(),
+    };
     let mut text = format!(
         "# Measurements\n\n\
          Written by `cargo run --release -p fieldledger-tests --bin bench` on a machine with {processors} processors. \
          {count} visits of about 850 bytes of JSON each (`tests/harness/visits.rs`). Both baselines are measured in the \
          same run: *rows* are raw durable inserts into SQLite with the phone's pragmas; *JSON* is all visits as rows of \
          JSON, compressed with zstd in one HTTP request to a server on the loopback, written to another SQLite file. CPU \
-         time is that of phone, server and worker processes together.\n\n{}",
+         time is that of phone, server and worker processes together.{busy}\n\n{}",
         markdown(figures)
     );
     let missed: Vec<&Figure> = figures.iter().filter(|figure| !figure.reached()).collect();
