@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::model::{
-    Allocation, AllocationPart, ChargeKind, CreditNote, CreditRate, Currency, Instalment, InvalidMoney, Invoice,
-    Receipt,
+    Allocation, AllocationPart, ChargeKind, CreditNote, CreditRate, Currency, Instalment, InvalidField, InvalidMoney,
+    Invoice, Receipt,
 };
 
 #[cfg(test)]
-mod tests;
+pub(in crate::rules) mod tests;
 
 /// The records that make up what a customer owes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,6 +140,9 @@ pub enum BooksError {
         /// The invoice.
         invoice_number: String,
     },
+    /// A record that could not have been stored as it is.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
     /// A sum that cannot be written.
     #[error(transparent)]
     Money(#[from] InvalidMoney),
@@ -193,6 +196,19 @@ impl<'b> Source<'b> {
             Self::Cash(it) => it.bounced_on,
             Self::Note(_) => None,
         }
+    }
+
+    /// The day that counts for interest: the bank's value date, or the credit note's date.
+    pub(crate) fn valued_on(self) -> NaiveDate {
+        match self {
+            Self::Cash(it) => it.valued_on,
+            Self::Note(it) => it.credited_on,
+        }
+    }
+
+    /// Whether it is money rather than a credit note.
+    pub(crate) fn is_cash(self) -> bool {
+        matches!(self, Self::Cash(_))
     }
 
     /// Whether it can pay on `day`.
@@ -279,7 +295,7 @@ fn paid<'b>(
 }
 
 /// The invoice that an allocation pays.
-fn invoice_of<'b>(
+pub(crate) fn invoice_of<'b>(
     source: Source<'_>,
     allocation: &Allocation,
     invoices: &HashMap<&'b str, &'b Invoice>,
@@ -487,6 +503,15 @@ pub fn unallocated(books: &CustomerBooks<'_>, as_of: NaiveDate) -> Result<Vec<Un
     }
     credits.sort_by(|a, b| (a.posted_on, a.cash, &a.source).cmp(&(b.posted_on, b.cash, &b.source)));
     Ok(credits)
+}
+
+/// What may still be taken from a receipt or credit note: what neither counts on `as_of` nor begins to later.
+pub(crate) fn payable_from(
+    source: Source<'_>,
+    books: &CustomerBooks<'_>,
+    as_of: NaiveDate,
+) -> Result<Decimal, BooksError> {
+    left_of(source, &books.by_number()?, as_of, Reach::Later)
 }
 
 fn left_of(

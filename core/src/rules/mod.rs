@@ -1,11 +1,16 @@
 //! The business's rules as pure functions: no I/O, no clock, no randomness. Phone and server run the same code.
 
+pub mod ageing;
+pub mod allocation;
 pub mod authority;
 pub mod books;
 pub mod credit;
 pub mod dunning;
+pub mod figures;
 pub mod geofence;
+pub mod interest;
 pub mod promises;
+pub mod statement;
 pub mod terms;
 pub mod timers;
 pub mod warnings;
