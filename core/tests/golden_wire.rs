@@ -156,6 +156,12 @@ fn the_request_of_a_busy_phone_is_pinned() {
         Push::Offer(OfferedChange {
             document: DocumentId::from_bytes([5; 16]),
             hash: ChangeHash([6; 32]),
+            until_backed_up: false,
+        }),
+        Push::Offer(OfferedChange {
+            document: DocumentId::from_bytes([5; 16]),
+            hash: ChangeHash([7; 32]),
+            until_backed_up: true,
         }),
     ];
     pinned("request_busy", &request);
@@ -169,7 +175,13 @@ fn the_reply_with_nothing_new_is_pinned() {
 #[test]
 fn every_verdict_is_pinned() {
     let mut response = empty_response();
-    let plain = [Verdict::Accepted, Verdict::Duplicate, Verdict::Wanted, Verdict::Later];
+    let plain = [
+        Verdict::Accepted,
+        Verdict::Duplicate,
+        Verdict::Wanted,
+        Verdict::Later,
+        Verdict::BackedUp,
+    ];
     let rejected = RejectionCode::ALL.map(|code| {
         Verdict::Rejected(Rejection {
             code,

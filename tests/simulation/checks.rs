@@ -116,12 +116,7 @@ impl World {
                 // A phone that lost a territory may drop what the server keeps in quarantine.
                 let handed_over =
                     quarantined.contains(document) && self.ever_foreign.iter().any(|it| it.0 == phone.user);
-                // Nor can it bring back to a restored server what it had to give up before, because the customer had moved
-                // out of its territories (docs/protocol.md, "What can still be lost").
-                let about = self.about.get(document).copied();
-                let given_up =
-                    self.server_lost && about.is_some_and(|id| self.ever_foreign.contains(&(phone.user, id)));
-                if !is_safe && (kept() || !(handed_over || given_up)) {
+                if !is_safe && (kept() || !handed_over) {
                     let (kept, tree) = (kept(), phone.store.tree(*document));
                     broken.push(format!("phone {index}: the saved change {hash} of {document} is nowhere: kept {kept}, handed over {handed_over}, {tree:?}"));
                 }

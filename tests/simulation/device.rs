@@ -148,6 +148,11 @@ impl Phone {
         self.crash();
     }
 
+    /// How many documents it keeps until a backup of the server covers them.
+    pub(crate) fn kept(&self) -> usize {
+        self.store.status().expect("a phone tells its status").kept
+    }
+
     /// Tells the engine of something and does what it asks, up to requests, which the world must carry.
     pub(crate) fn tell(&mut self, event: Event, now: u64) -> Vec<Wish> {
         self.set_time(now);
@@ -175,6 +180,9 @@ impl Phone {
                             Ok(applied) => Event::Applied(Box::new(applied)),
                             Err(error) => Event::StorageFailed(error),
                         });
+                        if self.variant == Variant::DropAtAcknowledgement {
+                            self.forget_what_left();
+                        }
                     }
                     Effect::SetTimer(at) => self.timer = Some(at),
                     Effect::Report(_) => {}
@@ -204,6 +212,18 @@ impl Phone {
             },
         };
         self.tell(event, now)
+    }
+
+    /// No backup is waited for: what left goes with the next exchange that brings anything.
+    fn forget_what_left(&self) {
+        self.store
+            .write(&[], |transaction| {
+                Ok(transaction.execute(
+                    "DELETE FROM reoffer WHERE document IN (SELECT row FROM document WHERE stream IS NULL)",
+                    [],
+                )?)
+            })
+            .expect("the broken variant writes");
     }
 
     fn forget_outbox(&self) {

@@ -110,6 +110,7 @@ fn a_day_is_as_bad_as_it_is_meant_to_be() {
         "delivery edited",
         "delivery made",
         "delivery signed",
+        "kept until a backup",
         "network comes or goes",
         "order taken",
         "phone backed up",

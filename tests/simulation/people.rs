@@ -49,11 +49,6 @@ impl World {
         match result {
             Ok(saved) => {
                 for (id, heads) in saved {
-                    let tree = self.phones[index].store.tree(id).expect("a phone shows its documents");
-                    let customer = tree
-                        .as_ref()
-                        .and_then(|tree| tree.get("customer")?.as_str()?.parse().ok());
-                    self.about.extend(customer.map(|customer| (id, customer)));
                     for head in heads {
                         self.phones[index].saved.insert((id, head));
                     }

@@ -224,6 +224,14 @@ impl Server {
                 });
                 reply.verdicts = runs(verdicts.collect());
             }
+            Variant::ClaimBackups => {
+                let verdicts = flat(&reply.verdicts).into_iter().zip(&pushed);
+                let verdicts = verdicts.map(|(verdict, push)| match (verdict, push) {
+                    (Verdict::Duplicate, Push::Offer(_)) => Verdict::BackedUp,
+                    (other, _) => other,
+                });
+                reply.verdicts = runs(verdicts.collect());
+            }
             Variant::LoseEntriesKeepCursor => {
                 for page in &mut reply.streams {
                     if self.chance.random_range(0..8) == 0 {

@@ -28,11 +28,15 @@ pub(crate) enum Variant {
     OneBadBlocksAll,
     /// Waiting pages are announced as the last.
     StopAfterFirstPage,
+    /// The phone drops what left its territories as soon as it is acknowledged, whether or not a backup covers it.
+    DropAtAcknowledgement,
+    /// The server says of everything it has that a backup covers it.
+    ClaimBackups,
 }
 
 impl Variant {
     /// All that are broken.
-    pub(crate) const BROKEN: [Self; 11] = [
+    pub(crate) const BROKEN: [Self; 13] = [
         Self::AcknowledgeEverything,
         Self::AcknowledgeOnSend,
         Self::IgnoreLineage,
@@ -44,5 +48,7 @@ impl Variant {
         Self::SwallowRejections,
         Self::OneBadBlocksAll,
         Self::StopAfterFirstPage,
+        Self::DropAtAcknowledgement,
+        Self::ClaimBackups,
     ];
 }

@@ -76,10 +76,6 @@ pub(crate) struct World {
     /// Customers that a person may not read, or could not at some time: changes about them may be refused.
     pub(crate) ever_foreign: BTreeSet<(UserId, CustomerId)>,
     pub(crate) access: BTreeMap<UserId, BTreeSet<TerritoryId>>,
-    /// Whom a document that somebody saved is about.
-    pub(crate) about: BTreeMap<DocumentId, CustomerId>,
-    /// Whether the server lost what came after a backup.
-    pub(crate) server_lost: bool,
     copies: BTreeMap<usize, (PathBuf, BTreeSet<(DocumentId, ChangeHash)>)>,
     folder: tempfile::TempDir,
     trace: Sha256,
@@ -91,6 +87,9 @@ pub(crate) struct World {
 
 /// One day's work begins here (2026-03-02T00:00:00Z), in milliseconds.
 const MORNING: u64 = 1_772_409_600_000;
+
+/// Rounds of ten minutes in which a phone asks once more for what it keeps.
+const KEPT_ROUNDS: usize = 7;
 
 impl World {
     /// A company with its phones enrolled.
@@ -129,8 +128,6 @@ impl World {
             customers: Vec::new(),
             ever_foreign: BTreeSet::new(),
             access: BTreeMap::new(),
-            about: BTreeMap::new(),
-            server_lost: false,
             copies: BTreeMap::new(),
             folder,
             trace: Sha256::new(),
@@ -507,7 +504,6 @@ impl World {
             960..975 => {
                 let properly = self.rng.random_range(0..3) > 0;
                 if self.server.restore(properly).await {
-                    self.server_lost = true;
                     self.note(
                         if properly {
                             "server restored"
@@ -577,13 +573,20 @@ impl World {
     /// The network heals, everybody comes back, and all wait until nothing moves any more.
     async fn heal(&mut self) {
         self.weather = Weather::FINE;
-        for round in 0..60 {
+        for round in 0..60_usize {
             for index in 0..self.phones.len() {
                 self.phones[index].online = true;
                 self.tell(index, Event::SyncRequested);
             }
             self.pass(600_000).await;
-            if round > 0 && self.is_settled().await {
+            // A phone asks every hour for what it keeps until a backup covers it; a server whose file was copied back may
+            // need one of them.
+            let kept: usize = self.phones.iter().map(crate::device::Phone::kept).sum();
+            let rounds = if kept > 0 { KEPT_ROUNDS } else { 0 };
+            if round > rounds && self.is_settled().await {
+                if kept > 0 {
+                    self.note("kept until a backup", &kept.to_be_bytes());
+                }
                 self.note("settled", &[]);
                 return;
             }

@@ -22,7 +22,7 @@ use crate::{
 
 pub use projection::Projection;
 pub(crate) use projection::{
-    ANSWERED, HAPPENED, INCOMPLETE, LEAVING, MOCKED, NEWER, OUTSIDE, day_number, day_of_number, kind_number,
+    ANSWERED, HAPPENED, INCOMPLETE, KEPT, LEAVING, MOCKED, NEWER, OUTSIDE, day_number, day_of_number, kind_number,
     kind_of_number, searchable,
 };
 pub(crate) use remote::insert_found_change;
@@ -184,9 +184,9 @@ impl Found {
         Ok(split_hashes(&hash))
     }
 
-    /// Some of its changes are missing: it cannot be shown yet.
-    pub(crate) fn is_incomplete(&self) -> bool {
-        self.flags & INCOMPLETE != 0
+    /// Some of its changes are missing, or it is kept only until a backup covers it: it cannot be shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.flags & (INCOMPLETE | KEPT) != 0
     }
 
     /// Made by a newer version.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 pub use apply::apply;
 
-use super::{documents::row_of_change, outbox, streams};
+use super::{documents::row_of_change, kept, outbox, streams};
 use crate::{
     error::FieldError,
     model::{ChangeHash, DocumentId, Timestamp},
@@ -71,6 +71,8 @@ pub enum SentItem {
         document: DocumentId,
         /// Its name.
         hash: ChangeHash,
+        /// The document left, and is kept until a backup of the server covers it.
+        kept: bool,
     },
 }
 
@@ -143,9 +145,18 @@ pub(crate) fn outgoing(connection: &Connection, limits: Limits) -> Result<(Vec<P
     }
     let changes = push.len();
     let room = limits.entries.saturating_sub(changes).max(reserved);
-    for (row, document, hash) in offers(connection, room)? {
-        items.push(SentItem::Offer { row, document, hash });
-        push.push(Push::Offer(OfferedChange { document, hash }));
+    for (row, document, hash, kept) in offers(connection, room)? {
+        items.push(SentItem::Offer {
+            row,
+            document,
+            hash,
+            kept,
+        });
+        push.push(Push::Offer(OfferedChange {
+            document,
+            hash,
+            until_backed_up: kept,
+        }));
     }
     let left = outbox::count_waiting(connection)?.saturating_sub(changes);
     let left = u32::try_from(left).unwrap_or(u32::MAX);
@@ -164,11 +175,16 @@ fn creates(bytes: &[u8], id: DocumentId) -> bool {
     body.first() == Some(&0) && body.get(1) == Some(&16) && body.get(2..18) == Some(&id.as_bytes()[..])
 }
 
-/// Offers of streams that are not being read again: what comes back by itself need not be offered.
+/// Offers of streams that are not being read again: what comes back by itself need not be offered. What has left is
+/// asked about in its own time ([`kept`]).
 const OFFERABLE: &str = "FROM reoffer r JOIN document d ON d.row = r.document
-     LEFT JOIN stream s ON s.ref = d.stream WHERE coalesce(s.restart, 0) = 0";
+     LEFT JOIN stream s ON s.ref = d.stream WHERE coalesce(s.restart, 0) = 0 AND d.flags & 32 = 0";
+const _: () = assert!(super::documents::LEAVING == 32);
 
-fn offers(connection: &Connection, limit: usize) -> Result<Vec<(i64, DocumentId, ChangeHash)>, FieldError> {
+/// The document's row, its id, the change, and whether the document is kept until a backup covers it.
+type Offer = (i64, DocumentId, ChangeHash, bool);
+
+fn offers(connection: &Connection, limit: usize) -> Result<Vec<Offer>, FieldError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT r.document, d.id, r.hash {OFFERABLE} ORDER BY r.document, r.hash LIMIT ?1"
     ))?;
@@ -177,9 +193,17 @@ fn offers(connection: &Connection, limit: usize) -> Result<Vec<(i64, DocumentId,
             row.get(0)?,
             DocumentId::from_bytes(row.get(1)?),
             ChangeHash(row.get(2)?),
+            false,
         ))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut offers: Vec<Offer> = rows.collect::<Result<_, _>>()?;
+    let leaving = kept::offers(connection, limit.saturating_sub(offers.len()))?;
+    offers.extend(
+        leaving
+            .into_iter()
+            .map(|(row, document, hash)| (row, document, hash, true)),
+    );
+    Ok(offers)
 }
 
 /// How many changes and offers are left to push.
@@ -187,7 +211,7 @@ fn left_to_push(connection: &Connection) -> Result<usize, FieldError> {
     let offers: usize = connection
         .prepare_cached(&format!("SELECT count(*) {OFFERABLE}"))?
         .query_row([], |row| row.get(0))?;
-    Ok(outbox::count_waiting(connection)? + offers)
+    Ok(outbox::count_waiting(connection)? + offers + kept::left_to_offer(connection)?)
 }
 
 /// Whether something of the document of this change was refused.
@@ -210,3 +234,7 @@ fn follows_rejected(connection: &Connection, key: i64) -> Result<Option<(u32, St
 #[cfg(test)]
 #[path = "exchange/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "exchange/kept_tests.rs"]
+mod kept_tests;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     documents::{
-        HAPPENED, INCOMPLETE, MOCKED, NEWER, OUTSIDE, day_of_number, interned, kind_number, kind_of_number,
+        HAPPENED, INCOMPLETE, KEPT, MOCKED, NEWER, OUTSIDE, day_of_number, interned, kind_number, kind_of_number,
         to_sql_limit, tree_of,
     },
     records::CustomerRow,
@@ -112,6 +112,9 @@ pub enum SearchHit {
     Customer(CustomerRow),
 }
 
+/// Documents with one of these flags are not shown.
+const HIDDEN: i64 = INCOMPLETE | KEPT;
+
 /// How many candidates of the index are looked at for one page before giving up.
 const MAX_CANDIDATES: usize = 1_000;
 
@@ -216,7 +219,7 @@ struct Conditions {
 impl Conditions {
     fn new() -> Self {
         Self {
-            sql: vec![format!("d.flags & {INCOMPLETE} = 0")],
+            sql: vec![format!("d.flags & {HIDDEN} = 0")],
             of: Vec::new(),
         }
     }
@@ -355,7 +358,7 @@ pub(crate) fn find_words(
     let sql = format!(
         "SELECT {COLUMNS} FROM (SELECT rowid AS found FROM document_words WHERE document_words MATCH ?1
                                 ORDER BY rowid DESC LIMIT ?2) w
-         CROSS JOIN document d ON d.row = w.found {JOINS} ORDER BY w.found DESC"
+         CROSS JOIN document d ON d.row = w.found {JOINS} WHERE d.flags & {HIDDEN} = 0 ORDER BY w.found DESC"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let candidates = if query.verify.is_empty() && filter.is_none() {
@@ -429,7 +432,7 @@ pub(crate) fn one(connection: &Connection, id: DocumentId) -> Result<Option<Docu
 /// The tree of a document of any kind.
 pub(crate) fn tree(connection: &Connection, id: DocumentId) -> Result<Option<Value>, FieldError> {
     match super::documents::find(connection, id)? {
-        Some(found) if !found.is_incomplete() => found.tree(connection).map(Some),
+        Some(found) if !found.is_hidden() => found.tree(connection).map(Some),
         _ => Ok(None),
     }
 }

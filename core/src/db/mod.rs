@@ -8,6 +8,7 @@
 pub(crate) mod codec;
 pub mod documents;
 pub mod exchange;
+pub(crate) mod kept;
 pub mod lists;
 pub mod meta;
 pub mod outbox;

@@ -85,7 +85,8 @@ pub fn relay_all(transaction: &Transaction<'_>) -> Result<(), FieldError> {
 }
 
 /// The next changes to push after the place `after`, in the order in which they were made, at most `limit` of them and
-/// about `budget` bytes (always at least one).
+/// about `budget` bytes (always at least one). A review waits until the server has what it is about: should that turn out
+/// to need another name, the review can still be made again about it.
 ///
 /// # Errors
 /// [`FieldError`] of the database, or of a chunk that cannot be read.
@@ -98,7 +99,10 @@ pub fn waiting(
     let mut statement = connection.prepare_cached(
         "SELECT o.seq, o.change, o.relayed, d.id, c.hash, c.bytes
          FROM outbox o JOIN change c ON c.key = o.change JOIN document d ON d.row = (o.change >> 20)
-         WHERE o.state = 0 AND o.seq > ?1 ORDER BY o.seq LIMIT ?2",
+         WHERE o.state = 0 AND o.seq > ?1
+           AND (d.about IS NULL OR NOT EXISTS (
+                SELECT 1 FROM document s JOIN outbox w ON w.change = s.row << 20 AND w.state = 0 WHERE s.id = d.about))
+         ORDER BY o.seq LIMIT ?2",
     )?;
     let mut rows = statement.query((after, limit))?;
     let (mut found, mut size) = (Vec::new(), 0);
@@ -229,16 +233,6 @@ pub fn holds_document(connection: &Connection, row: i64) -> Result<bool, FieldEr
              AND NOT (state = 1 AND relayed AND dismissed))",
         )?
         .query_row((first, last), |row| row.get(0))?)
-}
-
-/// Whether changes of the document `row` are still to be offered again by name.
-///
-/// # Errors
-/// [`FieldError`] of the database.
-pub fn is_to_be_offered(connection: &Connection, row: i64) -> Result<bool, FieldError> {
-    Ok(connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM reoffer WHERE document = ?1)")?
-        .query_row([row], |row| row.get(0))?)
 }
 
 /// Queues every change of the document `row` to be offered again by name.

@@ -154,7 +154,9 @@ impl FieldStore {
 
     fn open_document(&self, id: DocumentId) -> Result<automerge::Automerge, FieldError> {
         self.read(|connection| {
-            let found = documents::find(connection, id)?.ok_or(FieldError::NotFound)?;
+            let found = documents::find(connection, id)?
+                .filter(|found| !found.is_hidden())
+                .ok_or(FieldError::NotFound)?;
             Ok(document::open(&documents::chunks(connection, found.row)?)?)
         })
     }
@@ -315,7 +317,7 @@ pub(super) fn read_document<T: StoredModel>(
     let Some(found) = documents::find(connection, id)? else {
         return Ok(None);
     };
-    if found.is_incomplete() || found.kind != documents::kind_number(&T::KIND) {
+    if found.is_hidden() || found.kind != documents::kind_number(&T::KIND) {
         return Ok(None);
     }
     document_of(connection, id, &found).map(Some)

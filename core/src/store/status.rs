@@ -1,6 +1,6 @@
 use super::{Change, DeviceState, FieldStore, LastContact};
 use crate::{
-    db::{lists, meta, outbox, streams},
+    db::{kept, lists, meta, outbox, streams},
     error::FieldError,
     model::{ChangeHash, DocumentId, Timestamp},
     sync::protocol::{StreamCursor, StreamId},
@@ -23,6 +23,12 @@ pub struct SyncStatus {
     pub withdrawn: Vec<StreamId>,
     /// Changes of withdrawn streams that the server keeps in its quarantine.
     pub quarantined: usize,
+    /// Documents of territories that are no longer this person's, with work of theirs in them. Everything is on the
+    /// server; they are not shown, and go when the server says that a backup of it covers them.
+    pub kept: usize,
+    /// Whether the server has ever told of a backup. While it has not, `kept` does not shrink: the operator should make
+    /// backups.
+    pub server_makes_backups: bool,
 }
 
 /// A change that the server refused. It is still on the phone.
@@ -95,6 +101,8 @@ impl FieldStore {
                     .map(|row| row.stream)
                     .collect(),
                 quarantined: usize::try_from(quarantined).unwrap_or_default(),
+                kept: kept::documents(connection)?,
+                server_makes_backups: kept::server_makes_backups(connection)?,
             })
         })
     }

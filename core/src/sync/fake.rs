@@ -94,7 +94,7 @@ impl Phone {
                 for id in ids.into_iter().map(DocumentId::from_bytes) {
                     let found = crate::db::documents::find(connection, id)?.unwrap();
                     let heads = found.heads(connection)?;
-                    let tree = (!found.is_incomplete()).then(|| found.tree(connection)).transpose()?;
+                    let tree = (!found.is_hidden()).then(|| found.tree(connection)).transpose()?;
                     content.insert(id.to_string(), format!("{heads:?} {tree:?}"));
                 }
                 let mut records = connection.prepare("SELECT kind, id, version, body FROM record")?;
@@ -164,6 +164,12 @@ pub(crate) struct FakeServer {
     pub(crate) withdrawn: BTreeSet<StreamId>,
     pub(crate) refuse: BTreeSet<DocumentId>,
     pub(crate) later: bool,
+    /// Changes that a backup covers.
+    pub(crate) backed_up: BTreeSet<ChangeHash>,
+    /// Told in every reply.
+    pub(crate) marks: Vec<StreamMark>,
+    /// Milliseconds since the morning.
+    pub(crate) time: i64,
 }
 
 impl Default for FakeServer {
@@ -177,6 +183,9 @@ impl Default for FakeServer {
             withdrawn: BTreeSet::new(),
             refuse: BTreeSet::new(),
             later: false,
+            backed_up: BTreeSet::new(),
+            marks: Vec::new(),
+            time: 0,
         }
     }
 }
@@ -197,6 +206,9 @@ impl FakeServer {
 
     fn judge(&mut self, push: &Push, brought: &mut BTreeSet<ChangeHash>) -> Verdict {
         let change = match push {
+            Push::Offer(offer) if offer.until_backed_up && self.backed_up.contains(&offer.hash) => {
+                return Verdict::BackedUp;
+            }
             Push::Offer(offer) if self.known.contains(&offer.hash) => return Verdict::Duplicate,
             Push::Offer(_) => return Verdict::Wanted,
             Push::Change(change) => change,
@@ -276,7 +288,7 @@ impl FakeServer {
         SyncResponse {
             protocol: PROTOCOL,
             request_id: request.request_id,
-            server_time: Timestamp::from_millis(MORNING),
+            server_time: Timestamp::from_millis(MORNING + self.time),
             verdicts,
             streams: pages,
             withdrawn: cursors
@@ -284,9 +296,19 @@ impl FakeServer {
                 .filter(|it| self.withdrawn.contains(it))
                 .copied()
                 .collect(),
-            backed_up: Vec::new(),
+            backed_up: self.marks.clone(),
             new_token: None,
         }
+    }
+
+    /// A backup of everything is made, and told of.
+    pub(crate) fn back_up(&mut self) {
+        self.backed_up = self.known.clone();
+        let marks = self.streams.iter().map(|(stream, entries)| StreamMark {
+            stream: *stream,
+            seq: entries.len() as u64,
+        });
+        self.marks = marks.filter(|mark| !self.withdrawn.contains(&mark.stream)).collect();
     }
 
     /// What a restore from a backup of the first `kept` entries of the territory leaves.
@@ -295,6 +317,8 @@ impl FakeServer {
         let entries = self.streams.get_mut(&TERRITORY).unwrap();
         entries.truncate(kept);
         self.known.clear();
+        self.backed_up.clear();
+        self.marks.clear();
         self.actors.clear();
         for entry in entries.iter() {
             if let Entry::Change(it) = entry {

@@ -130,7 +130,7 @@ pub enum Push {
     #[n(0)]
     Change(#[n(0)] PushedChange),
     /// Only the name of a change that the phone holds and the server may have lost; answered with
-    /// [`Verdict::Duplicate`] or [`Verdict::Wanted`].
+    /// [`Verdict::Duplicate`] or [`Verdict::Wanted`], and with [`Verdict::BackedUp`] to who asks for that.
     #[n(1)]
     Offer(#[n(0)] OfferedChange),
 }
@@ -162,6 +162,10 @@ pub struct OfferedChange {
     /// The change.
     #[n(1)]
     pub hash: ChangeHash,
+    /// The phone keeps the change only until a backup covers it: answer [`Verdict::BackedUp`] when one does.
+    #[n(2)]
+    #[cbor(default, skip_if = "std::ops::Not::not")]
+    pub until_backed_up: bool,
 }
 
 /// One exchange: what a phone has and where it is.
@@ -295,6 +299,9 @@ pub enum Verdict {
     /// Not looked at, because something it builds on has not arrived or the request was too large. Push it again.
     #[n(4)]
     Later,
+    /// Here, and a backup covers it. Only said of an offer that asks for it.
+    #[n(5)]
+    BackedUp,
 }
 
 /// Why a change was not stored.

@@ -122,7 +122,7 @@ impl SyncService {
         let mut quarantine = Vec::new();
         for (place, item) in push.into_iter().enumerate() {
             match item {
-                Push::Offer(offer) => offered.push((place, offer.hash)),
+                Push::Offer(offer) => offered.push((place, offer)),
                 Push::Change(change) => match envelope(&change) {
                     Ok((document, envelope)) => {
                         let hash = envelope.hash;
@@ -148,11 +148,23 @@ impl SyncService {
             }
         }
         if !offered.is_empty() {
-            let hashes: Vec<ChangeHash> = offered.iter().map(|(_, hash)| *hash).collect();
+            let hashes: Vec<ChangeHash> = offered.iter().map(|(_, offer)| offer.hash).collect();
             let known = self.store.known_changes(account.organisation, &hashes).await?;
-            for (place, hash) in offered {
-                let here = known.contains(&hash);
-                verdicts[place] = Some(if here { Verdict::Duplicate } else { Verdict::Wanted });
+            let asked = offered.iter().filter(|(_, offer)| offer.until_backed_up);
+            let asked: Vec<ChangeHash> = asked.map(|(_, offer)| offer.hash).collect();
+            let covered = if asked.is_empty() {
+                HashSet::new()
+            } else {
+                self.store.backed_up_changes(account.organisation, &asked).await?
+            };
+            for (place, offer) in offered {
+                verdicts[place] = Some(if !known.contains(&offer.hash) {
+                    Verdict::Wanted
+                } else if covered.contains(&offer.hash) && offer.until_backed_up {
+                    Verdict::BackedUp
+                } else {
+                    Verdict::Duplicate
+                });
             }
         }
         let outcomes = self.take_in(bringer, &incoming, now).await?;

@@ -473,6 +473,7 @@ async fn offers_are_answered_by_name_and_lost_changes_come_back_through_others()
         Push::Offer(OfferedChange {
             document: change.document,
             hash: change.hash,
+            until_backed_up: false,
         })
     };
     let judged = world.push(SUPERVISOR, vec![offer(&first), offer(&lost)]).await;

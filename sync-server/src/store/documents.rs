@@ -35,6 +35,13 @@ pub trait DocumentStore {
         hashes: &[ChangeHash],
     ) -> Result<HashSet<ChangeHash>, StoreError>;
 
+    /// Which of these changes a backup covers, wherever they were when it was made.
+    async fn backed_up_changes(
+        &self,
+        org: OrganisationId,
+        hashes: &[ChangeHash],
+    ) -> Result<HashSet<ChangeHash>, StoreError>;
+
     /// Appends validated changes to their documents and streams, gives each its seq, and projects: all in one
     /// transaction. Each item is judged for itself; one that cannot be appended never keeps the others out.
     async fn append(

@@ -796,14 +796,21 @@ pub(super) async fn a_backup_covers_what_it_holds(
     restored: impl AsyncFnOnce(&Path) -> Box<dyn Store>,
 ) {
     let stream = StreamId::Territory(NORTH);
+    let covered = creating(1, stream, &visit_tree(CUSTOMER, "one")).hash;
     append_one(store, creating(1, stream, &visit_tree(CUSTOMER, "one"))).await;
     assert_eq!(store.backed_up(ORG, &[stream]).await.unwrap(), []);
+    assert!(store.backed_up_changes(ORG, &[covered]).await.unwrap().is_empty());
     let folder = tempfile::TempDir::new().unwrap();
     let to = folder.path().join("backup");
     let report = store.backup(&to).await.unwrap();
     assert_eq!((report.streams, report.entries), (1, 1));
     assert!(matches!(store.backup(&to).await, Err(StoreError::Conflict(_))));
+    let too_late = creating(2, stream, &visit_tree(CUSTOMER, "two")).hash;
     append_one(store, creating(2, stream, &visit_tree(CUSTOMER, "two"))).await;
+    let known = store.backed_up_changes(ORG, &[covered, too_late]).await.unwrap();
+    assert_eq!(known, HashSet::from([covered]));
+    let nowhere = OrganisationId::from_bytes([99; 16]);
+    assert!(store.backed_up_changes(nowhere, &[covered]).await.unwrap().is_empty());
     let marks = store.backed_up(ORG, &[StreamId::Catalogue, stream]).await.unwrap();
     assert_eq!(
         marks.iter().map(|it| (it.stream, it.seq)).collect::<Vec<_>>(),
@@ -836,6 +843,8 @@ pub(super) async fn a_backup_covers_what_it_holds(
     let own = restored.head(ORG, stream).await.unwrap();
     assert_eq!(restored.page(ORG, stream, own, 9, &HashSet::new()).await.unwrap(), None);
     assert_eq!(restored.begin_new_lineages().await.unwrap(), 1);
+    let known = restored.backed_up_changes(ORG, &[covered]).await.unwrap();
+    assert!(known.is_empty(), "nothing counts until the next backup");
     assert!(
         restored
             .page(ORG, stream, own, 9, &HashSet::new())

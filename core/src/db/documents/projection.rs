@@ -19,10 +19,12 @@ pub(crate) const MOCKED: i64 = 4;
 pub(crate) const HAPPENED: i64 = 8;
 /// Changes are missing: kept, not shown.
 pub(crate) const INCOMPLETE: i64 = 16;
-/// The server took it out of our streams; it goes once nothing of it is unsent.
+/// The server took it out of our streams; it goes once nothing of it is unsent and a backup covers what is our own.
 pub(crate) const LEAVING: i64 = 32;
 /// A review that has been answered.
 pub(crate) const ANSWERED: i64 = 64;
+/// It left, everything of it is acknowledged, and it stays only until a backup of the server covers it: not shown.
+pub(crate) const KEPT: i64 = 128;
 
 /// The stored number of a kind.
 pub(crate) fn kind_number(kind: &DocumentKind) -> i64 {

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 use super::{
-    Found, LEAVING, Projection, chunks, find, hashes_by_chunk, row_of_change,
+    Found, KEPT, LEAVING, Projection, chunks, find, hashes_by_chunk, row_of_change,
     rows::{Written, insert_chunk, insert_incomplete, insert_row, open_and_project},
 };
 use crate::{
@@ -120,7 +120,7 @@ fn settle_stream(transaction: &Transaction<'_>, found: &Found, stream: Option<i6
     {
         transaction
             .prepare_cached("UPDATE document SET stream = ?2, flags = flags & ~?3 WHERE row = ?1")?
-            .execute((found.row, stream, LEAVING))?;
+            .execute((found.row, stream, LEAVING | KEPT))?;
     }
     Ok(())
 }

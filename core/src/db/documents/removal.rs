@@ -2,12 +2,11 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::{LEAVING, chunks, find, row_of_change, to_sql_limit};
+use super::{KEPT, LEAVING, find, row_of_change, to_sql_limit};
 use crate::{
-    db::outbox,
-    document,
+    db::{kept, outbox},
     error::FieldError,
-    model::{ChangeHash, DocumentId, UserId},
+    model::{DocumentId, UserId},
 };
 
 /// What became of a document that left a stream.
@@ -15,7 +14,7 @@ use crate::{
 pub enum Removed {
     /// Gone from this phone.
     Gone,
-    /// Something of it is unsent: it stays until [`remove_leaving`] finds it acknowledged.
+    /// Something of it is unsent, or covered by no backup: it stays until [`remove_leaving`] finds that it is.
     Kept,
     /// Not here, or here by another stream.
     NotHere,
@@ -50,18 +49,7 @@ pub fn offer_own_again(transaction: &Transaction<'_>, stream: i64, user: UserId)
     loop {
         let rows = rows_of_stream(transaction, stream, after, AT_ONCE)?;
         for row in &rows {
-            // What cannot be opened is waiting for changes of others, and was never this person's to lose.
-            let Ok(document) = document::open(&chunks(transaction, *row)?) else {
-                continue;
-            };
-            for entry in document.get_changes(&[]) {
-                let author = entry
-                    .message()
-                    .and_then(|message| document::Authorship::from_message(message, entry.timestamp()));
-                if author.is_some_and(|author| author.user == user) {
-                    outbox::offer_one_again(transaction, *row, ChangeHash(entry.hash().0))?;
-                }
-            }
+            kept::note_own(transaction, *row, user)?;
         }
         match rows.last() {
             Some(last) => after = *last,
@@ -95,13 +83,13 @@ pub fn follow_customer(
         .prepare_cached(
             "UPDATE document SET stream = ?2, flags = flags & ~?3 WHERE customer = ?1 AND stream IS NOT ?2",
         )?
-        .execute((customer, stream, LEAVING))?;
+        .execute((customer, stream, LEAVING | KEPT))?;
     Ok(())
 }
 
 fn remove_row(transaction: &Transaction<'_>, row: i64) -> Result<Removed, FieldError> {
-    // What is still to be offered again may be all that is left of it: the server has just been restored.
-    if outbox::holds_document(transaction, row)? || outbox::is_to_be_offered(transaction, row)? {
+    // What is still to be offered again may be all that is left of it: the server was restored, or may be.
+    if outbox::holds_document(transaction, row)? || kept::is_awaited(transaction, row)? {
         return leave_later(transaction, row);
     }
     let (first, last) = row_of_change::range(row);
@@ -136,7 +124,8 @@ pub fn remove_stream(transaction: &Transaction<'_>, stream: i64, limit: usize) -
     )
 }
 
-/// Takes away documents that left their stream while something of them was unsent and is not any more.
+/// Takes away documents that left their stream while something of them was unsent, or not covered by a backup, and is
+/// now.
 ///
 /// # Errors
 /// [`FieldError`] of the database.
@@ -145,7 +134,8 @@ pub fn remove_leaving(transaction: &Transaction<'_>) -> Result<usize, FieldError
         transaction,
         // The number of `LEAVING`, word for word as in the index of what leaves.
         "SELECT row FROM document WHERE flags & 32 <> 0 AND stream IS ?1
-         AND NOT EXISTS (SELECT 1 FROM reoffer WHERE reoffer.document = document.row) LIMIT ?2",
+         AND (NOT EXISTS (SELECT 1 FROM reoffer WHERE reoffer.document = document.row)
+              OR EXISTS (SELECT 1 FROM outbox WHERE change BETWEEN row << 20 AND (row << 20) + 1048575)) LIMIT ?2",
         (None, i64::MAX),
     )?;
     Ok(gone)

@@ -186,6 +186,9 @@ pub(crate) fn insert_local_edit(
 ) -> Result<i64, FieldError> {
     let key = insert_chunk(transaction, found.row, &[change.hash], &codec::pack(&change.bytes))?;
     outbox::add(transaction, key, false)?;
+    if found.flags & LEAVING != 0 {
+        outbox::offer_one_again(transaction, found.row, change.hash)?;
+    }
     project_again(transaction, found.row, found.flags & LEAVING, document)?;
     Ok(key)
 }

@@ -8,7 +8,7 @@ use super::{Applied, Sent, SentItem, follows_rejected, left_to_push, reauthor};
 use crate::{
     db::{
         documents::{self, Inserted, Prepared, Removed},
-        outbox, records, streams,
+        kept, outbox, records, streams,
         streams::StreamRow,
     },
     document::Chunk,
@@ -70,6 +70,7 @@ pub fn apply(
         wanted: BTreeMap::new(),
         collided: BTreeSet::new(),
         set_aside_again: BTreeSet::new(),
+        happened: kept::Happened::default(),
     };
     for (item, verdict) in sent.items.iter().zip(verdicts) {
         storing.verdict(item, verdict)?;
@@ -93,12 +94,22 @@ pub fn apply(
             && row.backed_up != mark.seq
         {
             streams::set_backed_up(transaction, row.reference, mark.seq)?;
+            storing.happened.ask = true;
         }
+        storing.happened.backups = true;
     }
-    if storing.applied.progress {
+    let Storing {
+        mut applied,
+        mut happened,
+        ..
+    } = storing;
+    happened.ask |= !applied.restarted.is_empty();
+    if applied.progress {
+        let hidden = kept::hide(transaction)?;
+        applied.changes.extend(hidden.into_iter().map(Change::Documents));
         documents::remove_leaving(transaction)?;
     }
-    let mut applied = storing.applied;
+    applied.progress |= kept::take_notice(transaction, &happened, response.server_time)?;
     if applied.progress {
         applied.changes.insert(Change::Status);
     }
@@ -235,6 +246,8 @@ struct Storing<'t> {
     collided: BTreeSet<i64>,
     /// Documents that got another name, which makes room for what was set aside under the old one.
     set_aside_again: BTreeSet<DocumentId>,
+    /// What the next round of asking for kept documents needs to know.
+    happened: kept::Happened,
 }
 
 impl Storing<'_> {
@@ -247,7 +260,7 @@ impl Storing<'_> {
                     return Ok(());
                 }
                 match verdict {
-                    Verdict::Accepted | Verdict::Duplicate => {
+                    Verdict::Accepted | Verdict::Duplicate | Verdict::BackedUp => {
                         let count = match verdict {
                             Verdict::Accepted => &mut self.applied.accepted,
                             _ => &mut self.applied.duplicate,
@@ -272,6 +285,21 @@ impl Storing<'_> {
                     }
                 }
             }
+            SentItem::Offer {
+                row, hash, kept: true, ..
+            } => {
+                self.applied.progress = true;
+                self.happened.answered = Some((row, hash));
+                match verdict {
+                    Verdict::BackedUp => outbox::offered(transaction, row, hash)?,
+                    // It stays on the list: once the server has it again, a backup has still to cover it.
+                    Verdict::Wanted => {
+                        self.applied.wanted += 1;
+                        self.wanted.entry(row).or_default().insert(hash);
+                    }
+                    Verdict::Accepted | Verdict::Duplicate | Verdict::Rejected(_) | Verdict::Later => {}
+                }
+            }
             SentItem::Offer { row, hash, .. } => {
                 match verdict {
                     Verdict::Later => {
@@ -282,7 +310,9 @@ impl Storing<'_> {
                         self.applied.wanted += 1;
                         self.wanted.entry(row).or_default().insert(hash);
                     }
-                    Verdict::Accepted | Verdict::Duplicate | Verdict::Rejected(_) => self.applied.duplicate += 1,
+                    Verdict::Accepted | Verdict::Duplicate | Verdict::BackedUp | Verdict::Rejected(_) => {
+                        self.applied.duplicate += 1;
+                    }
                 }
                 self.applied.progress = true;
                 outbox::offered(transaction, row, hash)?;
@@ -333,7 +363,10 @@ impl Storing<'_> {
             match reauthor::reauthor(self.transaction, key, fresh)? {
                 reauthor::Outcome::Again { count, renamed } => {
                     self.applied.reauthored += count;
-                    self.set_aside_again.extend(renamed);
+                    if let Some((old, new)) = renamed {
+                        self.set_aside_again.insert(old);
+                        self.applied.reauthored += reauthor::follow(self.transaction, (old, new), fresh)?;
+                    }
                 }
                 // Made again already, together with another one of its document.
                 reauthor::Outcome::NotHere => {}
@@ -510,11 +543,15 @@ impl Storing<'_> {
         let transaction = self.transaction;
         match entry {
             Entry::GoneDocument(id) => {
-                let kind = documents::find(transaction, *id)?.and_then(|found| documents::kind_of_number(found.kind));
-                if documents::remove(transaction, stream, *id)? == Removed::Gone
-                    && let Some(kind) = kind
+                if let Some(found) = documents::find(transaction, *id)?
+                    && found.stream == Some(stream)
                 {
-                    self.applied.changes.insert(Change::Documents(kind));
+                    if let Some((user, _)) = self.me {
+                        kept::note_own(transaction, found.row, user)?;
+                    }
+                    self.happened.ask |= documents::remove(transaction, stream, *id)? == Removed::Kept;
+                    let kind = documents::kind_of_number(found.kind);
+                    self.applied.changes.extend(kind.map(Change::Documents));
                 }
                 transaction
                     .prepare_cached("DELETE FROM unreadable WHERE stream = ?1 AND document = ?2")?
@@ -581,10 +618,11 @@ impl Storing<'_> {
             return Ok(());
         };
         self.applied.progress = true;
+        self.happened.ask = true;
         records::remove_stream(transaction, row.reference)?;
         if let Some((user, _)) = self.me {
-            // The server may have been restored since it acknowledged them: the person's own work leaves the phone only
-            // when the server says once more that it has it.
+            // The server may have been restored since it acknowledged them, or may be: the person's own work leaves the
+            // phone only when a backup covers it.
             documents::offer_own_again(transaction, row.reference, user)?;
         }
         while documents::remove_stream(transaction, row.reference, DROP_AT_ONCE)? != (0, 0) {}

@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 
 use super::apply::Fresh;
 use crate::{
-    db::{codec, documents, documents::row_of_change},
+    db::{codec, documents, documents::row_of_change, outbox},
     document::{self, Authorship, Chunk, NewChange, chunk::is_snapshot, edit, tree},
     error::FieldError,
     model::{ChangeHash, DeviceId, DocumentId, Timestamp, UserId},
@@ -19,8 +19,8 @@ pub(super) enum Outcome {
     Again {
         /// How many changes.
         count: usize,
-        /// The old name of a document that had to be given a new one.
-        renamed: Option<DocumentId>,
+        /// The old and the new name of a document that had to be given another one.
+        renamed: Option<(DocumentId, DocumentId)>,
     },
     /// The change is not on the phone (any more).
     NotHere,
@@ -39,6 +39,49 @@ struct Own {
 
 /// Makes the change of the row `key`, and the unsent changes that build on it, again.
 pub(super) fn reauthor(transaction: &Transaction<'_>, key: i64, fresh: Fresh<'_>) -> Result<Outcome, FieldError> {
+    make_again(transaction, key, None, fresh)
+}
+
+/// Makes the unsent reviews about the document that was called `old` again, about the one that is called `new` now. What
+/// a review is about cannot be changed once it is recorded, so they wait for their subject (`outbox::waiting`): none of
+/// them can have been sent.
+pub(super) fn follow(
+    transaction: &Transaction<'_>,
+    (old, new): (DocumentId, DocumentId),
+    fresh: Fresh<'_>,
+) -> Result<usize, FieldError> {
+    let keys: Vec<i64> = transaction
+        .prepare_cached(
+            "SELECT o.change FROM document d JOIN outbox o ON o.change = d.row << 20
+             WHERE d.about = ?1 AND o.state < 2 AND NOT o.relayed ORDER BY o.seq",
+        )?
+        .query_map([&old.as_bytes()[..]], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut again = 0;
+    for key in keys {
+        if let Outcome::Again { count, .. } = make_again(transaction, key, Some((old, new)), fresh)? {
+            again += count;
+        }
+    }
+    Ok(again)
+}
+
+/// Lets a tree that was about `old` be about `new`.
+fn redirect(tree: &mut serde_json::Value, renamed: Option<(DocumentId, DocumentId)>) {
+    let Some((old, new)) = renamed else { return };
+    if let Some(about) = tree.get_mut("about")
+        && about.as_str() == Some(old.to_string().as_str())
+    {
+        *about = new.to_string().into();
+    }
+}
+
+fn make_again(
+    transaction: &Transaction<'_>,
+    key: i64,
+    about: Option<(DocumentId, DocumentId)>,
+    fresh: Fresh<'_>,
+) -> Result<Outcome, FieldError> {
     let row = row_of_change::document(key);
     let Some((old_id, flags)) = documents::id_and_flags(transaction, row)? else {
         return Ok(Outcome::NotHere);
@@ -66,14 +109,16 @@ pub(super) fn reauthor(transaction: &Transaction<'_>, key: i64, fresh: Fresh<'_>
             zone_minutes: 0,
             since_contact_millis: None,
         });
-        let after = tree::at(&old, &[own.hash]);
+        let mut after = tree::at(&old, &[own.hash]);
+        redirect(&mut after, about);
         let made: Option<NewChange> = if own.creates {
             id = DocumentId::from_bytes(fresh()?);
             let made = document::create(id, &after, &author)?;
             new = document::open(&[&made.bytes])?;
             Some(made)
         } else {
-            let before = tree::at(&old, &own.deps);
+            let mut before = tree::at(&old, &own.deps);
+            redirect(&mut before, about);
             let read_at: Vec<ChangeHash> = own
                 .deps
                 .iter()
@@ -104,9 +149,12 @@ pub(super) fn reauthor(transaction: &Transaction<'_>, key: i64, fresh: Fresh<'_>
         transaction
             .prepare_cached("UPDATE outbox SET state = 0, code = NULL, message = NULL WHERE change = ?1")?
             .execute([own.key])?;
-        transaction
+        let offered = transaction
             .prepare_cached("DELETE FROM reoffer WHERE document = ?1 AND hash = ?2")?
             .execute((row, &own.hash.0[..]))?;
+        if offered > 0 && flags & documents::LEAVING != 0 {
+            outbox::offer_one_again(transaction, row, made.hash)?;
+        }
     }
     if id != old_id {
         transaction
@@ -116,7 +164,7 @@ pub(super) fn reauthor(transaction: &Transaction<'_>, key: i64, fresh: Fresh<'_>
     documents::project_again(transaction, row, flags & documents::LEAVING, &new)?;
     Ok(Outcome::Again {
         count: again.len(),
-        renamed: (id != old_id).then_some(old_id),
+        renamed: (id != old_id).then_some((old_id, id)),
     })
 }
 

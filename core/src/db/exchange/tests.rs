@@ -237,6 +237,73 @@ fn an_edit_whose_actor_was_used_twice_is_made_again_with_what_builds_on_it() {
 }
 
 #[test]
+fn an_edit_alone_whose_actor_was_used_twice_is_made_again_and_the_document_keeps_its_name() {
+    let (ann, twin, mut server) = (Phone::new(1), Phone::new(1), FakeServer::default());
+    let visit = ann.plan(1);
+    assert_eq!(twin.plan(1), visit);
+    ann.settle(&mut server);
+    twin.settle(&mut server);
+    ann.note(visit, "from Ann");
+    twin.note(visit, "from the twin");
+    ann.settle(&mut server);
+    let applied = twin.exchange(&mut server);
+    assert_eq!((applied.reauthored, applied.rejected), (1, 0));
+    twin.settle(&mut server);
+    ann.settle(&mut server);
+    twin.settle(&mut server);
+    assert_eq!(ann.content(), twin.content());
+    assert_eq!(server.known.len(), 3, "one visit, two edits of it");
+    let disagreements = ann.store.disagreements(visit).unwrap();
+    assert_eq!(disagreements.len(), 1, "neither word is lost: {disagreements:?}");
+}
+
+#[test]
+fn a_review_follows_the_record_it_is_about_when_that_gets_another_name() {
+    let (ann, twin, mut server) = (Phone::new(1), Phone::new(1), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.settle(&mut server);
+    let other = twin.plan(2);
+    assert_eq!(visit, other, "the clone repeats the actor");
+    let review = Review {
+        customer: CustomerId::from_bytes([7; 16]),
+        about: other,
+        rep: UserId::from_bytes([1; 16]),
+        reviewer: UserId::from_bytes([1; 16]),
+        at: Timestamp::from_millis(MORNING),
+        verdict: ReviewVerdict::Questioned,
+        comment: "哪一天？".to_owned(),
+        replies: std::collections::BTreeMap::new(),
+    };
+    let mut made = twin.store.create(review).unwrap();
+    made.value.comment = "which day?".to_owned();
+    twin.store.save(&made).unwrap();
+    let (request, _) = twin.request(10);
+    assert_eq!(request.push.len(), 1, "a review waits for what it is about");
+    twin.settle(&mut server);
+    ann.settle(&mut server);
+    twin.settle(&mut server);
+    assert_eq!(twin.waiting(), 0);
+    for phone in [&ann, &twin] {
+        let visits = phone.store.list(&query(DocumentKind::Visit)).unwrap();
+        assert_eq!(visits.len(), 2);
+        let renamed = visits.iter().find(|it| it.id != visit).unwrap().id;
+        let reviews = phone.store.list(&query(DocumentKind::Review)).unwrap();
+        let abouts: Vec<_> = reviews.iter().map(|it| it.about).collect();
+        assert_eq!(abouts, [Some(renamed)]);
+        let review = phone.store.review(reviews[0].id).unwrap().unwrap().value;
+        assert_eq!((review.about, review.comment.as_str()), (renamed, "which day?"));
+    }
+}
+
+fn query(kind: DocumentKind) -> crate::store::ListQuery {
+    crate::store::ListQuery {
+        kind: Some(kind),
+        limit: 10,
+        ..crate::store::ListQuery::default()
+    }
+}
+
+#[test]
 fn an_entry_that_cannot_be_used_is_kept_aside_and_the_rest_is_stored() {
     let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
     server.put(
@@ -299,8 +366,11 @@ fn a_document_that_left_the_stream_goes_unless_something_of_it_is_unsent() {
     ben.store.apply(response, &sent).unwrap();
     assert!(!ben.content().contains_key(&idle.to_string()));
     assert!(ben.content().contains_key(&busy.to_string()), "its edit is unsent");
-    ben.exchange(&mut second);
-    assert!(!ben.content().contains_key(&busy.to_string()), "acknowledged, it goes");
+    ben.settle(&mut second);
+    assert!(ben.content().contains_key(&busy.to_string()), "no backup covers it");
+    second.back_up();
+    ben.settle(&mut second);
+    assert!(!ben.content().contains_key(&busy.to_string()), "covered, it goes");
 }
 
 #[test]

@@ -466,6 +466,17 @@ impl Phone {
                 plain(&it.message)
             ));
         }
+        if status.kept > 0 {
+            text.push_str(&format!(
+                "\n  kept          {} record(s) of former territories, until {}",
+                status.kept,
+                if status.server_makes_backups {
+                    "the server's backup covers them"
+                } else {
+                    "the server makes a backup, which it never has; tell the operator"
+                }
+            ));
+        }
         let rejected: Vec<Value> = status
             .rejected
             .iter()
@@ -474,7 +485,8 @@ impl Phone {
         let json = json!({
             "user": identity.as_ref().map(|it| it.user), "name": identity.as_ref().map(|it| &it.user_name),
             "server": identity.as_ref().map(|it| &it.server_url), "device": device.to_lowercase(),
-            "waiting": status.waiting, "rejected": rejected,
+            "waiting": status.waiting, "rejected": rejected, "kept": status.kept,
+            "server_makes_backups": status.server_makes_backups,
             "last_contact": status.last_contact.map(|at| at.to_string()), "staleness_millis": status.staleness_millis,
         });
         self.say(text, json)

@@ -54,6 +54,16 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
+    async fn backed_up_changes(
+        &self,
+        org: OrganisationId,
+        hashes: &[ChangeHash],
+    ) -> Result<HashSet<ChangeHash>, StoreError> {
+        let hashes = hashes.to_vec();
+        self.read(move |connection| backed_up_changes(connection, org, &hashes))
+            .await
+    }
+
     async fn append(
         &self,
         org: OrganisationId,
@@ -211,6 +221,27 @@ impl DocumentStore for SqliteStore {
         self.write(move |connection| maintenance::compact(connection, org, stream, floor))
             .await
     }
+}
+
+/// An entry keeps its place and its digest for ever, so the first place of a change tells whether a backup has it, however
+/// often its document moved since.
+fn backed_up_changes(
+    connection: &Connection,
+    org: OrganisationId,
+    hashes: &[ChangeHash],
+) -> Result<HashSet<ChangeHash>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM entry JOIN stream ON stream.id = entry.place >> 40
+         WHERE entry.digest = ?1 AND entry.kind = 0 AND stream.organisation = ?2
+           AND (entry.place & 1099511627775) <= stream.backed_up",
+    )?;
+    let mut covered = HashSet::new();
+    for hash in hashes {
+        if statement.exists(params![hash.0, org.as_bytes()])? {
+            covered.insert(*hash);
+        }
+    }
+    Ok(covered)
 }
 
 fn unpacked(bytes: &[u8]) -> Vec<ChangeHash> {
