@@ -24,6 +24,8 @@ pub mod code {
     pub const ACCOUNT_DISABLED: &str = "account_disabled";
     /// The device was shut out.
     pub const REVOKED: &str = "revoked";
+    /// The token belongs to another installation of the app: the phone's data was copied or restored onto this one.
+    pub const ANOTHER_PHONE: &str = "another_phone";
     /// No valid token or session came with the request.
     pub const SIGN_IN_AGAIN: &str = "sign_in_again";
     /// Login or password is wrong.
@@ -93,6 +95,15 @@ impl ApiError {
             StatusCode::FORBIDDEN,
             code::REVOKED,
             "this device was shut out by an administrator; ask for a new enrolment code",
+        )
+    }
+    /// The device's token came from another installation than it was given to.
+    pub fn another_phone() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            code::ANOTHER_PHONE,
+            "the data on this phone came from another phone, by a restored backup or a copy; ask an administrator for a \
+             new enrolment code and enrol this phone, nothing recorded on it is lost",
         )
     }
     /// The account is shut.

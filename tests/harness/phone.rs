@@ -136,6 +136,20 @@ impl Phone {
         Ok(())
     }
 
+    /// Another phone with a copy of this one's data: restored from its backup, or cloned. What the keychain holds, the
+    /// name of the installation, does not come along.
+    ///
+    /// # Errors
+    /// When the file cannot be copied.
+    pub fn copied(&self) -> Result<Self, FieldError> {
+        let mut other = Self::new(&self.server_url)?;
+        other.store.close();
+        let to = other.options.path.parent().unwrap_or(Path::new("."));
+        self.back_up(to)?;
+        other.store = FieldStore::open(other.options.clone())?;
+        Ok(other)
+    }
+
     /// A copy of the database as a backup would hold it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_network;
+mod copied_phone;
 mod killed_phone;
 mod power_cut;
 mod restored_server;

@@ -35,9 +35,9 @@ struct Rounds {
     under_way: bool,
     /// The last offer that was answered in it: the row of its document, and the change.
     after: (i64, Vec<u8>),
-    /// How many changes were left when the last round ended.
-    left: usize,
-    /// When it ended, by the server's clock.
+    /// How many changes were kept when the last round began, or fewer.
+    kept: usize,
+    /// When it ended, or the one under way began, by the server's clock.
     ended_at: Timestamp,
     /// The server has told of a backup.
     backups: bool,
@@ -136,19 +136,23 @@ pub(crate) fn take_notice(
 ) -> Result<bool, FieldError> {
     let before = rounds(transaction)?;
     let mut rounds = before.clone();
+    let kept = count_kept(transaction)?;
     rounds.backups |= happened.backups;
     if let Some((row, hash)) = happened.answered {
         rounds.after = (row, hash.0.to_vec());
     }
     if rounds.under_way && count(transaction, &rounds.after)? == 0 {
         rounds.under_way = false;
-        rounds.left = count(transaction, &BEGINNING)?;
         rounds.ended_at = now;
     }
-    let begins = happened.ask || (!rounds.under_way && is_due(transaction, &rounds, now)?);
+    let due = || kept > rounds.kept || (kept > 0 && is_time(&rounds, now));
+    let begins = happened.ask || (!rounds.under_way && due());
+    rounds.kept = rounds.kept.min(kept);
     if begins {
         rounds.after = BEGINNING;
         rounds.under_way = count(transaction, &BEGINNING)? > 0;
+        rounds.kept = kept;
+        rounds.ended_at = now;
     }
     if rounds != before {
         meta::set(transaction, ROUNDS, &rounds)?;
@@ -158,19 +162,25 @@ pub(crate) fn take_notice(
 
 const BEGINNING: (i64, Vec<u8>) = (0, Vec::new());
 
-fn is_due(connection: &Connection, rounds: &Rounds, now: Timestamp) -> Result<bool, FieldError> {
-    let left = count(connection, &BEGINNING)?;
-    // More than at the end of the last round: something that left was acknowledged meanwhile.
-    if left == 0 || left > rounds.left {
-        return Ok(left > 0);
-    }
+fn is_time(rounds: &Rounds, now: Timestamp) -> bool {
     let pause = if rounds.backups {
         ROUND_EVERY_MILLIS
     } else {
         ROUND_WITHOUT_BACKUPS_MILLIS
     };
     // A clock that was set back must not stop the rounds.
-    Ok(!(0..pause).contains(&now.millis_since(rounds.ended_at)))
+    !(0..pause).contains(&now.millis_since(rounds.ended_at))
+}
+
+/// Changes that are kept, whether or not they are in the queue: those that go to and fro between the queue and a server
+/// that loses them must not make a round begin with each exchange.
+fn count_kept(connection: &Connection) -> Result<usize, FieldError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*) FROM reoffer r JOIN document d ON d.row = r.document
+             WHERE d.stream IS NULL AND d.flags & ?1 <> 0",
+        )?
+        .query_row([LEAVING], |row| row.get(0))?)
 }
 
 fn rounds(connection: &Connection) -> Result<Rounds, FieldError> {

@@ -38,6 +38,9 @@ pub enum DeviceState {
     Revoked,
     /// The token is no longer accepted: a new enrolment code is needed.
     SignInAgain,
+    /// The data came from another phone, by a restored backup or a copy, and the device belongs to that one: a new
+    /// enrolment code is needed. What waits here is sent once this phone is enrolled.
+    AnotherPhone,
 }
 
 /// When the server was last heard, by its clock and by this phone's.

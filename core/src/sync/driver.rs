@@ -89,7 +89,7 @@ impl From<SyncError> for FieldError {
             SyncError::Storage(error) => error,
             SyncError::Transport(fault) => match fault {
                 TransportFault::Revoked => Self::Revoked,
-                TransportFault::SignInAgain => Self::SignInAgain,
+                TransportFault::SignInAgain | TransportFault::AnotherPhone => Self::SignInAgain,
                 TransportFault::NeedsNewerApp => Self::NeedsNewerApp,
                 TransportFault::Server(message) => Self::Internal(message),
                 TransportFault::Offline
@@ -263,7 +263,12 @@ impl<T: Transport> SyncDriver<T> {
                         }
                     }
                 }
-                Err(TransportFault::SignInAgain | TransportFault::Revoked | TransportFault::NeedsNewerApp) => {
+                Err(
+                    TransportFault::SignInAgain
+                    | TransportFault::AnotherPhone
+                    | TransportFault::Revoked
+                    | TransportFault::NeedsNewerApp,
+                ) => {
                     // The next exchange finds out too, and says so.
                     std::future::pending::<()>().await;
                 }
@@ -360,6 +365,7 @@ impl<T: Transport> SyncDriver<T> {
             Some(Status::UpToDate | Status::Stalled) => DeviceState::Active,
             Some(Status::Stopped(Failure::Transport(TransportFault::Revoked))) => DeviceState::Revoked,
             Some(Status::Stopped(Failure::Transport(TransportFault::SignInAgain))) => DeviceState::SignInAgain,
+            Some(Status::Stopped(Failure::Transport(TransportFault::AnotherPhone))) => DeviceState::AnotherPhone,
             _ => return,
         };
         let noted = self

@@ -395,7 +395,10 @@ impl Engine {
 
     fn fault(&mut self, fault: TransportFault, now: u64, rng: &mut impl rand::Rng, effects: &mut Vec<Effect>) {
         let pause = match &fault {
-            TransportFault::SignInAgain | TransportFault::Revoked | TransportFault::NeedsNewerApp => {
+            TransportFault::SignInAgain
+            | TransportFault::AnotherPhone
+            | TransportFault::Revoked
+            | TransportFault::NeedsNewerApp => {
                 self.phase = Phase::Idle;
                 self.stopped = true;
                 effects.push(Effect::Report(Status::Stopped(Failure::Transport(fault))));

@@ -30,6 +30,11 @@ pub enum TransportFault {
     /// The device's token is not accepted.
     #[error("sign in again with a new enrolment code")]
     SignInAgain,
+    /// The data on this phone came from another one: a restored backup, or a copy. The device belongs to the other one.
+    #[error(
+        "the data on this phone came from another phone; enrol this one with a new code, nothing recorded on it is lost"
+    )]
+    AnotherPhone,
     /// The device was revoked.
     #[error("this device was revoked; ask your administrator")]
     Revoked,
@@ -346,6 +351,7 @@ async fn accepted(response: Response, media_type: &str) -> Result<Response, Tran
         // Only our server's own word makes a phone stop: a portal may answer 401 or 403 as well.
         (_, Some(body)) => match body.code.as_str() {
             "revoked" | "account_disabled" => TransportFault::Revoked,
+            "another_phone" => TransportFault::AnotherPhone,
             "newer_app_needed" => TransportFault::NeedsNewerApp,
             _ if status == StatusCode::UNAUTHORIZED => TransportFault::SignInAgain,
             _ if status == StatusCode::UPGRADE_REQUIRED => TransportFault::NeedsNewerApp,

@@ -25,7 +25,7 @@ use crate::{
     ingest::ExchangeError,
     metrics::Exchanged,
     state::AppState,
-    store::DeviceContact,
+    store::{AuditEntry, DeviceContact, OTHER_INSTALLATION},
 };
 
 /// The oldest protocol that is still spoken.
@@ -59,7 +59,7 @@ struct Spoken {
             content_type = "application/vnd.fieldledger.sync+cbor-zstd"),
         (status = 400, description = "`malformed`, `newer_server_needed`", body = openapi::Problem),
         (status = 401, description = "`sign_in_again`", body = openapi::Problem),
-        (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
+        (status = 403, description = "`revoked`, `account_disabled`, `another_phone`", body = openapi::Problem),
         (status = 408, description = "`timed_out`", body = openapi::Problem),
         (status = 413, description = "`too_large`", body = openapi::Problem),
         (status = 415, description = "`wrong_media_type`", body = openapi::Problem),
@@ -93,6 +93,7 @@ async fn exchange(state: &AppState, auth: &DeviceAuth, bytes: Bytes) -> Result<V
         .await
         .map_err(|error| ApiError::internal(&error))??;
     let now = state.clock.now();
+    check_installation(state, auth, *request.installation, now).await?;
     let contact = DeviceContact {
         organisation: auth.device.organisation,
         device: auth.device.id,
@@ -124,6 +125,37 @@ async fn exchange(state: &AppState, auth: &DeviceAuth, bytes: Bytes) -> Result<V
         bytes_down: packed.len() as u64,
     });
     Ok(packed)
+}
+
+/// Lets only the installation go on that the device was enrolled by. Two phones with one device would each believe to know
+/// what the other has read and sent; the second one has to become a device of its own.
+async fn check_installation(
+    state: &AppState,
+    auth: &DeviceAuth,
+    installation: [u8; 16],
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let device = &auth.device;
+    if installation == device.installation {
+        return Ok(());
+    }
+    let subject = format!("device:{}", device.id);
+    let name: String = installation.iter().map(|byte| format!("{byte:02x}")).collect();
+    let detail = format!("{}: its token came from installation {name}", device.name);
+    let noted = state.store.audited(device.organisation, OTHER_INSTALLATION).await?;
+    // It tries again and again; the log needs to hear of it once.
+    if !noted.iter().any(|it| it.subject == subject && it.detail == detail) {
+        tracing::warn!(device = %device.id, user = %device.user, "a second phone uses the device's token; it is refused");
+        let entry = AuditEntry {
+            at: now,
+            actor: subject.clone(),
+            action: OTHER_INSTALLATION.to_owned(),
+            subject,
+            detail,
+        };
+        state.store.audit(device.organisation, entry).await?;
+    }
+    Err(ApiError::another_phone())
 }
 
 /// Reads a request. Of one that another version of the protocol made, only that is told.

@@ -1,5 +1,7 @@
 //! Organisations, accounts, sessions, enrolments, devices and the audit log.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use fieldledger_core::model::{DeviceId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId};
 
@@ -86,6 +88,9 @@ pub trait PeopleStore {
     /// The audit log, newest first.
     async fn audit_log(&self, org: OrganisationId, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// Every line of the audit log about one kind of action, oldest first.
+    async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Checks the audit log's chain; returns what is wrong, in words.
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError>;
 }
@@ -108,6 +113,25 @@ pub enum Step {
     PutEnrolment(Enrolment),
     /// Shuts a device out.
     RevokeDevice(DeviceId),
+}
+
+/// Action of the audit log: a device's token came from another installation of the app than the device was given to.
+pub const OTHER_INSTALLATION: &str = "device.other_installation";
+
+/// How often other installations used the tokens of each device of an organisation: copies that were refused.
+///
+/// # Errors
+/// [`StoreError`] of the store.
+pub async fn copies_of_devices(
+    store: &(impl PeopleStore + ?Sized),
+    org: OrganisationId,
+) -> Result<BTreeMap<String, usize>, StoreError> {
+    let mut copies = BTreeMap::new();
+    for entry in store.audited(org, OTHER_INSTALLATION).await? {
+        let device = entry.subject.strip_prefix("device:").unwrap_or_default();
+        *copies.entry(device.to_owned()).or_default() += 1;
+    }
+    Ok(copies)
 }
 
 /// A person's account.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     auth,
     state::AppState,
-    store::{Account, Device, Step},
+    store::{Account, Device, Step, copies_of_devices},
 };
 
 /// A phone that was silent for longer is marked: what its rep does is not known.
@@ -92,11 +92,13 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer) -> Result<
     names
         .add_people(app.store.as_ref(), org, devices.iter().map(|(it, _)| it.user))
         .await?;
+    let copies = copies_of_devices(app.store.as_ref(), org).await?;
     let mut rows: Vec<_> = devices
         .into_iter()
         .map(|(device, _)| {
             let order = (device.revoked_at.is_some(), names.person(device.user), device.id);
-            (order, row(&viewer, &names, device, now))
+            let copied = copies.contains_key(&device.id.to_string());
+            (order, row(&viewer, &names, device, copied, now))
         })
         .collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
@@ -119,7 +121,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer) -> Result<
     })
 }
 
-fn row(viewer: &Viewer, names: &Names, device: Device, now: Timestamp) -> Row {
+fn row(viewer: &Viewer, names: &Names, device: Device, copied: bool, now: Timestamp) -> Row {
     let text = viewer.text;
     let revoke =
         (viewer.is_administrator() && device.revoked_at.is_none()).then(|| format!("/devices/{}/revoke", device.id));
@@ -129,7 +131,7 @@ fn row(viewer: &Viewer, names: &Names, device: Device, now: Timestamp) -> Row {
         last_contact: device.last_contact.map(|at| Moment::new(at, viewer.zone)),
         waiting: device.waiting,
         clock: clock(text, &device),
-        status: status(viewer, &device, now),
+        status: status(viewer, &device, copied, now),
         name: device.name,
         platform: device.platform,
         revoke,
@@ -152,10 +154,13 @@ fn clock(text: Text, device: &Device) -> Shown {
     })
 }
 
-fn status(viewer: &Viewer, device: &Device, now: Timestamp) -> Shown {
+fn status(viewer: &Viewer, device: &Device, copied: bool, now: Timestamp) -> Shown {
     let text = viewer.text;
     if let Some(at) = device.revoked_at {
         return Shown::Text(text.fill("devices.revoked", "when", Moment::new(at, viewer.zone).shown));
+    }
+    if copied {
+        return Shown::Doubt(text.t("devices.copied").to_owned());
     }
     let silent = now.millis_since(device.last_contact.unwrap_or(device.enrolled_at));
     if silent >= STALE_MILLIS {

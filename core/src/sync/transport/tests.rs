@@ -139,6 +139,7 @@ async fn every_answer_of_the_server_has_its_fault() {
     let cases = [
         (told("401 Unauthorized", "sign_in_again"), TransportFault::SignInAgain),
         (told("403 Forbidden", "revoked"), TransportFault::Revoked),
+        (told("403 Forbidden", "another_phone"), TransportFault::AnotherPhone),
         (told("403 Forbidden", "account_disabled"), TransportFault::Revoked),
         (
             told("426 Upgrade Required", "newer_app_needed"),

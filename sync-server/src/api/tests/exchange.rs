@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{Method, header},
+    http::{Method, Request, header},
 };
 use fieldledger_core::sync::protocol::{
     MAX_BODY_BYTES, PROTOCOL, Push, PushedChange, StreamId, SyncRequest, Verdict, pack,
@@ -11,7 +11,7 @@ use fieldledger_core::sync::protocol::{
 use super::{HOUR, get, with_token};
 use crate::{
     config::ServerConfig,
-    testing::{ANNA, Fixture, NORTH, ORGANISATION, SOUTH, SVEN, empty_request},
+    testing::{ANNA, EMIL, Fixture, NORTH, ORGANISATION, SOUTH, SVEN, empty_request},
 };
 
 #[tokio::test]
@@ -87,6 +87,37 @@ async fn an_exchange_refuses_what_is_no_request_and_says_why() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_second_installation_with_the_same_token_is_refused_noted_once_and_the_first_goes_on() {
+    let fixture = Fixture::new().await;
+    let phone = fixture.phone(ANNA).await;
+    let copy = SyncRequest {
+        installation: [1; 16].into(),
+        ..empty_request()
+    };
+    for _ in 0..3 {
+        let answer = fixture.exchange(&phone.token, &copy).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "another_phone"));
+    }
+    let noted = fixture.audited().await;
+    let count = |action: &str| noted.iter().filter(|it| *it == action).count();
+    assert_eq!(count("device.other_installation"), 1);
+    let other = SyncRequest {
+        installation: [2; 16].into(),
+        ..empty_request()
+    };
+    assert_eq!(fixture.exchange(&phone.token, &other).await.code(), "another_phone");
+    let store = fixture.state.store.as_ref();
+    let copies = crate::store::copies_of_devices(store, ORGANISATION).await.unwrap();
+    assert_eq!(copies[&phone.device.to_string()], 2);
+    assert_eq!(fixture.exchange(&phone.token, &empty_request()).await.status, 200);
+    let (cookie, _) = fixture.session(EMIL).await;
+    let page = Request::get("/devices").header(header::COOKIE, cookie);
+    let page = fixture.send(page.body(Body::empty()).unwrap()).await;
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(text.contains("a copy on another phone was refused"), "{text}");
 }
 
 #[tokio::test]

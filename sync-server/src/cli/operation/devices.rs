@@ -6,7 +6,7 @@ use super::{Outcome, desk::Desk, table::table};
 use crate::{
     auth::new_enrolment,
     cli::Failure,
-    store::{Device, Step},
+    store::{Device, Step, copies_of_devices},
 };
 
 impl Desk<'_> {
@@ -40,7 +40,13 @@ impl Desk<'_> {
 
     pub(super) async fn list_devices(&self) -> Result<Outcome, Failure> {
         let accounts = self.state.store.accounts(self.org).await?;
+        let copies = copies_of_devices(self.state.store.as_ref(), self.org).await?;
         let rows = self.state.store.devices(self.org).await?.into_iter().map(|it| {
+            let copied = match copies.get(&it.id.to_string()) {
+                None => String::new(),
+                Some(1) => "; a copy on another phone was refused".to_owned(),
+                Some(count) => format!("; copies on {count} other phones were refused"),
+            };
             let owner = accounts.iter().find(|account| account.user == it.user);
             vec![
                 it.id.to_string(),
@@ -51,7 +57,8 @@ impl Desk<'_> {
                 it.waiting.to_string(),
                 format!("{:+} s", it.clock_ahead_millis / 1000),
                 it.revoked_at
-                    .map_or_else(|| "active".to_owned(), |at| format!("revoked {at}")),
+                    .map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"))
+                    + &copied,
             ]
         });
         let head = [

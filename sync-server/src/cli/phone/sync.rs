@@ -45,7 +45,7 @@ impl From<EnrolError> for Problem {
 
 fn fault_code(fault: &TransportFault) -> u8 {
     match fault {
-        TransportFault::SignInAgain | TransportFault::Revoked => SIGNED_OUT,
+        TransportFault::SignInAgain | TransportFault::AnotherPhone | TransportFault::Revoked => SIGNED_OUT,
         TransportFault::NeedsNewerApp => TOO_OLD,
         TransportFault::Server(_) => 1,
         _ => OFFLINE,

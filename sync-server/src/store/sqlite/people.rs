@@ -244,6 +244,18 @@ impl PeopleStore for SqliteStore {
         .await
     }
 
+    async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError> {
+        let action = action.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT at, actor, action, subject, detail FROM audit WHERE organisation = ?1 AND action = ?2
+                       ORDER BY seq";
+            all(connection, sql, params![org.as_bytes(), action], |row| {
+                audit_entry(row, 0)
+            })
+        })
+        .await
+    }
+
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError> {
         self.read(verify_audit_log).await
     }
