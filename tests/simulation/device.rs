@@ -219,7 +219,8 @@ impl Phone {
         self.store
             .write(&[], |transaction| {
                 Ok(transaction.execute(
-                    "DELETE FROM reoffer WHERE document IN (SELECT row FROM document WHERE stream IS NULL)",
+                    "DELETE FROM reoffer WHERE document IN
+                     (SELECT row FROM document WHERE stream IS NULL AND flags & 32 <> 0)",
                     [],
                 )?)
             })

@@ -69,6 +69,8 @@ pub(crate) struct World {
     network: Network,
     weather: Weather,
     pub(crate) territories: Vec<TerritoryId>,
+    /// A territory that no phone follows: what moves there can only come back from the phones it left.
+    vacant: TerritoryId,
     pub(crate) people: Vec<(UserId, Role)>,
     supervisor: UserId,
     pub(crate) products: Vec<ProductId>,
@@ -122,6 +124,7 @@ impl World {
             network: Network::default(),
             weather,
             territories: (0..3).map(|_| TerritoryId::random(&mut rng)).collect(),
+            vacant: TerritoryId::random(&mut rng),
             people: Vec::new(),
             supervisor: UserId::random(&mut rng),
             products: (0..6).map(|_| ProductId::random(&mut rng)).collect(),
@@ -159,7 +162,7 @@ impl World {
             currency: Currency::CNY,
             geofence_metres: 200,
         })];
-        for (index, id) in self.territories.iter().enumerate() {
+        for (index, id) in self.territories.iter().chain([&self.vacant]).enumerate() {
             records.push(LedgerRecord::Territory(Territory {
                 id: *id,
                 name: format!("区域 {index}"),
@@ -205,7 +208,7 @@ impl World {
             name: "陈静".to_owned(),
             password_hash: None,
             roles: vec![Role::Supervisor],
-            territories: self.territories.clone(),
+            territories: self.territories.iter().copied().chain([self.vacant]).collect(),
             disabled: false,
         };
         self.server
@@ -549,7 +552,11 @@ impl World {
 
     async fn move_customer(&mut self) {
         let index = self.rng.random_range(0..self.customers.len());
-        let territory = *self.territories.choose(&mut self.rng).expect("there are territories");
+        let choice = self.territories.choose(&mut self.rng);
+        let mut territory = *choice.expect("there are territories");
+        if self.rng.random_range(0..2) == 0 {
+            territory = self.vacant;
+        }
         self.customers[index].territory = territory;
         self.server
             .write(vec![LedgerRecord::Customer(self.customers[index].clone())])
