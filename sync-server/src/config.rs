@@ -68,6 +68,10 @@ pub struct ServerConfig {
     #[arg(long, env = "FIELDLEDGER_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS")]
     pub token_days: u32,
 
+    /// Hours between two compactions: the history of each document becomes one snapshot, but for the newest entries. 0: never.
+    #[arg(long, env = "FIELDLEDGER_COMPACT_HOURS", default_value_t = 24, value_name = "HOURS")]
+    pub compact_hours: u32,
+
     /// Processes that decode what phones push. 0: one for each processor.
     #[arg(long, env = "FIELDLEDGER_WORKERS", default_value_t = 0, value_name = "COUNT")]
     pub workers: usize,
@@ -151,6 +155,7 @@ impl Default for ServerConfig {
             session_hours: 12,
             enrolment_hours: 24,
             token_days: 30,
+            compact_hours: 24,
             workers: 0,
             request_timeout_seconds: 60,
             shutdown_seconds: 20,
@@ -189,6 +194,10 @@ impl ServerConfig {
     /// How long a device keeps its token.
     pub fn token_millis(&self) -> i64 {
         i64::from(self.token_days.max(1)) * 24 * HOUR
+    }
+    /// How much time lies between two compactions; `None` for never.
+    pub fn compact_every(&self) -> Option<Duration> {
+        (self.compact_hours > 0).then(|| Duration::from_secs(u64::from(self.compact_hours) * 3_600))
     }
     /// How long a request may take.
     pub fn request_timeout(&self) -> Duration {

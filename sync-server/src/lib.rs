@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod import;
 pub mod ingest;
+pub mod jobs;
 mod metrics;
 pub mod state;
 pub mod store;

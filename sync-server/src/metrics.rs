@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::store::Counts;
+use crate::{jobs::Compacted, store::Counts};
 
 /// What is counted. Routes are named by their pattern and codes by their name, so the number of series stays small
 /// whatever is sent.
@@ -29,6 +29,9 @@ pub struct Metrics {
     live: Gauge,
     worker_restarts: Gauge,
     stored: Family<StoredLabels, Gauge>,
+    compacted: Counter,
+    compaction_failures: Counter,
+    compaction_seconds: Counter<f64, std::sync::atomic::AtomicU64>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -92,6 +95,9 @@ impl Metrics {
             live: Gauge::default(),
             worker_restarts: Gauge::default(),
             stored: Family::default(),
+            compacted: Counter::default(),
+            compaction_failures: Counter::default(),
+            compaction_seconds: Counter::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register("http_requests", "Requests by route and status", this.requests.clone());
@@ -134,6 +140,21 @@ impl Metrics {
             this.worker_restarts.clone(),
         );
         registry.register("stored", "How much is stored", this.stored.clone());
+        registry.register(
+            "compacted_documents",
+            "Documents whose history became one snapshot",
+            this.compacted.clone(),
+        );
+        registry.register(
+            "compaction_failures",
+            "Streams that could not be compacted",
+            this.compaction_failures.clone(),
+        );
+        registry.register(
+            "compaction_seconds",
+            "Time spent on compaction",
+            this.compaction_seconds.clone(),
+        );
         *this.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         this
     }
@@ -191,6 +212,12 @@ impl Metrics {
             let gauge = self.stored.get_or_create_owned(&StoredLabels { what });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    pub(crate) fn compacted(&self, sum: Compacted, seconds: f64) {
+        self.compacted.inc_by(sum.documents);
+        self.compaction_failures.inc_by(sum.failed);
+        self.compaction_seconds.inc_by(seconds);
     }
 
     /// Everything as text, in the form that Prometheus reads.

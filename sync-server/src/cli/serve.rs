@@ -14,6 +14,7 @@ use crate::{
     clock::SystemClock,
     config::{LogFormat, ServerConfig},
     ingest::{WorkerCommand, WorkerLimits, WorkerPool},
+    jobs,
     state::AppState,
     store::StoreError,
 };
@@ -102,6 +103,7 @@ impl RunningServer {
         let control = ControlPort::open(&folder, state.clone())
             .await
             .map_err(|error| Failure(format!("the control port cannot be opened: {error}")))?;
+        jobs::start(&state);
         let app = build_app(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         // Replies are written in one piece; waiting for more to send only delays them.
         let listener = listener.tap_io(|connection| {

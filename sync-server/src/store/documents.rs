@@ -125,6 +125,9 @@ pub trait DocumentStore {
     /// is wrong, in words; empty when nothing is.
     async fn verify(&self) -> Result<Vec<String>, StoreError>;
 
+    /// Every stream of an organisation with the seq of its newest entry.
+    async fn heads(&self, org: OrganisationId) -> Result<Vec<StreamMark>, StoreError>;
+
     /// Replaces what documents have in a stream up to the seq `floor` by one snapshot each. Cursors stay valid, also those
     /// below the floor. Compacts some documents at a time and returns how many; 0 when nothing is left to do.
     async fn compact(&self, org: OrganisationId, stream: StreamId, floor: u64) -> Result<u64, StoreError>;

@@ -205,6 +205,10 @@ impl DocumentStore for SqliteStore {
         self.read(move |connection| receipts(connection, org, id)).await
     }
 
+    async fn heads(&self, org: OrganisationId) -> Result<Vec<StreamMark>, StoreError> {
+        self.read(move |connection| streams::heads(connection, org)).await
+    }
+
     async fn counts(&self, org: OrganisationId) -> Result<Counts, StoreError> {
         self.read(move |connection| counts(connection, org)).await
     }

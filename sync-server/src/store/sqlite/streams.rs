@@ -508,6 +508,23 @@ fn read_entry(row: &Row<'_>, without: &HashSet<ChangeHash>) -> Result<Option<(En
     Ok(Some((entry, size + ENTRY_OVERHEAD)))
 }
 
+/// Every stream of an organisation with the seq of its newest entry.
+pub(super) fn heads(connection: &Connection, organisation: OrganisationId) -> Result<Vec<StreamMark>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, head FROM stream WHERE organisation = ?1 ORDER BY id")?;
+    let mut rows = statement.query([organisation.as_bytes()])?;
+    let mut marks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: Vec<u8> = row.get(0)?;
+        marks.push(StreamMark {
+            stream: StreamId::from_bytes(&name)
+                .ok_or_else(|| StoreError::Damaged("a stream has a name that is none".to_owned()))?,
+            seq: row.get::<_, i64>(1)?.unsigned_abs(),
+        });
+    }
+    Ok(marks)
+}
+
 /// Up to where the last backup covers these streams; streams that no backup covers are left out.
 pub(super) fn backed_up(
     connection: &Connection,

@@ -1,0 +1,14 @@
+//! What the server does by itself, beside answering.
+
+mod compaction;
+
+pub use compaction::{Compacted, compact};
+
+use crate::state::AppState;
+
+/// Starts the timers of a running server. They end when it stops.
+pub fn start(state: &AppState) {
+    if let Some(every) = state.config.compact_every() {
+        tokio::spawn(compaction::run(state.clone(), every));
+    }
+}
