@@ -86,6 +86,13 @@ impl Network {
         *lock(&self.shared.requests)
     }
 
+    /// Status and body of the last reply that came from the server.
+    pub fn last_reply(&self) -> Option<(u16, String)> {
+        let reply = lock(&self.shared.last_reply);
+        let (status, _, body) = reply.as_ref()?;
+        Some((status.as_u16(), String::from_utf8_lossy(body).into_owned()))
+    }
+
     /// Bytes of the last reply's body that came from the server.
     pub fn last_reply_bytes(&self) -> usize {
         lock(&self.shared.last_reply).as_ref().map_or(0, |reply| reply.2.len())

@@ -146,8 +146,40 @@ impl ServerProcess {
     /// # Errors
     /// When it cannot be started, or ends, or says nothing for a minute; with what it said.
     pub fn start(data: &Path) -> Result<Self> {
-        let mut child = Command::new(binary()?)
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "text", "--data"])
+        Self::start_on(data, "127.0.0.1:0")
+    }
+
+    /// The same on an address: where it was before it died.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(data: &Path, address: &str) -> Result<Self> {
+        Self::run(Command::new(binary()?), data, address)
+    }
+
+    /// The same with its data on a disk of its own of so many KiB, which begins with what is in `data`. Nobody else sees
+    /// the disk but by [`Self::see`], and it goes with the server.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and when this system lets nobody have a disk of their own.
+    pub fn start_on_a_small_disk(data: &Path, kibibytes: u32) -> Result<Self> {
+        const MOUNT: &str = "mkdir \"$2-first\" && cp -a \"$2\"/. \"$2-first\" && mount -t tmpfs -o size=\"$1k\" tmpfs \"$2\" \
+                             && cp -a \"$2-first\"/. \"$2\" && shift 2 && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"]);
+        command.arg(kibibytes.to_string()).arg(data).arg(binary()?);
+        Self::run(command, data, "127.0.0.1:0")
+    }
+
+    /// Where something that the server sees at `path` is for others.
+    pub fn see(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        PathBuf::from(format!("/proc/{}/root", self.id())).join(path)
+    }
+
+    fn run(mut command: Command, data: &Path, address: &str) -> Result<Self> {
+        let mut child = command
+            .args(["serve", "--listen", address, "--log-format", "text", "--data"])
             .arg(data)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

@@ -5,6 +5,8 @@ use fieldledger_tests::{
     network::{Fault, Network},
     server::Server,
 };
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 use crate::{feed, has, verify, visit};
 
@@ -111,5 +113,57 @@ async fn requests_and_replies_that_come_twice_or_late_have_the_effect_of_one() {
     assert_eq!(seen, ids);
     let counts = server.state.store.counts(company.organisation).await.unwrap();
     assert_eq!((counts.documents, counts.quarantined), (6, 0));
+    verify(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_phones_behind_a_network_that_repeats_and_reorders_replies_end_with_the_same() {
+    let server = Server::in_memory().await.unwrap();
+    let company = server.company.clone();
+    let seed = crate::seed("FIELDLEDGER_NETWORK_SEED");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut phones = Vec::new();
+    for user in [company.li_na, company.marta] {
+        let network = Network::to(&server.url).await.unwrap();
+        let phone = server.phone_through(&network.url, user).await.unwrap();
+        phones.push((network, phone));
+    }
+    let mut ids = Vec::new();
+    for round in 0..40 {
+        let (network, phone) = &phones[rng.random_range(0..2)];
+        if rng.random_range(0..3) > 0 || ids.is_empty() {
+            ids.push(visit(phone, company.yongxing, &format!("round {round}")));
+        } else {
+            // Whoever wrote it may change it; the other one is told no, which is fine too.
+            let id = ids[rng.random_range(0..ids.len())];
+            if let Some(mut visit) = phone.store.visit(id).unwrap() {
+                visit.value.note.push('!');
+                let _ = phone.store.save(&visit);
+            }
+        }
+        network.fault(match rng.random_range(0..6) {
+            0 => Fault::RepeatRequest,
+            1 | 2 => Fault::RepeatReply,
+            3 => Fault::CutReply(rng.random_range(0..200)),
+            4 => Fault::CutRequest,
+            _ => Fault::None,
+        });
+        let _ = phone.sync().await;
+    }
+    for _ in 0..2 {
+        for (network, phone) in &phones {
+            network.fault(Fault::None);
+            phone.sync().await.unwrap();
+            let status = phone.store.status().unwrap();
+            assert_eq!((status.waiting, status.rejected.len()), (0, 0), "{status:?}");
+        }
+    }
+    assert_eq!(feed(&server).await.len(), ids.len());
+    for id in ids {
+        let [first, second] = [0, 1].map(|at| phones[at].1.store.tree(id).unwrap());
+        assert!(first.is_some() && first == second, "{id}: {first:?} and {second:?}");
+        let stored = server.state.store.document(company.organisation, id).await.unwrap();
+        assert_eq!(first, stored.map(|it| it.tree));
+    }
     verify(&server).await;
 }

@@ -5,7 +5,9 @@
 mod access;
 mod bad_network;
 mod copied_phone;
+mod full_server;
 mod killed_phone;
+mod live;
 mod power_cut;
 mod restored_server;
 mod storage;
