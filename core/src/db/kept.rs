@@ -43,9 +43,10 @@ struct Rounds {
     backups: bool,
 }
 
-/// Offers that are to be made: of documents that leave, and not of what is in the queue itself.
+/// Offers that are to be made: of documents that leave, and not of what is in the queue itself. The number of `LEAVING`
+/// stands here, and elsewhere, word for word as in the index of what leaves.
 const ASKABLE: &str = "FROM reoffer r JOIN document d ON d.row = r.document
-     WHERE d.stream IS NULL AND d.flags & 32 <> 0 AND (r.document, r.hash) > (?1, ?2)
+     WHERE d.flags & 32 <> 0 AND d.stream IS NULL AND (r.document, r.hash) > (?1, ?2)
        AND NOT EXISTS (SELECT 1 FROM outbox o JOIN change c ON c.key = o.change
                        WHERE o.change BETWEEN d.row << 20 AND (d.row << 20) + 1048575 AND c.hash = r.hash)";
 const _: () = assert!(LEAVING == 32);
@@ -178,9 +179,9 @@ fn count_kept(connection: &Connection) -> Result<usize, FieldError> {
     Ok(connection
         .prepare_cached(
             "SELECT count(*) FROM reoffer r JOIN document d ON d.row = r.document
-             WHERE d.stream IS NULL AND d.flags & ?1 <> 0",
+             WHERE d.flags & 32 <> 0 AND d.stream IS NULL",
         )?
-        .query_row([LEAVING], |row| row.get(0))?)
+        .query_row([], |row| row.get(0))?)
 }
 
 fn rounds(connection: &Connection) -> Result<Rounds, FieldError> {
@@ -207,7 +208,7 @@ pub(crate) fn server_makes_backups(connection: &Connection) -> Result<bool, Fiel
 /// [`FieldError`] of the database.
 pub(crate) fn documents(connection: &Connection) -> Result<usize, FieldError> {
     Ok(connection
-        .prepare_cached("SELECT count(*) FROM document WHERE stream IS NULL AND flags & ?1 <> 0")?
+        .prepare_cached("SELECT count(*) FROM document WHERE flags & 32 <> 0 AND stream IS NULL AND flags & ?1 <> 0")?
         .query_row([KEPT], |row| row.get(0))?)
 }
 
@@ -217,18 +218,18 @@ pub(crate) fn documents(connection: &Connection) -> Result<usize, FieldError> {
 /// # Errors
 /// [`FieldError`] of the database.
 pub(crate) fn hide(transaction: &Transaction<'_>) -> Result<Vec<DocumentKind>, FieldError> {
-    let (leaving, kept) = (LEAVING, KEPT);
+    let kept = KEPT;
     let of_row = "SELECT 1 FROM outbox WHERE change BETWEEN row << 20 AND (row << 20) + 1048575";
     let mut kinds = Vec::new();
     for sql in [
         format!(
             "UPDATE document SET flags = flags | {kept}
-             WHERE stream IS NULL AND flags & ({leaving} | {kept}) = {leaving} AND NOT EXISTS ({of_row})
+             WHERE flags & 32 <> 0 AND stream IS NULL AND flags & {kept} = 0 AND NOT EXISTS ({of_row})
              RETURNING kind"
         ),
         format!(
             "UPDATE document SET flags = flags & ~{kept}
-             WHERE stream IS NULL AND flags & {kept} <> 0 AND EXISTS ({of_row} AND state = 1 AND NOT dismissed)
+             WHERE flags & 32 <> 0 AND stream IS NULL AND flags & {kept} <> 0 AND EXISTS ({of_row} AND state = 1 AND NOT dismissed)
              RETURNING kind"
         ),
     ] {
