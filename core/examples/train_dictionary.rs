@@ -330,7 +330,7 @@ impl Maker {
                 on_hold: false,
                 exposure: self.money(),
                 unsent_orders: Money::zero(Currency::CNY),
-                order_total: self.money(),
+                ..CreditInputs::unknown(self.money())
             };
             order.credit = Some(fieldledger_core::rules::credit::check(inputs));
         }

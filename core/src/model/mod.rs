@@ -33,19 +33,21 @@ pub use id::{
 pub use ledger::{
     Acknowledgement, Allocation, AllocationBasis, AllocationPart, AllowancePolicy, AllowanceSize, Assessment,
     BreachTerms, Charge, ChargeKind, Contract, ContractReview, CreditAccount, CreditFile, CreditGrade, CreditHold,
-    CreditLimit, CreditNote, CreditRate, CreditRuleChanges, CreditRules, CreditTerms, Customer, Dispute, DueOffset,
-    DueRule, DueStart, DunningNotice, DunningPolicy, DunningStep, DunningTask, ExpiredReview, Extension, GradePolicy,
-    Grant, GrantClose, GrantMode, GrantState, GrantTerms, HolidayCalendar, Horizon, Instalment, InterestOrder,
-    InterestPolicy, InterestTier, Invoice, InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder,
-    LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind,
-    OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel, PaymentInstruction, Person,
-    Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch, SettledSpend, ShippingAmount,
-    SpecialLiability, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine, StatementLineKind,
-    StatementProduct, StatementVerdict, Suspension, SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt,
-    Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
+    CreditLimit, CreditNote, CreditRate, CreditRuleChanges, CreditRules, CreditTerms, Customer, Dispute, DueAmount,
+    DueOffset, DueRule, DueStart, DunningNotice, DunningPolicy, DunningStep, DunningTask, ExpiredReview, Extension,
+    GradePolicy, Grant, GrantClose, GrantClosing, GrantMode, GrantState, GrantTerms, HolidayCalendar, Horizon,
+    Instalment, InterestOrder, InterestPolicy, InterestTier, Invoice, InvoiceLine, InvoiceType, LedgerDelivery,
+    LedgerLine, LedgerOrder, LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine, OrderEvent,
+    OrderEventKind, OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel,
+    PaymentInstruction, Person, Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch,
+    SettledSpend, ShippingAmount, SpecialLiability, Spend, SpendReference, SpendStanding, Statement, StatementAnswer,
+    StatementLine, StatementLineKind, StatementProduct, StatementVerdict, Suspension, SuspensionDecision, Territory,
+    TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
-pub use order::{CreditDecision, CreditInputs, CreditVerdict, Order, OrderLine, OrderState, RuleOutcome};
+pub use order::{
+    CreditDecision, CreditInputs, CreditVerdict, Guarantee, Order, OrderLine, OrderState, RuleFacts, RuleOutcome,
+};
 pub use place::{Geofence, GeofenceVerdict, Position};
 pub use review::{Reply, Review, ReviewVerdict};
 pub use role::Role;

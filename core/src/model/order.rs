@@ -5,8 +5,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CreditGrade, CreditLimit, Currency, CustomerId, DocumentKind, DocumentModel, InvalidField, InvalidMoney, LineId,
-    MAX_AMOUNT, MAX_QUANTITY, Money, Position, ProductId, Timestamp, UserId, check_count, check_most, check_text,
+    CreditGrade, CreditLimit, CreditRules, Currency, CustomerId, DocumentKind, DocumentModel, GrantId, InvalidField,
+    InvalidMoney, LineId, MAX_AMOUNT, MAX_QUANTITY, Money, Position, ProductId, Timestamp, UserId, check_count,
+    check_most, check_text,
 };
 
 /// What a customer ordered, as a rep typed it. Decisions about it (release, refusal) are ledger records of the server;
@@ -117,8 +118,108 @@ pub struct CreditInputs {
     pub exposure: Money,
     /// Submitted orders on this phone that the credit file does not count yet.
     pub unsent_orders: Money,
-    /// Total of the order that is checked.
+    /// Total of the order that is checked, in the limit's currency where a rate holds.
     pub order_total: Money,
+    /// The order's total in its own currency, when it was converted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<Money>,
+    /// What stands behind an answer that passes.
+    #[serde(default, skip_serializing_if = "Guarantee::is_none")]
+    pub guarantee: Guarantee,
+    /// The day of the check, in the organisation's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<NaiveDate>,
+    /// The rules as they hold for the customer: the company's, changed for the grade and for the customer. `None` in
+    /// checks that knew no policy: they looked at file, hold, grade and limit only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CreditRules>,
+    /// Version of the policy.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub policy_version: u64,
+    /// Whether the policy lets the grade buy on credit; `None`: as the grade does by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allows_credit: Option<bool>,
+    /// Why the account is on hold.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hold_reason: String,
+    /// What grants reserve of the limit beside this order; `None` is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Money>,
+    /// Due date of the oldest open item above the tolerance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_due: Option<NaiveDate>,
+    /// All open debit items; `None` is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_debit: Option<Money>,
+    /// The part of them that is later than the overdue share allows for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_debit: Option<Money>,
+    /// Highest dunning level of the open items; 0 is none.
+    #[serde(default, skip_serializing_if = "is_zero_level")]
+    pub dunning_level: u8,
+    /// Last day of the newest credit assessment; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_valid_until: Option<NaiveDate>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(version: &u64) -> bool {
+    *version == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero_level(level: &u8) -> bool {
+    *level == 0
+}
+
+impl CreditInputs {
+    /// The inputs of a check of an order of `order_total` for a customer of whom nothing is known.
+    pub fn unknown(order_total: Money) -> Self {
+        Self {
+            as_of: None,
+            file_version: 0,
+            grade: None,
+            limit: None,
+            on_hold: false,
+            exposure: Money::zero(order_total.currency),
+            unsent_orders: Money::zero(order_total.currency),
+            order_total,
+            converted_from: None,
+            guarantee: Guarantee::None,
+            day: None,
+            rules: None,
+            policy_version: 0,
+            allows_credit: None,
+            hold_reason: String::new(),
+            reserved: None,
+            oldest_due: None,
+            open_debit: None,
+            late_debit: None,
+            dunning_level: 0,
+            review_valid_until: None,
+        }
+    }
+}
+
+/// What stands behind a check that passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// Nothing: the data may be stale.
+    #[default]
+    None,
+    /// The server checked, under the customer's lock.
+    Online,
+    /// Credit that was reserved for the phone covers the order.
+    Allowance(GrantId),
+}
+
+impl Guarantee {
+    /// Whether nothing stands behind it.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// What one rule said.
@@ -128,8 +229,84 @@ pub struct RuleOutcome {
     pub rule: String,
     /// Whether it passed.
     pub passed: bool,
-    /// A sentence that a rep can say to a customer.
+    /// A sentence that a rep can say to a customer, in English with times in UTC.
     pub sentence: String,
+    /// What it was decided on, for a sentence in another language or zone; `None` in checks of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<RuleFacts>,
+}
+
+/// What a rule decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleFacts {
+    /// The policy does not look at this.
+    Off,
+    /// The time of the credit file; `None` when there is no file.
+    File(Option<Timestamp>),
+    /// Why the account is on hold; `None` when it is not.
+    Hold(Option<String>),
+    /// Whether the grade allows credit.
+    Credit(bool),
+    /// There is no limit.
+    Unlimited,
+    /// No limit is known.
+    LimitUnknown,
+    /// What would be used of the limit.
+    Limit {
+        /// Exposure, reserves, orders not counted yet, and the order.
+        needed: Money,
+        /// The limit.
+        limit: Money,
+    },
+    /// Reserved credit covers the order.
+    Reserved(GrantId),
+    /// Two currencies without a rate between them: what is checked, and what it is checked against.
+    Currencies(Currency, Currency),
+    /// The amounts are too large to be added.
+    Overflow,
+    /// The order against the cap for one document.
+    Cap {
+        /// The order.
+        total: Money,
+        /// The cap.
+        cap: Money,
+    },
+    /// The oldest open item.
+    Oldest {
+        /// Days past its due date; `None` without such an item.
+        days: Option<i64>,
+        /// Most days.
+        most: u32,
+    },
+    /// What is late of what is owed.
+    Share {
+        /// Late.
+        late: Money,
+        /// Owed.
+        open: Money,
+        /// Late by more than so many days.
+        days: u32,
+        /// Largest share, from 0 to 1.
+        most: Decimal,
+    },
+    /// The dunning level reached.
+    Level {
+        /// Reached.
+        level: u8,
+        /// Highest at which an order passes.
+        most: u8,
+    },
+    /// The credit assessment.
+    Review {
+        /// Its last day; `None` without an assessment.
+        valid_until: Option<NaiveDate>,
+        /// Whether it has expired.
+        expired: bool,
+    },
+    /// Something that a newer version knows.
+    #[serde(untagged)]
+    Other(serde_json::Value),
 }
 
 impl OrderLine {

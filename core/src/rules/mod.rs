@@ -2,13 +2,16 @@
 
 pub mod ageing;
 pub mod allocation;
+pub mod allowance;
 pub mod authority;
 pub mod books;
 pub mod credit;
 pub mod dunning;
+pub mod exposure;
 pub mod figures;
 pub mod geofence;
 pub mod interest;
+pub mod orders;
 pub mod promises;
 pub mod statement;
 pub mod terms;

@@ -102,15 +102,50 @@ pub struct SettledSpend {
 pub enum SpendStanding {
     /// Moved from the reserve to the exposure: the order is approved.
     Settled,
-    /// Came after the grant had been freed: kept, its order goes to review.
+    /// Came after the grant had been freed, or from a phone that is reported lost: kept, its order goes to review.
     Late,
-    /// Another spend with the same seq says something else (a cloned or rolled-back phone): both are held.
+    /// Another spend with the same seq says something else (a cloned or rolled-back phone): both are held, and so is
+    /// what comes after them.
     Conflict,
     /// More than was left, or not what the grant was for: its order goes to review.
     Refused,
 }
 
-/// A phone's word that it will spend no more.
+/// A spend as a phone writes it down, in one transaction with the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    /// The grant.
+    pub grant: GrantId,
+    /// The place among its spends, from 1 without gaps.
+    pub seq: u32,
+    /// The device that spent.
+    pub device: DeviceId,
+    /// For whom.
+    pub customer: CustomerId,
+    /// The order it was spent on.
+    pub order: DocumentId,
+    /// How much, in the grant's currency.
+    pub amount: Money,
+    /// How much is left after it.
+    pub remaining: Money,
+    /// When, by the phone's reckoning of the server's time.
+    pub at: Timestamp,
+}
+
+/// What a phone says once it has closed a grant for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantClosing {
+    /// The grant.
+    pub grant: GrantId,
+    /// The device that closed it.
+    pub device: DeviceId,
+    /// Seq of the last spend; 0 when there was none.
+    pub final_seq: u32,
+    /// Sum of all spends.
+    pub total: Money,
+}
+
+/// A phone's word that it will spend no more, as the server keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantClose {
     /// Seq of the last spend; 0 when there was none.

@@ -266,6 +266,21 @@ pub struct ShippingAmount {
     pub amount: Money,
 }
 
+/// What is open of the items that are due on one day, and the largest of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueAmount {
+    /// The due date, extensions included; `None` while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<NaiveDate>,
+    /// How much is open, in the limit's currency.
+    pub amount: Money,
+    /// How much is open of the largest item: a tolerance looks at each item.
+    pub largest: Money,
+    /// Whether the customer disputes them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
+}
+
 /// A customer's credit file (信用档案), readable offline, always shown with its as-of time. Every amount is in the
 /// limit's currency, converted at the credit rates of the day of `as_of`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -306,6 +321,9 @@ pub struct CreditFile {
     /// Due date of the oldest open item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_due: Option<NaiveDate>,
+    /// Open items by due date, for a check that is made on a later day than that of the figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dues: Vec<DueAmount>,
     /// Highest dunning level of the open items; 0 is none.
     #[serde(default)]
     pub dunning_level: u8,
@@ -334,6 +352,7 @@ impl CreditFile {
             reserved: None,
             overdue: zero,
             oldest_due: None,
+            dues: Vec::new(),
             dunning_level: 0,
             review_valid_until: None,
         }

@@ -16,11 +16,13 @@ mod sale_check;
 mod statement;
 mod warning;
 
-pub use allowance::{Grant, GrantClose, GrantMode, GrantState, GrantTerms, SettledSpend, SpendStanding};
+pub use allowance::{
+    Grant, GrantClose, GrantClosing, GrantMode, GrantState, GrantTerms, SettledSpend, Spend, SpendStanding,
+};
 pub use company::{Customer, OrganisationProfile, Person, Product, Territory};
 pub use credit::{
-    Assessment, CreditAccount, CreditFile, CreditGrade, CreditHold, CreditLimit, CreditTerms, ShippingAmount,
-    SpecialLiability, Suspension, SuspensionDecision,
+    Assessment, CreditAccount, CreditFile, CreditGrade, CreditHold, CreditLimit, CreditTerms, DueAmount,
+    ShippingAmount, SpecialLiability, Suspension, SuspensionDecision,
 };
 pub use policy::{
     AllowancePolicy, AllowanceSize, CreditRate, CreditRuleChanges, CreditRules, DunningPolicy, DunningStep,
