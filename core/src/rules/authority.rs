@@ -26,9 +26,10 @@ impl fmt::Display for Denied {
 /// [`Denied`] naming who may.
 pub fn may_create(roles: &[Role], kind: &DocumentKind) -> Result<(), Denied> {
     let allowed: &[Role] = match kind {
-        DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order => {
-            &[Role::Rep, Role::Supervisor, Role::Administrator]
-        }
+        DocumentKind::Visit
+        | DocumentKind::CollectionNote
+        | DocumentKind::Order
+        | DocumentKind::StatementConfirmation => &[Role::Rep, Role::Supervisor, Role::Administrator],
         DocumentKind::Delivery => &[Role::Rep, Role::Driver, Role::Supervisor, Role::Administrator],
         DocumentKind::Review => &[Role::Supervisor, Role::Finance, Role::Administrator],
         // Made by a newer app: field roles may, or a fleet could never be upgraded before its server.
@@ -62,6 +63,12 @@ pub fn may_edit(
                     who_may: "nobody once it is recorded".to_owned(),
                 });
             }
+            (DocumentKind::StatementConfirmation, "statement") => {
+                return Err(Denied {
+                    path: name(),
+                    who_may: "nobody once it is recorded".to_owned(),
+                });
+            }
             (DocumentKind::Delivery, "confirmations") => may_confirm(roles, at(1), name)?,
             // A driver signs deliveries off; a rep's prices and visits are not the driver's to change.
             (DocumentKind::Delivery, _) => {
@@ -88,8 +95,14 @@ pub fn may_edit(
                 require(roles, &[Role::Supervisor, Role::Finance, Role::Administrator], name)?;
             }
             (DocumentKind::Unknown(_), _) => may_create(roles, kind)?,
-            // Visits, notes and orders belong to their rep; supervisors may mend them.
-            (DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order, _) => {
+            // Visits, notes, orders and answers to statements belong to their rep; supervisors may mend them.
+            (
+                DocumentKind::Visit
+                | DocumentKind::CollectionNote
+                | DocumentKind::Order
+                | DocumentKind::StatementConfirmation,
+                _,
+            ) => {
                 if owner != Some(author) {
                     require(roles, &[Role::Supervisor, Role::Administrator], name)?;
                 }
@@ -160,6 +173,18 @@ mod tests {
         assert!(!edit(Role::Rep, OTHER, "note"));
         assert!(edit(Role::Supervisor, OTHER, "note"));
         assert!(!edit(Role::Administrator, ME, "customer"));
+    }
+
+    #[test]
+    fn an_answer_to_a_statement_is_the_reps_who_took_it_down_and_stays_with_its_statement() {
+        let kind = DocumentKind::StatementConfirmation;
+        assert!(may_create(&[Role::Rep], &kind).is_ok());
+        assert!(may_create(&[Role::Driver], &kind).is_err());
+        let edit = |role, owner, at: &str| may_edit(&[role], ME, Some(owner), &kind, &path(at)).is_ok();
+        assert!(edit(Role::Rep, ME, "answers.3"));
+        assert!(!edit(Role::Rep, OTHER, "answers.3"));
+        assert!(edit(Role::Supervisor, OTHER, "answers.3"));
+        assert!(!edit(Role::Supervisor, OTHER, "statement"));
     }
 
     #[test]
