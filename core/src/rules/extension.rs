@@ -18,14 +18,6 @@ pub struct ExtensionRequest {
     pub reason: String,
 }
 
-/// When an instalment is due on a day: what was approved last by then, else its own due date.
-pub fn due_on(instalment: &Instalment, as_of: NaiveDate) -> Option<NaiveDate> {
-    let approved = instalment.extensions.iter().filter(|it| it.approved_on <= as_of);
-    // Of two approved on one day the one recorded last holds; `max_by_key` returns the last of equal ones.
-    let last = approved.max_by_key(|it| it.approved_on).map(|it| it.due_on);
-    last.or(instalment.due_on)
-}
-
 /// The instalment with a later due date. `open` is what is open of it, interest and costs included, on the day of the
 /// approval.
 ///
@@ -52,7 +44,7 @@ pub fn extended(instalment: &Instalment, open: Decimal, request: ExtensionReques
             "lies before an extension that is recorded already",
         ));
     }
-    let Some(present) = due_on(instalment, request.approved_on) else {
+    let Some(present) = instalment.due_on_by(request.approved_on) else {
         return Err(InvalidField::new(
             "instalment",
             "has no due date yet; record the event that it counts from first",
@@ -106,9 +98,9 @@ mod tests {
             [(day("2026-03-20"), Some(FINANCE)), (day("2026-04-10"), Some(FINANCE))]
         );
         // A past report does not change.
-        assert_eq!(due_on(&third, day("2026-02-28")), Some(day("2026-03-02")));
-        assert_eq!(due_on(&third, day("2026-03-17")), Some(day("2026-03-20")));
-        assert_eq!(due_on(&third, day("2026-03-18")), Some(day("2026-04-10")));
+        assert_eq!(third.due_on_by(day("2026-02-28")), Some(day("2026-03-02")));
+        assert_eq!(third.due_on_by(day("2026-03-17")), Some(day("2026-03-20")));
+        assert_eq!(third.due_on_by(day("2026-03-18")), Some(day("2026-04-10")));
     }
 
     #[test]

@@ -109,7 +109,8 @@ pub(super) fn note(words: &str) -> CollectionNote {
         receipt: Some(words.to_owned()),
         closing: Some(ClosingReview {
             was_late: true,
-            cause: Some(LateCause::Other(words.to_owned())),
+            // A cause is a few words; the server takes no more.
+            cause: Some(LateCause::Other(words.chars().take(50).collect())),
             difficulty: words.to_owned(),
             solution: words.to_owned(),
         }),
