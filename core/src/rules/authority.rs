@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::model::{DocumentKind, Party, Role, UserId};
 
+/// The fields that say what a document is, whose, and about what. They are fixed when it is made.
+pub const IDENTITY: [&str; 6] = ["kind", "customer", "rep", "about", "reviewer", "statement"];
+
 /// Why a change is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Denied {
@@ -57,13 +60,7 @@ pub fn may_edit(
         let name = || path.join(".");
         match (kind, at(0)) {
             // What a document is, and whose, is fixed when it is made.
-            (_, "kind" | "customer" | "rep" | "about" | "reviewer") => {
-                return Err(Denied {
-                    path: name(),
-                    who_may: "nobody once it is recorded".to_owned(),
-                });
-            }
-            (DocumentKind::StatementConfirmation, "statement") => {
+            (_, field) if IDENTITY.contains(&field) => {
                 return Err(Denied {
                     path: name(),
                     who_may: "nobody once it is recorded".to_owned(),
