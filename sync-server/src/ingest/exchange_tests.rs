@@ -618,6 +618,90 @@ async fn an_edit_that_comes_second_is_judged_again_and_both_stay() {
     assert!(world.store.verify().await.unwrap().is_empty());
 }
 
+/// Moves the shop to the south after it has judged, before anything is stored.
+struct Mover {
+    store: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl Validator for Mover {
+    async fn validate(&self, jobs: Vec<Job>) -> Vec<Vec<Judgement>> {
+        let judged = InProcess.validate(jobs).await;
+        let moved = vec![customer(SHOP, SOUTH)];
+        self.store.put_records(ORG, moved, true, NOW).await.unwrap();
+        judged
+    }
+}
+
+#[tokio::test]
+async fn a_customer_who_moves_while_a_push_is_under_way_takes_edits_along_and_new_work_is_judged_by_the_new_place() {
+    let world = World::new().await;
+    let old = visit(1, "recorded before");
+    world.push(REP, vec![created(old.bytes.clone())]).await;
+    let edit = edited(std::slice::from_ref(&old.bytes), old.document, 9, REP, |tree| {
+        tree["note"] = json!("edited while the shop moved");
+    });
+    let new = visit(2, "recorded while the shop moved");
+    let mover = Mover {
+        store: world.store.clone(),
+    };
+    let pushed = request(vec![changed(&edit), created(new.bytes.clone())]);
+    let answer = service(&world.store, Arc::new(mover))
+        .exchange(&people()[0], &device(REP), pushed)
+        .await
+        .unwrap();
+    let verdicts = verdicts(&answer);
+    // The edit of what is here goes where its document is now.
+    assert_eq!(verdicts[0], Verdict::Accepted);
+    let stored = world.store.document(ORG, old.document).await.unwrap().unwrap();
+    assert_eq!(stored.stream, StreamId::Territory(SOUTH));
+    assert_eq!(stored.heads, [edit.hash]);
+    // The new visit is judged again, by where the shop is now: refused, and a copy kept for the supervisor there.
+    assert_eq!(code(&verdicts[1]), RejectionCode::WrongTerritory);
+    assert!(world.store.document(ORG, new.document).await.unwrap().is_none());
+    let quarantined = world.store.quarantined(ORG, Some(&[SOUTH]), 10).await.unwrap();
+    assert_eq!(quarantined.len(), 1);
+    assert_eq!(quarantined[0].bytes, new.bytes);
+    assert_eq!(world.store.verify().await.unwrap(), Vec::<String>::new());
+    // Who reads the south sees the document with the edit; in the north nothing is left of it.
+    let southern = world.exchange(SOUTHERNER, request(Vec::new())).await;
+    let arrived = tree::of(&document::open(&seen(&southern)).unwrap());
+    assert_eq!(arrived["note"], "edited while the shop moved");
+    let northern = world.exchange(REP, request(Vec::new())).await;
+    assert!(seen(&northern).is_empty(), "{northern:?}");
+}
+
+#[tokio::test]
+async fn what_an_author_made_before_changing_territory_comes_back_by_a_colleagues_phone() {
+    let world = World::new().await;
+    let lost = visit(1, "lost by a restore");
+    let later = edited(std::slice::from_ref(&lost.bytes), lost.document, 9, REP, |tree| {
+        tree["note"] = json!("and its edit");
+    });
+    world
+        .store
+        .put_account(account(REP, Role::Rep, &[SOUTH]))
+        .await
+        .unwrap();
+    // The author has no business in the north any more,
+    assert_eq!(
+        code(&world.push(REP, vec![created(lost.bytes.clone())]).await[0]),
+        RejectionCode::WrongTerritory
+    );
+    // nor has who reads only the south,
+    assert_eq!(
+        code(&world.push(SOUTHERNER, vec![relayed(&lost)]).await[0]),
+        RejectionCode::WrongTerritory
+    );
+    // but the change was made when the author had, and who reads the north may bring it back.
+    assert_eq!(
+        world.push(SUPERVISOR, vec![relayed(&lost), relayed(&later)]).await,
+        [Verdict::Accepted, Verdict::Accepted]
+    );
+    assert_eq!(world.tree(lost.document).await["note"], "and its edit");
+    assert_eq!(world.store.verify().await.unwrap(), Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_on_one_document_lose_nothing() {
     let world = World::new().await;

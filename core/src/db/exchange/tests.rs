@@ -185,6 +185,53 @@ fn a_change_lost_from_a_snapshot_is_cut_out_and_sent() {
 }
 
 #[test]
+fn splitting_a_snapshot_leaves_each_change_for_itself_and_the_document_as_it_was() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.note(visit, "one");
+    ann.note(visit, "two");
+    let row_of = |phone: &Phone| {
+        let found = phone.store.read(|it| crate::db::documents::find(it, visit));
+        found.unwrap().unwrap().row
+    };
+    let chunks = |phone: &Phone| {
+        let row = row_of(phone);
+        phone.store.read(|it| crate::db::documents::chunks(it, row)).unwrap()
+    };
+    let originals = chunks(&ann);
+    let bytes = document::snapshot(&document::open(&originals).unwrap());
+    server.put(
+        TERRITORY,
+        Entry::Snapshot(SnapshotEntry {
+            document: visit,
+            bytes,
+            received_at: Timestamp::from_millis(MORNING),
+        }),
+    );
+    ben.settle(&mut server);
+    // One more edit lies after the snapshot, and the heads are those of that edit.
+    ben.note(visit, "three");
+    assert_eq!(chunks(&ben).len(), 2);
+    let (before, heads) = (ben.content(), ben.store.heads(visit).unwrap());
+    let row = row_of(&ben);
+    ben.store
+        .write(&[], |it| crate::db::documents::split_snapshots(it, row))
+        .unwrap();
+    assert_eq!((ben.content(), ben.store.heads(visit).unwrap()), (before, heads));
+    let split = chunks(&ben);
+    assert_eq!(split.len(), 4);
+    for original in &originals {
+        assert!(split.contains(original), "byte for byte what its author made");
+    }
+    assert!(split.iter().all(|chunk| !document::chunk::is_snapshot(chunk)));
+    let again = ben
+        .store
+        .write(&[], |it| crate::db::documents::split_snapshots(it, row));
+    again.unwrap();
+    assert_eq!(chunks(&ben), split, "there is nothing left to split");
+}
+
+#[test]
 fn a_withdrawn_stream_goes_but_what_is_unsent_or_refused_stays() {
     let (ann, mut server) = (Phone::new(1), FakeServer::default());
     let sent = ann.plan(1);
