@@ -3,6 +3,7 @@
 //! Every method blocks; a [`FieldStore`] can be cloned and used from any thread. A method that writes returns after its
 //! one transaction (change, projection, outbox) is on the disk; one that fails has changed nothing.
 
+mod allowances;
 mod clock;
 mod collections;
 mod deliveries;
@@ -29,7 +30,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use rusqlite::{Connection, Transaction};
 
-pub use clock::{PhoneClock, SystemPhoneClock};
+pub use allowances::Allowance;
+pub use clock::{BootClock, PhoneClock, SystemPhoneClock};
 pub use deliveries::{NewDelivery, NewDeliveryLine, SignOff};
 pub use documents::{Document, StoredModel};
 pub use ledger::CreditFileView;

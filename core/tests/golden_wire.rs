@@ -9,7 +9,10 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use fieldledger_core::{
     document::{self, Authorship, edit},
-    model::{ChangeHash, DeviceId, DocumentId, TerritoryId, Timestamp, UserId},
+    model::{
+        ChangeHash, Currency, CustomerId, DeviceId, DocumentId, GrantClosing, GrantId, Money, Spend, TerritoryId,
+        Timestamp, UserId,
+    },
     sync::protocol::*,
 };
 use minicbor::{Decode, Encode};
@@ -86,6 +89,7 @@ fn empty_request() -> SyncRequest {
         budget_bytes: PULL_BUDGET_BYTES,
         waiting: 0,
         installation: [9; 16].into(),
+        words: Vec::new(),
     }
 }
 
@@ -164,6 +168,24 @@ fn the_request_of_a_busy_phone_is_pinned() {
             until_backed_up: true,
         }),
     ];
+    let spend = Spend {
+        grant: GrantId::from_bytes([7; 16]),
+        seq: 1,
+        device: DeviceId::from_bytes([2; 16]),
+        customer: CustomerId::from_bytes([8; 16]),
+        order: DocumentId::from_bytes([5; 16]),
+        amount: Money::new(250.into(), Currency::CNY),
+        remaining: Money::new(450.into(), Currency::CNY),
+        at: Timestamp::from_millis(1_767_225_600_000),
+    };
+    let closing = GrantClosing {
+        grant: spend.grant,
+        device: spend.device,
+        final_seq: 1,
+        total: spend.amount,
+    };
+    let words = [AllowanceWord::Spent(spend), AllowanceWord::Closed(closing)];
+    request.words = words.map(|word| serde_json::to_string(&word).unwrap()).to_vec();
     pinned("request_busy", &request);
 }
 

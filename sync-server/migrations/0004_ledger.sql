@@ -8,3 +8,9 @@ CREATE TABLE once_only (
     at           INTEGER NOT NULL,
     PRIMARY KEY (organisation, key)
 ) STRICT;
+
+-- What a company's grants of offline allowances are signed with.
+CREATE TABLE signing_key (
+    organisation BLOB NOT NULL PRIMARY KEY,
+    key          BLOB NOT NULL
+) STRICT;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod import;
 pub mod ingest;
 pub mod jobs;
+pub mod ledger;
 mod metrics;
 pub mod state;
 pub mod store;

@@ -120,6 +120,7 @@ pub(crate) fn empty_request() -> SyncRequest {
         budget_bytes: 1 << 20,
         waiting: 0,
         installation: [0; 16].into(),
+        words: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod bad_network;
 mod copied_phone;
+mod credit;
 mod full_server;
 mod killed_phone;
 mod live;

@@ -233,8 +233,6 @@ impl World {
             outcome: CollectionOutcome::Reminded,
             invoice_number: None,
             promise: None,
-            receipt: None,
-            closing: None,
             next_step: None,
             note: self.words(),
             position: None,

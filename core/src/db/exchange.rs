@@ -36,6 +36,8 @@ pub struct Outgoing {
     pub sent: Sent,
     /// How many more wait.
     pub waiting: u32,
+    /// What to tell of allowances.
+    pub words: Vec<String>,
     /// The phone's clock.
     pub device_time: Timestamp,
     /// Milliseconds since the server was last heard.

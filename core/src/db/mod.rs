@@ -5,6 +5,7 @@
 //! `synchronous=FULL`, because with NORMAL a quarter of simulated power cuts lost rows that had been acknowledged, and
 //! with FULL none of 20,559 did.
 
+pub mod allowances;
 pub(crate) mod codec;
 pub mod documents;
 pub mod exchange;
@@ -33,7 +34,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use crate::error::FieldError;
 
 /// The steps from an empty file to the present schema. A released step is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_allowances.sql"),
+];
 
 /// The version of the schema that this build writes.
 pub(crate) const SCHEMA_VERSION: usize = MIGRATIONS.len();

@@ -15,7 +15,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, types::Value as Sql};
 
 use super::{
-    Database, Durability, codec, connect, documents,
+    Database, Durability, allowances, codec, connect, documents,
     meta::{self, Identity},
     migrate, outbox,
     pages::{Pages, Stored},
@@ -183,6 +183,7 @@ fn salvage(damaged: &Path, fresh: &Path, durability: Durability) -> Result<Salva
     carry_documents(&mut connection, &mut source, identity.as_ref(), &mut report)?;
     carry_records(&mut connection, &mut source, &mut report)?;
     carry_evidence(&mut connection, &mut source)?;
+    carry_allowances(&mut connection, &mut source)?;
     report.enrolled = identity.is_some();
     report.damaged_tables = source.given_up;
     // Everything into the one file that is renamed.
@@ -604,6 +605,33 @@ fn carry_records(
         Ok(())
     })?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Offline allowances and what the server has not been told of them. What cannot be read here the server still holds
+/// reserved: nothing is sold twice, but an order that they guaranteed is decided on anew.
+fn carry_allowances(connection: &mut Connection, source: &mut Source) -> Result<(), FieldError> {
+    let Some(damaged) = &source.connection else {
+        source.given_up.push("allowance".to_owned());
+        return Ok(());
+    };
+    let transaction = connection.transaction()?;
+    let grants = read_table(damaged, "allowance", "state", &mut |row| {
+        if let Some(grant) = text(row.first()).and_then(|json| serde_json::from_str(json).ok()) {
+            allowances::put(&transaction, &grant)?;
+        }
+        Ok(())
+    })?;
+    let words = read_table(damaged, "allowance_word", "word", &mut |row| {
+        if let Some(word) = text(row.first()).and_then(|json| serde_json::from_str(json).ok()) {
+            allowances::say(&transaction, &word)?;
+        }
+        Ok(())
+    })?;
+    transaction.commit()?;
+    let unread = [("allowance", grants), ("allowance_word", words)];
+    let unread = unread.into_iter().filter(|(_, whole)| !whole);
+    source.given_up.extend(unread.map(|(table, _)| table.to_owned()));
     Ok(())
 }
 

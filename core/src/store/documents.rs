@@ -7,7 +7,7 @@ use crate::{
     error::FieldError,
     model::{
         ChangeHash, CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, InvalidField, Order,
-        Review, StatementConfirmation, UserId, Visit,
+        Review, UserId, Visit,
     },
     rules::authority,
     sync::protocol::StreamId,
@@ -49,7 +49,7 @@ macro_rules! stored {
         }
     )*};
 }
-stored!(Visit, Delivery, CollectionNote, Order, Review, StatementConfirmation);
+stored!(Visit, Delivery, CollectionNote, Order, Review);
 
 impl FieldStore {
     /// A visit.
@@ -89,17 +89,6 @@ impl FieldStore {
     /// # Errors
     /// As [`Self::visit`].
     pub fn review(&self, id: DocumentId) -> Result<Option<Document<Review>>, FieldError> {
-        self.document(id)
-    }
-
-    /// A customer's answer to a statement.
-    ///
-    /// # Errors
-    /// As [`Self::visit`].
-    pub fn statement_confirmation(
-        &self,
-        id: DocumentId,
-    ) -> Result<Option<Document<StatementConfirmation>>, FieldError> {
         self.document(id)
     }
 
@@ -222,7 +211,26 @@ impl FieldStore {
             return Err(FieldError::MadeByNewerVersion);
         }
         let after = edit::tree_of(&edited.value)?;
-        self.write_difference(edited.id, &edited.heads, &edited.base, &after)?;
+        self.write_difference(edited.id, &edited.heads, &edited.base, |_| Ok(after))?;
+        self.document(edited.id)?.ok_or(FieldError::NotFound)
+    }
+
+    /// [`Self::save`] of what `finish` makes of the value in the transaction that saves it: whatever else it writes there
+    /// happens together with the save, or not at all.
+    pub(super) fn save_with<T: StoredModel>(
+        &self,
+        edited: &Document<T>,
+        finish: impl FnOnce(&rusqlite::Transaction<'_>, &mut T) -> Result<(), FieldError>,
+    ) -> Result<Document<T>, FieldError> {
+        if edited.newer {
+            return Err(FieldError::MadeByNewerVersion);
+        }
+        self.write_difference(edited.id, &edited.heads, &edited.base, |transaction| {
+            let mut value = edited.value.clone();
+            finish(transaction, &mut value)?;
+            value.validate()?;
+            Ok(edit::tree_of(&value)?)
+        })?;
         self.document(edited.id)?.ok_or(FieldError::NotFound)
     }
 
@@ -277,28 +285,29 @@ impl FieldStore {
         self.settle(id, path, &value)
     }
 
-    /// Writes a difference as a change at `heads`, in one transaction.
+    /// Writes the difference to what `make` says as a change at `heads`, in one transaction.
     fn write_difference(
         &self,
         id: DocumentId,
         heads: &[ChangeHash],
         before: &Value,
-        after: &Value,
+        make: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<Value, FieldError>,
     ) -> Result<(), FieldError> {
-        let paths: Vec<Vec<String>> = tree::differences(before, after)
-            .into_iter()
-            .map(|(path, _, _)| path)
-            .collect();
-        if paths.is_empty() {
-            return Ok(());
-        }
         let identity = self.require_identity()?;
-        let kind = declared_kind(after).0;
+        let kind = declared_kind(before).0;
         let owner = before.get("rep").and_then(Value::as_str).and_then(|id| id.parse().ok());
-        authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
         let actor = self.random_bytes()?;
         let authorship = self.authorship(&identity);
-        self.write(&[Change::Documents(kind), Change::Status], |transaction| {
+        self.write(&[Change::Documents(kind.clone()), Change::Status], |transaction| {
+            let after = &make(transaction)?;
+            let paths: Vec<Vec<String>> = tree::differences(before, after)
+                .into_iter()
+                .map(|(path, _, _)| path)
+                .collect();
+            if paths.is_empty() {
+                return Ok(());
+            }
+            authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
             let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
             if found.is_newer() {
                 return Err(FieldError::MadeByNewerVersion);
@@ -369,7 +378,6 @@ fn check_tree(tree: &Value) -> Result<(), FieldError> {
         DocumentKind::CollectionNote => check::<CollectionNote>(tree),
         DocumentKind::Order => check::<Order>(tree),
         DocumentKind::Review => check::<Review>(tree),
-        DocumentKind::StatementConfirmation => check::<StatementConfirmation>(tree),
         DocumentKind::Unknown(_) => Err(FieldError::MadeByNewerVersion),
     }
 }

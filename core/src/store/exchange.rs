@@ -1,10 +1,12 @@
 use super::{FieldStore, lock};
 use crate::{
     db::{
+        allowances,
         exchange::{self, Applied, Limits, Outgoing, Sent},
         meta,
     },
     error::FieldError,
+    rules::allowance::DeviceClock,
     store::LastContact,
     sync::protocol::SyncResponse,
 };
@@ -16,11 +18,13 @@ impl FieldStore {
     /// [`FieldError`] of the database.
     #[doc(hidden)]
     pub fn outgoing(&self, limits: Limits) -> Result<Outgoing, FieldError> {
+        self.close_finished_allowances()?;
         let (push, sent, waiting) = self.read(|connection| exchange::outgoing(connection, limits))?;
         Ok(Outgoing {
             push,
             sent,
             waiting,
+            words: self.read(allowances::words)?,
             device_time: self.now(),
             since_contact_millis: self.since_contact_millis(),
         })
@@ -42,6 +46,8 @@ impl FieldStore {
             let applied = exchange::apply(transaction, response, sent, me, &mut || self.random_bytes())?;
             if applied.refused.is_none() {
                 meta::set(transaction, meta::LAST_CONTACT, &contact)?;
+                let clock = DeviceClock::synced(contact.server_time, self.clock_reading());
+                meta::set(transaction, meta::ALLOWANCE_CLOCK, &clock)?;
                 if let Some(token) = &applied.new_token {
                     meta::set(transaction, meta::TOKEN, token)?;
                 }

@@ -1,41 +1,51 @@
-use rusqlite::Connection;
+use chrono::NaiveDate;
+use rusqlite::{Connection, Transaction};
 
 use super::{Document, DocumentRow, FieldStore};
 use crate::{
-    db::{documents, lists, records},
+    db::{allowances, documents, lists, records},
     error::FieldError,
-    model::{CreditDecision, DocumentId, DocumentKind, InvalidField, Money, Order, OrderState, RecordKind, Timestamp},
-    rules::credit,
+    model::{
+        CreditDecision, CreditFile, CreditRuleChanges, DocumentId, DocumentKind, Guarantee, InvalidField, LedgerRecord,
+        Money, Order, OrderDecision, OrderState, Policy, RecordKind, Timestamp,
+    },
+    rules::{
+        allowance::SpendRequest,
+        credit::{self, CreditQuestion},
+        exposure::DayRates,
+    },
+    sync::protocol::AllowanceWord,
 };
 
 /// States of an order that the customer owes, or will.
 const COUNTED: &str = "d.state IN ('submitted', 'approved', 'provisional', 'held')";
 
 impl FieldStore {
-    /// Whether the customer may have this order on credit, as far as this phone knows: the credit file, and the orders
-    /// that the file does not count yet.
+    /// Whether the customer may have this order on credit, as far as this phone knows: the credit file, the company's
+    /// policy, the orders that the file does not count yet, and the allowances of this phone. Nothing is spent.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when amounts overflow.
     pub fn check_credit(&self, order: &Order) -> Result<CreditDecision, FieldError> {
-        self.check_credit_of(order, None)
-    }
-
-    fn check_credit_of(&self, order: &Order, own: Option<DocumentId>) -> Result<CreditDecision, FieldError> {
         let total = order.total()?;
         self.read(|connection| {
-            let file = match records::get(connection, &RecordKind::CreditFile, &order.customer.to_string())? {
-                Some((crate::model::LedgerRecord::CreditFile(file), version)) => Some((file, version)),
-                _ => None,
-            };
-            let as_of = file.as_ref().map(|(file, _)| file.as_of);
-            let unsent = uncounted_orders(connection, order, own, as_of)?;
-            let inputs = credit::inputs(file.as_ref().map(|(file, version)| (file, *version)), unsent, total)?;
-            Ok(credit::check(inputs))
+            let question = self.question(connection, order, None)?;
+            let alone = question.ask(total, Guarantee::None)?;
+            let clock = self.allowance_clock_in(connection)?;
+            for mut grant in allowances::open(connection, Some(order.customer))? {
+                let Some(request) = question.spend(DocumentId::from_bytes([0; 16]), order, total, &alone) else {
+                    break;
+                };
+                if grant.spend(&request, clock).is_ok() {
+                    return question.ask(total, Guarantee::Allowance(grant.terms.id));
+                }
+            }
+            Ok(alone)
         })
     }
 
-    /// Submits an order: checks the customer's credit and records the verdict with everything that went into it.
+    /// Submits an order: checks the customer's credit and records the verdict with everything that went into it. When an
+    /// allowance of this phone covers it, it is spent in the same transaction and the order is guaranteed.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when it was submitted or cancelled before; as [`Self::save`].
@@ -43,10 +53,39 @@ impl FieldStore {
         if order.value.state != OrderState::Draft {
             return Err(InvalidField::new("state", "this order was submitted or cancelled before").into());
         }
-        let mut order = order.clone();
-        order.value.credit = Some(self.check_credit_of(&order.value, Some(order.id))?);
-        order.value.state = OrderState::Submitted;
-        self.save(&order)
+        self.save_with(order, |transaction, value| {
+            value.state = OrderState::Submitted;
+            value.credit = Some(self.decide_and_spend(transaction, order.id, value)?);
+            Ok(())
+        })
+    }
+
+    fn decide_and_spend(
+        &self,
+        transaction: &Transaction<'_>,
+        id: DocumentId,
+        order: &Order,
+    ) -> Result<CreditDecision, FieldError> {
+        let total = order.total()?;
+        let question = self.question(transaction, order, Some(id))?;
+        let alone = question.ask(total, Guarantee::None)?;
+        let clock = self.read_allowance_clock(transaction)?;
+        for mut grant in allowances::open(transaction, Some(order.customer))? {
+            let Some(request) = question.spend(id, order, total, &alone) else {
+                break;
+            };
+            let guaranteed = question.ask(total, Guarantee::Allowance(grant.terms.id))?;
+            if !guaranteed.rules.iter().all(|it| it.passed) {
+                break;
+            }
+            // A grant that is too small, or over, leaves the order to the next one.
+            if let Ok(spend) = grant.spend(&request, clock) {
+                allowances::put(transaction, &grant)?;
+                allowances::say(transaction, &AllowanceWord::Spent(spend))?;
+                return Ok(guaranteed);
+            }
+        }
+        Ok(alone)
     }
 
     /// Takes an order back.
@@ -57,6 +96,124 @@ impl FieldStore {
         let mut order = self.order(id)?.ok_or(FieldError::NotFound)?;
         order.value.state = OrderState::Cancelled;
         self.save(&order)
+    }
+
+    /// What the company decided about an order; `None` until the server has said so.
+    ///
+    /// # Errors
+    /// [`FieldError::Damaged`] and [`FieldError::Closed`], as every reading method.
+    pub fn order_decision(&self, order: DocumentId) -> Result<Option<OrderDecision>, FieldError> {
+        self.read(|connection| {
+            Ok(
+                match records::get(connection, &RecordKind::OrderDecision, &order.to_string())? {
+                    Some((LedgerRecord::OrderDecision(decision), _)) => Some(decision),
+                    _ => None,
+                },
+            )
+        })
+    }
+
+    /// The company's rules about credit and money; the defaults before the first sync.
+    ///
+    /// # Errors
+    /// As [`Self::order_decision`].
+    pub fn policy(&self) -> Result<Policy, FieldError> {
+        self.read(|connection| Ok(policy(connection)?.0))
+    }
+
+    fn question(
+        &self,
+        connection: &Connection,
+        order: &Order,
+        own: Option<DocumentId>,
+    ) -> Result<Question, FieldError> {
+        let id = order.customer.to_string();
+        let file = match records::get(connection, &RecordKind::CreditFile, &id)? {
+            Some((LedgerRecord::CreditFile(file), version)) => Some((file, version)),
+            _ => None,
+        };
+        let changes = match records::get(connection, &RecordKind::CreditAccount, &id)? {
+            Some((LedgerRecord::CreditAccount(account), _)) => account.rules,
+            _ => CreditRuleChanges::default(),
+        };
+        let zone = match records::get(connection, &RecordKind::Organisation, "self")? {
+            Some((LedgerRecord::Organisation(profile), _)) => profile.time_zone,
+            _ => chrono_tz::UTC,
+        };
+        let (policy, policy_version) = policy(connection)?;
+        let unsent = uncounted_orders(connection, order, own, file.as_ref().map(|(file, _)| file.as_of))?;
+        Ok(Question {
+            file,
+            policy,
+            policy_version,
+            changes,
+            // The phone's clock may be wrong by years; what the server said last is the least that is certain.
+            day: self.reckoned_now(connection)?.date_in(zone),
+            unsent,
+        })
+    }
+
+    /// The server's time as far as this phone can tell: its reckoning, else its wall clock, never before the last contact.
+    fn reckoned_now(&self, connection: &Connection) -> Result<Timestamp, FieldError> {
+        let contact = self.last_contact_in(connection)?;
+        Ok(match self.allowance_clock_in(connection)? {
+            Ok(now) => now,
+            Err(_) => contact.map_or(self.now(), |it| it.max(self.now())),
+        })
+    }
+}
+
+fn policy(connection: &Connection) -> Result<(Policy, u64), FieldError> {
+    Ok(match records::get(connection, &RecordKind::Policy, "self")? {
+        Some((LedgerRecord::Policy(policy), version)) => (policy, version),
+        _ => (Policy::default(), 0),
+    })
+}
+
+/// What a check is asked with.
+struct Question {
+    file: Option<(CreditFile, u64)>,
+    policy: Policy,
+    policy_version: u64,
+    changes: CreditRuleChanges,
+    day: NaiveDate,
+    unsent: Money,
+}
+
+impl Question {
+    fn ask(&self, total: Money, guarantee: Guarantee) -> Result<CreditDecision, FieldError> {
+        let currency = self
+            .file
+            .as_ref()
+            .map_or(total.currency, |(file, _)| file.open_receivables.currency);
+        let reserved = self.file.as_ref().and_then(|(file, _)| file.reserved);
+        let inputs = credit::gather(&CreditQuestion {
+            file: self.file.as_ref().map(|(file, version)| (file, *version)),
+            policy: &self.policy,
+            policy_version: self.policy_version,
+            changes: &self.changes,
+            guarantee,
+            day: self.day,
+            unsent_orders: self.unsent,
+            reserved: reserved.unwrap_or(Money::zero(currency)),
+            order_total: total,
+        })?;
+        Ok(credit::check(inputs))
+    }
+
+    /// What would be spent of a grant for the order; `None` when it cannot be counted in the limit's currency.
+    fn spend(&self, id: DocumentId, order: &Order, total: Money, alone: &CreditDecision) -> Option<SpendRequest> {
+        let (file, _) = self.file.as_ref()?;
+        let rates = DayRates {
+            rates: &self.policy.rates,
+            day: self.day,
+        };
+        Some(SpendRequest {
+            order: id,
+            customer: order.customer,
+            amount: rates.convert(total, file.open_receivables.currency).ok()?,
+            on_hold: alone.inputs.on_hold,
+        })
     }
 }
 

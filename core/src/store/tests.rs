@@ -605,6 +605,7 @@ fn an_order_counts_what_the_credit_file_does_not_and_keeps_its_inputs() {
         open_orders: cny(0),
         overdue: cny(0),
         oldest_due: None,
+        review_valid_until: Some("2026-12-31".parse().unwrap()),
         ..CreditFile::new(shop.id, Timestamp::from_millis(MORNING - 1), Currency::CNY)
     };
     phone.receive(StreamId::Territory(TERRITORY), &LedgerRecord::Customer(shop.clone()), 1);

@@ -323,6 +323,7 @@ impl Engine {
             budget_bytes: self.pull_budget,
             waiting: outgoing.waiting,
             installation: self.config.installation.into(),
+            words: outgoing.words,
         };
         self.phase = Phase::Awaiting {
             request_id,

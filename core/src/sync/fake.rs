@@ -138,6 +138,7 @@ impl Phone {
             budget_bytes: 1 << 20,
             waiting: outgoing.waiting,
             installation: [0; 16].into(),
+            words: outgoing.words,
         };
         (request, outgoing.sent)
     }

@@ -5,9 +5,11 @@
 //! `tests/fixtures/wire` pin every byte.
 
 use minicbor::{Decode, Encode, bytes::ByteArray};
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ChangeHash, DeviceId, DocumentId, LedgerRecord, OrganisationId, RecordKind, TerritoryId, Timestamp, UserId,
+    ChangeHash, DeviceId, DocumentId, GrantClosing, LedgerRecord, OrganisationId, RecordKind, Spend, TerritoryId,
+    Timestamp, UserId,
 };
 
 /// The version of the protocol this build speaks.
@@ -34,6 +36,8 @@ pub const PUSH_ENTRIES: usize = 1_000;
 pub const PUSH_BYTES: usize = 2 << 20;
 /// Bytes of entries, before compression, that a phone asks for in one reply.
 pub const PULL_BUDGET_BYTES: u32 = 2 << 20;
+/// Most words about allowances in one request.
+pub const MAX_WORDS: usize = 500;
 /// Most streams one device follows.
 pub const MAX_STREAMS: usize = 256;
 
@@ -203,6 +207,21 @@ pub struct SyncRequest {
     /// Names the installation (kept in the keychain, not in backups): tells a restored phone from a cloned one.
     #[n(9)]
     pub installation: ByteArray<16>,
+    /// What it has to tell of its offline allowances: each an [`AllowanceWord`] as JSON text. Repeated with every request
+    /// until the record of the grant shows that the server knows. One that a server cannot read it leaves alone.
+    #[n(10)]
+    #[cbor(default)]
+    pub words: Vec<String>,
+}
+
+/// What a phone tells of an offline allowance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowanceWord {
+    /// It has spent on an order.
+    Spent(Spend),
+    /// It has closed the grant for good.
+    Closed(GrantClosing),
 }
 
 /// The server's answer to one exchange.

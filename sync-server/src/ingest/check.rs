@@ -10,9 +10,7 @@ use fieldledger_core::{
         chunk::{CONTAINERS, MAX_NESTING, MAX_OPERATIONS},
         declared_kind, disagreement, heads, tree,
     },
-    model::{
-        ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, StatementConfirmation, Visit,
-    },
+    model::{ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, Visit},
     sync::protocol::RejectionCode,
 };
 use serde_json::Value;
@@ -373,7 +371,6 @@ fn check_model(tree: &Value) -> Result<(), Refusal> {
         DocumentKind::CollectionNote => check_as::<CollectionNote>(tree),
         DocumentKind::Order => check_as::<Order>(tree),
         DocumentKind::Review => check_as::<Review>(tree),
-        DocumentKind::StatementConfirmation => check_as::<StatementConfirmation>(tree),
         DocumentKind::Unknown(_) => Ok(()),
     }
 }

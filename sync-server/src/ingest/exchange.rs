@@ -76,9 +76,11 @@ impl SyncService {
             cursors,
             request_id,
             budget_bytes,
+            words,
             ..
         } = request;
-        let (verdicts, brought) = self.push(account, device, push, now).await?;
+        let (verdicts, brought, documents) = self.push(account, device, push, now).await?;
+        self.decide_arrivals(account, device, &documents, &words, now).await?;
         let cursors: BTreeMap<StreamId, Option<Cursor>> =
             cursors.into_iter().map(|it| (it.stream, it.cursor)).collect();
         let streams = followed(&*self.store, account, device.id, MAX_STREAMS).await?;
@@ -101,14 +103,15 @@ impl SyncService {
         })
     }
 
-    /// Judges what is pushed. Returns the verdicts, and the names of the pushed changes that are stored now.
+    /// Judges what is pushed. Returns the verdicts, the names of the pushed changes that are stored now, and the documents
+    /// they belong to.
     async fn push(
         &self,
         account: &Account,
         device: &Device,
         push: Vec<Push>,
         now: Timestamp,
-    ) -> Result<(Vec<Verdict>, HashSet<ChangeHash>), StoreError> {
+    ) -> Result<(Vec<Verdict>, HashSet<ChangeHash>, BTreeSet<DocumentId>), StoreError> {
         let bringer = Bringer {
             account,
             device: Some(device.id),
@@ -169,10 +172,12 @@ impl SyncService {
         }
         let outcomes = self.take_in(bringer, &incoming, now).await?;
         let mut brought = HashSet::new();
+        let mut documents = BTreeSet::new();
         for ((change, outcome), place) in incoming.into_iter().zip(outcomes).zip(place_of_incoming) {
             verdicts[place] = Some(match outcome {
                 Outcome::Accepted | Outcome::Duplicate => {
                     brought.insert(change.hash);
+                    documents.insert(change.document);
                     if outcome == Outcome::Accepted {
                         Verdict::Accepted
                     } else {
@@ -204,7 +209,7 @@ impl SyncService {
             };
         }
         let verdicts = verdicts.into_iter().map(|it| it.unwrap_or(Verdict::Later)).collect();
-        Ok((verdicts, brought))
+        Ok((verdicts, brought, documents))
     }
 
     /// What is new in `streams`, within one budget for all of them.

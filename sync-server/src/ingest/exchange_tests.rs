@@ -177,6 +177,7 @@ fn request(push: Vec<Push>) -> SyncRequest {
         budget_bytes: 1 << 20,
         waiting: 0,
         installation: [0; 16].into(),
+        words: Vec::new(),
     }
 }
 

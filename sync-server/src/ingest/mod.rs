@@ -9,6 +9,7 @@
 //! Nothing in the server's own process decodes a change that a phone sent: [`WorkerPool`] does, in child processes that
 //! may die. Each change is judged for itself, and asking twice has the effect of asking once.
 
+mod arrivals;
 mod check;
 mod envelope;
 mod exchange;

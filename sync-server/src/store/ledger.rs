@@ -11,6 +11,7 @@ use fieldledger_core::{
 };
 
 use super::{AuditEntry, StoreError};
+use crate::ledger::signing::SigningKey;
 
 /// Decisions about a customer's ledger.
 #[async_trait]
@@ -21,6 +22,9 @@ pub trait LedgerStore {
         org: OrganisationId,
         customer: CustomerId,
     ) -> Result<Option<CustomerLedger>, StoreError>;
+
+    /// The key that the company's grants are signed with, made when there is none. Backups hold it.
+    async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError>;
 
     /// Reads everything about a customer, lets `decide` say what to write, and writes it. No other write comes in
     /// between, so two decisions can never both count on the same credit.

@@ -175,14 +175,7 @@ pub(super) async fn show(
     html(&page)
 }
 
-const KINDS: &[&str] = &[
-    "visit",
-    "delivery",
-    "collection_note",
-    "order",
-    "statement_confirmation",
-    "review",
-];
+const KINDS: &[&str] = &["visit", "delivery", "collection_note", "order", "review"];
 const STATES: &[&str] = &[
     "planned",
     "open",
@@ -201,9 +194,6 @@ const STATES: &[&str] = &[
     "paid",
     "not_reached",
     "reminded",
-    "receipt_confirmed",
-    "collection_closed",
-    "agreed",
     "questioned",
     "flagged",
 ];

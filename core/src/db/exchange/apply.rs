@@ -7,16 +7,17 @@ use rusqlite::Transaction;
 use super::{Applied, Sent, SentItem, follows_rejected, left_to_push, reauthor};
 use crate::{
     db::{
+        allowances,
         documents::{self, Inserted, Prepared, Removed},
         kept, outbox, records, streams,
         streams::StreamRow,
     },
     document::Chunk,
     error::FieldError,
-    model::{ChangeHash, DeviceId, DocumentId, UserId},
+    model::{ChangeHash, DeviceId, DocumentId, Grant, LedgerRecord, RecordKind, UserId},
     store::Change,
     sync::protocol::{
-        ChangeEntry, Cursor, Entry, Rejection, RejectionCode, StreamId, StreamPage, SyncResponse, Verdict,
+        ChangeEntry, Cursor, Entry, RecordEntry, Rejection, RejectionCode, StreamId, StreamPage, SyncResponse, Verdict,
     },
 };
 
@@ -526,6 +527,9 @@ impl Storing<'_> {
             Entry::Record(record) => {
                 if records::put(transaction, stream, record, mark)? {
                     self.applied.changes.insert(Change::Records);
+                    if let Some(grant) = grant_in(record) {
+                        allowances::received(transaction, &grant)?;
+                    }
                 }
                 Ok(())
             }
@@ -673,4 +677,16 @@ fn guarded<T>(
     };
     transaction.prepare_cached("RELEASE entry")?.execute([])?;
     Ok(result)
+}
+
+/// The grant that a record is, if it is one that this build can read.
+fn grant_in(record: &RecordEntry) -> Option<Grant> {
+    let kind = RecordKind::from_name(&record.name.kind);
+    if kind != RecordKind::Grant {
+        return None;
+    }
+    match LedgerRecord::from_json(&kind, &record.json) {
+        Ok(Some(LedgerRecord::Grant(grant))) => Some(grant),
+        _ => None,
+    }
 }

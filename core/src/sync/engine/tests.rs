@@ -30,6 +30,7 @@ impl Bench {
             push: Vec::new(),
             sent: Sent::default(),
             waiting: 0,
+            words: Vec::new(),
             device_time: Timestamp::default(),
             since_contact_millis: None,
         })));

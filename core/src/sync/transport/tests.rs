@@ -64,6 +64,7 @@ fn request() -> SyncRequest {
         budget_bytes: 0,
         waiting: 0,
         installation: [0; 16].into(),
+        words: Vec::new(),
     }
 }
 

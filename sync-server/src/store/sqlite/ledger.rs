@@ -7,6 +7,7 @@ use fieldledger_core::model::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Lineages, SqliteStore, people, records, streams::Log};
+use crate::ledger::signing::SigningKey;
 use crate::store::{
     CustomerLedger, Decide, Decided, LedgerChange, LedgerStore, OnceOnly, PutOutcome, StoreError, StoredRecord,
 };
@@ -19,6 +20,22 @@ impl LedgerStore for SqliteStore {
         customer: CustomerId,
     ) -> Result<Option<CustomerLedger>, StoreError> {
         self.read(move |connection| read(connection, org, customer)).await
+    }
+
+    async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError> {
+        let mut fresh = [0; 64];
+        getrandom::fill(&mut fresh)
+            .map_err(|error| StoreError::Engine(format!("the system gives no random numbers: {error}")))?;
+        self.write(move |connection| {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO signing_key (organisation, key) VALUES (?1, ?2)")?
+                .execute(params![org.as_bytes(), fresh])?;
+            let key: [u8; 64] = connection
+                .prepare_cached("SELECT key FROM signing_key WHERE organisation = ?1")?
+                .query_row([org.as_bytes()], |row| row.get(0))?;
+            Ok(SigningKey(key))
+        })
+        .await
     }
 
     async fn decide(

@@ -2,10 +2,9 @@
 
 use fieldledger_core::{
     model::{
-        ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, Confirmation, ConfirmationVerdict,
-        Currency, Delivery, DeliveryLine, Evidence, EvidenceHash, EvidenceKind, LateCause, LineId, NextStep, Order,
-        OrderLine, OrderState, Party, PromiseToPay, QuantityReason, Receiver, SignedQuantity, StatementConfirmation,
-        StatementId, StatementLineAnswer, StatementVerdict, Timestamp,
+        CollectionChannel, CollectionNote, CollectionOutcome, Confirmation, ConfirmationVerdict, Currency, Delivery,
+        DeliveryLine, Evidence, EvidenceHash, EvidenceKind, LineId, NextStep, Order, OrderLine, OrderState, Party,
+        PromiseToPay, QuantityReason, Receiver, SignedQuantity, Timestamp,
     },
     rules::credit,
 };
@@ -106,14 +105,6 @@ pub(super) fn note(words: &str) -> CollectionNote {
             amount: cny(5_000),
             due: "2026-03-10".parse().unwrap(),
         }),
-        receipt: Some(words.to_owned()),
-        closing: Some(ClosingReview {
-            was_late: true,
-            // A cause is a few words; the server takes no more.
-            cause: Some(LateCause::Other(words.chars().take(50).collect())),
-            difficulty: words.to_owned(),
-            solution: words.to_owned(),
-        }),
         next_step: Some(NextStep {
             what: words.to_owned(),
             due: None,
@@ -121,18 +112,6 @@ pub(super) fn note(words: &str) -> CollectionNote {
         note: words.to_owned(),
         position: None,
     }
-}
-
-pub(super) fn statement_confirmation(words: &str) -> StatementConfirmation {
-    let statement = StatementId::from_bytes([8; 16]);
-    let mut answer = StatementConfirmation::new(SHOP, REP, statement, Timestamp::from_millis(NOON), words);
-    answer.note = words.to_owned();
-    for (line, verdict) in [(1, StatementVerdict::Confirmed), (2, StatementVerdict::Disputed)] {
-        let remark = words.to_owned();
-        answer.answers.insert(line, StatementLineAnswer { verdict, remark });
-    }
-    answer.evidence = delivery(words).evidence;
-    answer
 }
 
 pub(super) fn unknown(words: &str) -> Value {

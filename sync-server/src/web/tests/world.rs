@@ -293,6 +293,7 @@ impl World {
             budget_bytes,
             waiting: 0,
             installation: [7; 16].into(),
+            words: Vec::new(),
         }
     }
 

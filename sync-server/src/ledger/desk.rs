@@ -1,0 +1,179 @@
+//! What people decide: held orders, and offline allowances.
+
+use fieldledger_core::{
+    model::{
+        DeviceId, DocumentId, Grant, GrantId, GrantMode, GrantState, InvalidField, Money, Role, Timestamp, UserId,
+    },
+    rules::{
+        allowance::{self, GrantRequest},
+        orders,
+    },
+};
+
+use super::{Draft, signing::SigningKey};
+use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
+
+fn line(at: Timestamp, by: UserId, action: &str, subject: String, detail: String) -> AuditEntry {
+    AuditEntry {
+        at,
+        actor: by.to_string(),
+        action: action.to_owned(),
+        subject,
+        detail,
+    }
+}
+
+/// Lets a held order through, or turns it down.
+///
+/// # Errors
+/// [`InvalidField`]: unknown, not held, without a reason, or by a person who may not.
+pub fn decide_held_order(
+    ledger: &CustomerLedger,
+    order: DocumentId,
+    release: bool,
+    by: UserId,
+    roles: &[Role],
+    reason: &str,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let found = ledger.decisions.iter().find(|it| it.order == order);
+    let mut decision = found
+        .cloned()
+        .ok_or_else(|| InvalidField::new("order", "is not known, or not of this customer"))?;
+    let act = orders::Act {
+        by,
+        roles,
+        at: now,
+        reason,
+    };
+    let (done, action) = if release {
+        (orders::release(&mut decision, act), "order.released")
+    } else {
+        (orders::refuse(&mut decision, act), "order.refused")
+    };
+    done.map_err(|error| {
+        let field = if matches!(error, orders::OrderError::NoReason) {
+            "reason"
+        } else {
+            "order"
+        };
+        InvalidField::new(field, error.to_string())
+    })?;
+    let detail = format!("{}: {reason}", decision.number);
+    draft.audit(line(now, by, action, order.to_string(), detail));
+    draft.put(decision);
+    draft.finish("", now)
+}
+
+/// Credit to be reserved for a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantWish {
+    /// A fresh id.
+    pub id: GrantId,
+    /// The device that may spend it.
+    pub device: DeviceId,
+    /// Who has it.
+    pub user: UserId,
+    /// How much, in the limit's currency.
+    pub amount: Money,
+    /// What happens when it expires.
+    pub mode: GrantMode,
+}
+
+/// Reserves credit for a phone: stored first, known to the phone with its next sync.
+///
+/// # Errors
+/// [`InvalidField`] with what stands against it: X + G + new > L, the grade, a hold, the policy.
+pub fn grant(
+    ledger: &CustomerLedger,
+    wish: GrantWish,
+    key: &SigningKey,
+    by: UserId,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let file = draft.file(now)?;
+    let request = GrantRequest {
+        id: wish.id,
+        device: wish.device,
+        user: wish.user,
+        customer: ledger.customer.id,
+        grade: file.grade,
+        on_hold: file.on_hold,
+        amount: wish.amount,
+        mode: wish.mode,
+    };
+    let position = draft.position(now)?;
+    let terms = allowance::issue(&request, &ledger.policy, ledger.policy_version, &position, now)
+        .map_err(|error| InvalidField::new("amount", error.to_string()))?;
+    let detail = format!(
+        "{} for {} until {}",
+        terms.amount, ledger.customer.code, terms.not_after
+    );
+    draft.audit(line(now, by, "allowance.granted", wish.id.to_string(), detail));
+    draft.put(Grant {
+        signature: key.sign(&terms),
+        terms,
+        state: GrantState::Open,
+        settled: Vec::new(),
+        close: None,
+        reason: String::new(),
+        written_off_by: Vec::new(),
+    });
+    draft.finish(wish.id.to_string(), now)
+}
+
+fn found(ledger: &CustomerLedger, id: GrantId) -> Result<Grant, InvalidField> {
+    let grant = ledger.grants.iter().find(|it| it.terms.id == id);
+    grant
+        .cloned()
+        .ok_or_else(|| InvalidField::new("grant", "is not known, or not for this customer"))
+}
+
+/// Asks a phone for a grant back. It stays reserved until the phone has closed it.
+///
+/// # Errors
+/// [`InvalidField`]: unknown, or not open.
+pub fn recall(
+    ledger: &CustomerLedger,
+    id: GrantId,
+    by: UserId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let mut grant = found(ledger, id)?;
+    if !allowance::recall(&mut grant, reason) {
+        return Err(InvalidField::new("grant", "is not open any more"));
+    }
+    draft.audit(line(now, by, "allowance.recalled", id.to_string(), reason.to_owned()));
+    draft.put(grant);
+    draft.finish("", now)
+}
+
+/// Frees a grant without the phone's word, for a phone that is lost: two people have to agree. The answer is `freed` when
+/// this was the second.
+///
+/// # Errors
+/// [`InvalidField`]: unknown, freed already, no reason, the same person twice.
+pub fn write_off(
+    ledger: &CustomerLedger,
+    id: GrantId,
+    by: UserId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let mut grant = found(ledger, id)?;
+    let freed =
+        allowance::write_off(&mut grant, by, reason).map_err(|error| InvalidField::new("grant", error.to_string()))?;
+    let action = if freed {
+        "allowance.written_off"
+    } else {
+        "allowance.write_off_proposed"
+    };
+    draft.audit(line(now, by, action, id.to_string(), reason.to_owned()));
+    draft.put(grant);
+    draft.finish(if freed { "freed" } else { "proposed" }, now)
+}

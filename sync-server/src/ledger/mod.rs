@@ -1,0 +1,19 @@
+//! What the company decides about a customer's money: every decision reads the customer's ledger, applies the rules of
+//! the core, and writes in one transaction ([`crate::store::LedgerStore::decide`]).
+//!
+//! * [`Draft`]: a ledger with what a decision has changed so far; where the customer's credit stands; the new credit file.
+//! * `arrivals`: orders, their changes, and words about offline allowances that come in from phones.
+//! * `desk`: what people decide: held orders, grants.
+//! * `signing`: the server's signature under a grant.
+
+mod arrivals;
+mod desk;
+mod draft;
+pub mod signing;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+pub use arrivals::{Arrivals, ArrivedOrder, take_in};
+pub use desk::{GrantWish, decide_held_order, grant, recall, write_off};
+pub use draft::Draft;
