@@ -6,11 +6,11 @@
 
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate};
 use fieldledger_core::model::{
-    CreditFile, CreditGrade, CreditLimit, Currency, Customer, CustomerId, Invoice, LedgerDelivery, LedgerLine,
+    Assessment, CreditGrade, CreditLimit, Currency, Customer, CustomerId, Invoice, LedgerDelivery, LedgerLine,
     LedgerOrder, LedgerRecord, Money, OrganisationId, OrganisationProfile, Person, Position, Product, ProductId,
     Receipt, Role, Territory, TerritoryId, UserId,
 };
@@ -19,11 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::import::{
-    AccountPlan, Books, Sourced,
-    credit::{self, CustomerBooks},
-    midnight,
-};
+use crate::import::{AccountPlan, Books, CreditRow, Sourced};
 
 /// Customers of each territory.
 const CUSTOMERS_PER_TERRITORY: usize = 14;
@@ -67,22 +63,32 @@ pub fn generate(seed: u64, today: NaiveDate) -> Books {
         today,
         records: vec![LedgerRecord::Organisation(profile.clone())],
         accounts: Vec::new(),
+        credit: Vec::new(),
         next_number: 1_000,
     };
     let territories = generator.territories();
     let reps = generator.people(&territories);
     let products = generator.products();
     generator.customers(&territories, &reps, &products);
-    let Generator { records, accounts, .. } = generator;
+    let Generator {
+        records,
+        accounts,
+        credit,
+        ..
+    } = generator;
     let sourced = |record| Sourced { record, source: None };
     Books {
         organisation,
         profile,
         accounts,
         records: records.into_iter().map(sourced).collect(),
+        credit,
+        incomplete: BTreeSet::new(),
+        has_invoices: true,
         errors: Vec::new(),
         as_of: today,
     }
+    .settled_alone()
 }
 
 struct Generator<'r> {
@@ -91,6 +97,7 @@ struct Generator<'r> {
     today: NaiveDate,
     records: Vec<LedgerRecord>,
     accounts: Vec<AccountPlan>,
+    credit: Vec<CreditRow>,
     next_number: u32,
 }
 
@@ -264,6 +271,7 @@ impl Generator<'_> {
             wanted_by: ordered_on.checked_add_days(Days::new(7)),
             shipped_on: None,
             state: "open".to_owned(),
+            cancelled: false,
             lines,
             total: total.rounded(),
             note: String::new(),
@@ -320,16 +328,12 @@ impl Generator<'_> {
         if self.rng.random_bool(0.5) {
             orders.push(self.order(customer, 2, products));
         }
-        let books = CustomerBooks {
-            orders: orders.iter().collect(),
-            invoices: invoices.iter().collect(),
-            receipts: receipts.iter().collect(),
-        };
-        // Everything here is in one currency, so adding it up cannot fail.
-        let Ok(figures) = credit::figures(&books, Currency::CNY, self.today, true) else {
-            return;
-        };
-        let used = figures.open_receivables.amount + figures.delivered_not_invoiced.amount + figures.open_orders.amount;
+        // Everything is in one currency, and every order but the open one is invoiced.
+        let open = orders.iter().filter(|it| it.shipped_on.is_none());
+        let open: Decimal = open.map(|it| it.total.amount).sum();
+        let owed: Decimal = invoices.iter().map(|it| it.amount.amount).sum();
+        let paid: Decimal = receipts.iter().map(|it| it.amount.amount).sum();
+        let used = owed - paid + open;
         let limit = match character {
             Character::Unlimited => CreditLimit::NoLimit,
             Character::Prepay => CreditLimit::Limited(Money::zero(Currency::CNY)),
@@ -344,21 +348,22 @@ impl Generator<'_> {
         self.records.extend(orders.into_iter().map(LedgerRecord::Order));
         self.records.extend(invoices.into_iter().map(LedgerRecord::Invoice));
         self.records.extend(receipts.into_iter().map(LedgerRecord::Receipt));
-        self.records.push(LedgerRecord::CreditFile(CreditFile {
+        let on = self.day(HISTORY_DAYS);
+        self.credit.push(CreditRow {
             customer,
-            as_of: midnight(self.today, chrono_tz::Asia::Shanghai),
+            source: None,
             grade: Some(grade),
             limit,
             terms_days: grade.default_terms_days(),
-            on_hold: character == Character::OnHold,
-            open_receivables: figures.open_receivables,
+            hold: (character == Character::OnHold).then(|| "three payment terms missed in a row".to_owned()),
             special_liabilities: Money::zero(Currency::CNY),
-            delivered_not_invoiced: figures.delivered_not_invoiced,
-            open_orders: figures.open_orders,
-            overdue: figures.overdue,
-            oldest_due: figures.oldest_due,
-            ..CreditFile::new(customer, midnight(self.today, chrono_tz::Asia::Shanghai), Currency::CNY)
-        }));
+            assessment: Some(Assessment {
+                on,
+                assessor: "Finance".to_owned(),
+                evidence: "annual accounts and two trade references".to_owned(),
+                valid_until: on.checked_add_days(Days::new(365)).unwrap_or(on),
+            }),
+        });
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn build(
     let invoices = builder.invoices();
     let receipts = builder.receipts();
     let as_of = as_of.unwrap_or_else(|| builder.day_after_newest(&deliveries, &invoices, &receipts));
-    let credit_files = builder.credit_files(&invoices, &receipts, as_of);
+    let credit = builder.credit_rows();
 
     let profile = OrganisationProfile {
         name: name.unwrap_or(&mapping.organisation.name).to_owned(),
@@ -97,7 +97,6 @@ pub(super) fn build(
     records.extend(deliveries);
     records.extend(invoices);
     records.extend(receipts);
-    records.extend(credit_files);
     // A file may be read for several sections: the first thing wrong with a row is the cause of the others.
     let mut errors = builder.errors;
     let mut told = HashSet::new();
@@ -108,6 +107,9 @@ pub(super) fn build(
         profile,
         accounts,
         records,
+        credit,
+        incomplete: builder.incomplete.into_keys().collect(),
+        has_invoices: mapping.invoices.is_some(),
         errors,
         as_of,
     })
@@ -122,7 +124,6 @@ struct BuiltPerson {
 
 struct BuiltOrder {
     order: LedgerOrder,
-    cancelled: bool,
     source: (String, u64),
 }
 

@@ -341,7 +341,7 @@ section! {
 }
 
 section! {
-    /// Credit files, one for each customer.
+    /// Decisions about credit, one row for each customer.
     Credit {
         /// Key of the customer.
         customer: Field,
@@ -357,6 +357,14 @@ section! {
         on_hold: Option<Field>,
         /// Special liabilities.
         special_liabilities: Option<Field>,
+        /// Day of the credit assessment; needs `assessor` and `valid_until`.
+        assessed_on: Option<Field>,
+        /// Who assessed.
+        assessor: Option<Field>,
+        /// On what grounds.
+        evidence: Option<Field>,
+        /// Last day on which the assessment counts.
+        valid_until: Option<Field>,
     }
 }
 

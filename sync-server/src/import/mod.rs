@@ -1,27 +1,31 @@
 //! A company's books from CSV files, through a small mapping file.
 //!
 //! [`mapping`] says which file, which column and what becomes of it; `table` reads the files; `build` makes records of
-//! the rows, [`credit`] computes the credit files; [`write`](write()) hands them to the store and tells what changed.
+//! the rows; `settle` allocates receipts and computes credit files; [`write`](write()) hands them to the store and tells
+//! what changed.
 //!
 //! Ids are derived from the organisation and the source's own keys, so importing the same files again changes nothing
 //! and a changed row becomes a new version of the same record. A row with something missing is never guessed at: it is
 //! reported with file, line, column and reason, and everything that hangs on it is left out too.
 
 mod build;
-pub mod credit;
 pub mod mapping;
 mod report;
+mod settle;
 mod table;
 mod write;
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeSet, fmt, path::Path};
 
 use chrono::NaiveDate;
-use fieldledger_core::model::{LedgerRecord, OrganisationId, OrganisationProfile, Role, TerritoryId, UserId};
+use fieldledger_core::model::{
+    CustomerId, LedgerRecord, OrganisationId, OrganisationProfile, Role, TerritoryId, UserId,
+};
 
 pub(crate) use build::midnight;
 pub use mapping::{Mapping, MappingError};
 pub use report::{ImportReport, KindReport};
+pub use settle::CreditRow;
 pub use write::{organisation_id, write};
 
 /// Why nothing at all could be imported.
@@ -104,8 +108,15 @@ pub struct Books {
     pub profile: OrganisationProfile,
     /// Its people's accounts.
     pub accounts: Vec<AccountPlan>,
-    /// Its records; each after those it names.
+    /// Its records; each after those it names. Receipts are allocated, and credit files computed, as for a company that is
+    /// not there yet; [`write`](write()) does so again beside what is stored.
     pub records: Vec<Sourced>,
+    /// What the rows say of customers' credit.
+    pub credit: Vec<CreditRow>,
+    /// Customers of whom a row about what they owe was left out.
+    pub incomplete: BTreeSet<CustomerId>,
+    /// Whether the books hold invoices at all; where they do not, nothing is known of what was delivered and not invoiced.
+    pub has_invoices: bool,
     /// Rows that were left out.
     pub errors: Vec<RowError>,
     /// Day for which the credit files are computed.
@@ -123,7 +134,7 @@ pub fn read(
     name: Option<&str>,
     as_of: Option<NaiveDate>,
 ) -> Result<Books, ImportError> {
-    build::build(mapping, dir, organisation, name, as_of)
+    build::build(mapping, dir, organisation, name, as_of).map(Books::settled_alone)
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKind, Timestamp};
+use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, Policy, RecordKey, RecordKind, Timestamp};
 use uuid::Uuid;
 
-use super::{AccountPlan, Books, ImportError, ImportReport, RowError, Sourced};
+use super::{
+    AccountPlan, Books, ImportError, ImportReport, RowError, Sourced,
+    settle::{Settled, settle},
+};
 use crate::store::{Account, PutOutcome, Store, StoreError};
 
 /// Records handed to the store at once, so that a long import never holds up phones that sync meanwhile.
@@ -43,6 +46,7 @@ pub async fn write(
     };
     let known = store.organisations().await?;
     let exists = known.iter().any(|(id, _)| *id == books.organisation);
+    settle_beside(store, &mut books, exists, now, &mut report).await?;
     let accounts = check_accounts(store, &books, &mut report).await?;
     if all_or_nothing && !report.errors.is_empty() {
         return Ok(report);
@@ -122,6 +126,41 @@ async fn put(
         }
     }
     Ok(!kept_out)
+}
+
+/// Allocates receipts and computes credit accounts and files beside what is stored.
+async fn settle_beside(
+    store: &dyn Store,
+    books: &mut Books,
+    exists: bool,
+    now: Timestamp,
+    report: &mut ImportReport,
+) -> Result<(), StoreError> {
+    let (org, profile) = (books.organisation, books.profile.clone());
+    let mut policy = Policy::default();
+    if exists {
+        let key = RecordKey {
+            kind: RecordKind::Policy,
+            id: "self".to_owned(),
+        };
+        if let Some(LedgerRecord::Policy(found)) = store.record(org, &key).await?.map(|it| it.record) {
+            policy = found;
+        }
+    }
+    let facts = books.take_facts();
+    let frame = books.frame(&profile, &policy, &facts, now);
+    let mut settled = Settled::default();
+    for (customer, facts) in facts {
+        let known = if exists {
+            store.customer_ledger(org, customer).await?
+        } else {
+            None
+        };
+        settle(customer, facts, known.as_ref(), &frame, &mut settled);
+    }
+    report.errors.append(&mut settled.errors);
+    settled.put_back(books);
+    Ok(())
 }
 
 /// A credit file whose figures are those in the store keeps its as-of time: a later import of the same facts is no news

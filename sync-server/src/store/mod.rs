@@ -12,7 +12,7 @@ mod people;
 pub mod sqlite;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
-mod suite;
+pub(crate) mod suite;
 mod tree;
 
 use std::path::Path;

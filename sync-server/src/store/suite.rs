@@ -15,12 +15,12 @@ mod ledger;
 
 pub(super) use ledger::*;
 
-pub(super) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
-pub(super) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);
+pub(crate) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
+pub(crate) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);
 pub(super) const SOUTH: TerritoryId = TerritoryId::from_bytes([0x20; 16]);
-pub(super) const CUSTOMER: CustomerId = CustomerId::from_bytes([0x30; 16]);
-pub(super) const REP: UserId = UserId::from_bytes([0x40; 16]);
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_760_000_000_000);
+pub(crate) const CUSTOMER: CustomerId = CustomerId::from_bytes([0x30; 16]);
+pub(crate) const REP: UserId = UserId::from_bytes([0x40; 16]);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_760_000_000_000);
 
 pub(super) fn numbered(number: u64) -> [u8; 16] {
     let mut bytes = [0xd0; 16];
@@ -46,7 +46,7 @@ pub(super) fn visit_tree(customer: CustomerId, note: &str) -> Value {
 }
 
 /// The item that the ingest would make of a new document.
-pub(super) fn creating(number: u64, stream: StreamId, tree: &Value) -> Append {
+pub(crate) fn creating(number: u64, stream: StreamId, tree: &Value) -> Append {
     let id = DocumentId::from_bytes(numbered(number));
     let made = document::create(id, tree, &authorship(0)).unwrap();
     item(id, stream, made, Vec::new(), tree.clone(), 0)
@@ -197,6 +197,7 @@ fn order(number: &str, customer: CustomerId) -> LedgerRecord {
         wanted_by: None,
         shipped_on: None,
         state: String::new(),
+        cancelled: false,
         lines: Vec::new(),
         total: Money::new(rust_decimal::Decimal::new(1_250, 2), Currency::CNY),
         note: String::new(),

@@ -30,6 +30,9 @@ pub struct LedgerOrder {
     /// Its state in the words of the source.
     #[serde(default)]
     pub state: String,
+    /// It was cancelled: kept, and counted nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
     /// What was ordered.
     #[serde(default)]
     pub lines: Vec<LedgerLine>,

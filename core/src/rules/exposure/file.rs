@@ -31,7 +31,7 @@ pub struct FileSources<'s> {
     pub unallocated: &'s [UnallocatedCredit],
     /// Orders that came from phones.
     pub decisions: &'s [OrderDecision],
-    /// Imported orders that count: without cancelled ones. One whose number a decision has is left to the decision.
+    /// Imported orders. Cancelled ones count nowhere, and one whose number a decision has is left to the decision.
     pub orders: &'s [LedgerOrder],
     /// Numbers of the orders that an invoice charges.
     pub invoiced_orders: &'s BTreeSet<String>,
@@ -144,7 +144,7 @@ fn orders(sources: &FileSources<'_>, rates: &DayRates<'_>, file: &mut CreditFile
     let decided: BTreeSet<&str> = sources.decisions.iter().map(|it| it.number.as_str()).collect();
     for order in sources.orders {
         let number = order.number.as_str();
-        let counts = order.ordered_on <= rates.day && !sources.invoiced_orders.contains(number);
+        let counts = !order.cancelled && order.ordered_on <= rates.day && !sources.invoiced_orders.contains(number);
         if !counts || decided.contains(number) {
             continue;
         }

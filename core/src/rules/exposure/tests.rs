@@ -83,6 +83,7 @@ fn imported(number: &str, shipped: Option<&str>, total: i64) -> LedgerOrder {
         wanted_by: None,
         shipped_on: shipped.map(day),
         state: String::new(),
+        cancelled: false,
         lines: Vec::new(),
         total: cny(total),
         note: String::new(),
@@ -231,11 +232,16 @@ fn a_credit_file_says_everything_in_the_limits_currency() {
     ];
     let mut open = decision(OrderStanding::Approved, line("10", "4", "1", "2"));
     open.wanted_by = Some(day("2026-03-10"));
+    let mut cancelled = [imported("K4", Some("2026-02-01"), 600), imported("K5", None, 700)];
+    cancelled.iter_mut().for_each(|it| it.cancelled = true);
+    let [shipped, open_one] = cancelled;
     let orders = [
         imported("M1", None, 999),
         imported("K1", Some("2026-02-01"), 11),
         imported("K2", None, 13),
         imported("K3", Some("2026-02-01"), 500),
+        shipped,
+        open_one,
     ];
     let grant = Grant {
         terms: GrantTerms {

@@ -103,6 +103,7 @@ fn an_invoices_line_shows_its_order_the_ship_date_and_the_products() {
         wanted_by: None,
         shipped_on: shipped.map(day),
         state: String::new(),
+        cancelled: false,
         lines: vec![item("10")],
         total: cny("100"),
         note: String::new(),

@@ -128,6 +128,10 @@ pub(super) fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) ->
             it.terms_days.as_ref(),
             it.on_hold.as_ref(),
             it.special_liabilities.as_ref(),
+            it.assessed_on.as_ref(),
+            it.assessor.as_ref(),
+            it.evidence.as_ref(),
+            it.valid_until.as_ref(),
         ];
         section(it.source(), &fields, &[])?;
     }

@@ -182,13 +182,13 @@ impl<'m> Builder<'m> {
             wanted_by: date(row, section.wanted_by.as_ref())?,
             shipped_on: date(row, section.shipped_on.as_ref())?,
             state: optional(row, &section.state)?.unwrap_or_default(),
+            cancelled: row.holds_any(section.cancelled_when.as_deref().unwrap_or_default())?,
             lines,
             total: total.rounded(),
             note: optional(row, &section.note)?.unwrap_or_default(),
         };
         Ok(BuiltOrder {
             order,
-            cancelled: row.holds_any(section.cancelled_when.as_deref().unwrap_or_default())?,
             source: (row.file().to_owned(), row.line()),
         })
     }

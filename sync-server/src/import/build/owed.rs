@@ -1,21 +1,18 @@
-//! What customers owe: invoices, receipts and credit files.
+//! What customers owe, and what was decided about their credit.
 
-use std::collections::HashMap;
-
-use chrono::{Days, NaiveDate};
-use fieldledger_core::model::{
-    CreditFile, CreditLimit, CustomerId, Invoice, LedgerOrder, LedgerRecord, Money, Receipt,
-};
+use chrono::Days;
+use fieldledger_core::model::{Assessment, CreditLimit, Invoice, LedgerRecord, Money, Receipt};
 
 use super::{
-    Builder,
-    cells::{boolean, date, date_required, days_required, grade, midnight, money, optional, required, unique},
+    Builder, RowResult,
+    cells::{boolean, date, date_required, days_required, grade, money, optional, required, unique},
     sourced,
 };
 use crate::import::{
-    Sourced,
-    credit::{self, CustomerBooks},
-    mapping::Field,
+    CreditRow, Sourced,
+    mapping::{Credit, Field},
+    settle::IMPORTED,
+    table::RowView,
 };
 
 impl<'m> Builder<'m> {
@@ -98,34 +95,10 @@ impl<'m> Builder<'m> {
         sourced(made)
     }
 
-    pub(super) fn credit_files(
-        &mut self,
-        invoices: &[Sourced],
-        receipts: &[Sourced],
-        as_of: NaiveDate,
-    ) -> Vec<Sourced> {
+    pub(super) fn credit_rows(&mut self) -> Vec<CreditRow> {
         let Some(section) = &self.mapping.credit else {
             return Vec::new();
         };
-        let mut orders: HashMap<CustomerId, Vec<LedgerOrder>> = HashMap::new();
-        for built in self.orders.values().filter(|it| !it.cancelled) {
-            orders
-                .entry(built.order.customer)
-                .or_default()
-                .push(built.order.clone());
-        }
-        let mut books: HashMap<CustomerId, CustomerBooks<'_>> = HashMap::new();
-        for (customer, orders) in &orders {
-            books.entry(*customer).or_default().orders.extend(orders);
-        }
-        for it in invoices.iter().chain(receipts) {
-            match &it.record {
-                LedgerRecord::Invoice(it) => books.entry(it.customer).or_default().invoices.push(it),
-                LedgerRecord::Receipt(it) => books.entry(it.customer).or_default().receipts.push(it),
-                _ => {}
-            }
-        }
-        let as_of_moment = midnight(as_of, self.mapping.organisation.time_zone);
         let made = self.each(section.source(), |this, row, seen| {
             let home = this.mapping.organisation.currency;
             let key = unique(row, &section.customer, seen)?;
@@ -176,34 +149,45 @@ impl<'m> Builder<'m> {
                 None => false,
                 Some(field) => boolean(row, field)?.unwrap_or(false),
             };
-            let special = match &section.special_liabilities {
+            let special_liabilities = match &section.special_liabilities {
                 None => Money::zero(currency),
                 Some(field) => money(row, field, currency)?.unwrap_or(Money::zero(currency)),
             };
-            let invoiced = this.mapping.invoices.is_some();
-            let figures = credit::figures(
-                books.get(&customer).unwrap_or(&CustomerBooks::default()),
-                currency,
-                as_of,
-                invoiced,
-            )
-            .map_err(|error| row.error("", format!("the exposure of {key} cannot be computed: {error}")))?;
-            Ok(LedgerRecord::CreditFile(CreditFile {
+            Ok(CreditRow {
                 customer,
-                as_of: as_of_moment,
+                source: Some((row.file().to_owned(), row.line())),
                 grade,
                 limit,
                 terms_days,
-                on_hold,
-                open_receivables: figures.open_receivables,
-                special_liabilities: special,
-                delivered_not_invoiced: figures.delivered_not_invoiced,
-                open_orders: figures.open_orders,
-                overdue: figures.overdue,
-                oldest_due: figures.oldest_due,
-                ..CreditFile::new(customer, as_of_moment, currency)
-            }))
+                hold: on_hold.then(|| IMPORTED.to_owned()),
+                special_liabilities,
+                assessment: assessment(row, section)?,
+            })
         });
-        sourced(made)
+        made.into_iter().map(|(it, _)| it).collect()
     }
+}
+
+/// The assessment that a row tells of. One that has a date must say who made it and until when it counts: neither is made
+/// up.
+fn assessment(row: &RowView<'_>, section: &Credit) -> RowResult<Option<Assessment>> {
+    let Some(on) = date(row, section.assessed_on.as_ref())? else {
+        return Ok(None);
+    };
+    let needed = |field: &Option<Field>, what: &str| match field {
+        Some(field) => Ok(field.clone()),
+        None => Err(row.error(
+            "",
+            format!("the mapping names the day of an assessment, but not {what}"),
+        )),
+    };
+    let assessor = required(row, &needed(&section.assessor, "the assessor")?)?;
+    let valid_until = date_required(row, &needed(&section.valid_until, "until when it counts")?)?;
+    let evidence = optional(row, &section.evidence)?.unwrap_or_default();
+    Ok(Some(Assessment {
+        on,
+        assessor,
+        evidence,
+        valid_until,
+    }))
 }
