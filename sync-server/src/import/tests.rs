@@ -311,7 +311,7 @@ fn a_circle_of_supervisors_ends() {
 }
 
 /// The folder with the real data sets, when this machine has them.
-fn real_data(set: &str) -> Option<PathBuf> {
+pub(crate) fn real_data(set: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let root = std::env::var_os("FIELDLEDGER_DATASETS").map_or(beside, PathBuf::from);
     let dir = root.join(set);
@@ -354,10 +354,11 @@ fn classicmodels_comes_in_whole() {
         "invoice",
         "receipt",
         "credit_file",
+        "credit_account",
     ];
     let counts = counts.map(|kind| count(&books, kind));
     // 303 shipped, 4 resolved and 3 disputed orders were delivered and invoiced.
-    assert_eq!(counts, [5, 23, 110, 122, 326, 310, 310, 273, 122]);
+    assert_eq!(counts, [5, 23, 110, 122, 326, 310, 310, 273, 122, 122]);
     let lines: usize = books
         .records
         .iter()
@@ -396,6 +397,8 @@ fn northwind_comes_in_whole() {
         |it: &&Sourced| matches!(&it.record, LedgerRecord::CreditFile(it) if it.limit == CreditLimit::NoLimit);
     assert_eq!(books.records.iter().filter(unlimited).count(), 91);
 }
+
+mod settling;
 
 mod into_a_store {
     use chrono::{Days, NaiveDate};
