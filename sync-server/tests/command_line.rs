@@ -342,3 +342,84 @@ fn the_data_folder_and_the_data_sets_have_variables_of_their_own() {
     assert!(script.contains("${FIELDLEDGER_DATASETS:-../shared/data}"));
     assert!(!script.contains("FIELDLEDGER_DATA:") && !script.contains("FIELDLEDGER_DATA}"));
 }
+
+#[test]
+fn a_report_is_the_same_beside_a_running_server_and_without_one() {
+    let place = TempDir::new().unwrap();
+    let (folder, files) = (place.path().join("data"), place.path().join("files"));
+    std::fs::create_dir(&files).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(files.join(name), text).unwrap();
+    put("customers.csv", "no,name,limit\n001,=Old King's,1000.00\n");
+    put(
+        "invoices.csv",
+        "no,customer,on,due,amount\nF1,001,2026-01-15,2026-02-14,600.00\n",
+    );
+    put("receipts.csv", "ref,customer,on,amount\nR1,001,2026-03-01,150.00\n");
+    put(
+        "mapping.toml",
+        r#"
+[organisation]
+name = "Tea"
+time_zone = "Asia/Shanghai"
+currency = "CNY"
+[customers]
+file = "customers.csv"
+key = "{no}"
+name = "{name}"
+territory = "North"
+[invoices]
+file = "invoices.csv"
+number = "{no}"
+customer = "{customer}"
+invoiced_on = "{on}"
+due_on = "{due}"
+amount = "{amount}"
+[receipts]
+file = "receipts.csv"
+reference = "{ref}"
+customer = "{customer}"
+valued_on = "{on}"
+amount = "{amount}"
+[credit]
+file = "customers.csv"
+customer = "{no}"
+limit = "{limit}"
+terms_days = 30
+"#,
+    );
+    let mapping = files.join("mapping.toml");
+    let (mapping, files) = (mapping.to_str().unwrap(), files.to_str().unwrap());
+    works(&folder, &["import", "--mapping", mapping, files]);
+    let ageing = [
+        "report",
+        "ageing",
+        "--as-of",
+        "2026-03-02",
+        "--by",
+        "customer",
+        "--format",
+        "csv",
+    ];
+    let alone = works(&folder, &ageing);
+    assert!(
+        alone.contains("line,001,'=Old King's,CNY,0.00,450.00,0.00,0.00,0.00,0.00,450.00,0.00,450.00"),
+        "{alone}"
+    );
+    let server = Server::start(&folder);
+    assert_eq!(works(&folder, &ageing), alone);
+    let statement = ["report", "statement", "--customer", "001", "--as-of", "2026-03-02"];
+    let told = works(&folder, &statement);
+    assert!(told.contains("closing") && told.contains("450.00"), "{told}");
+    let told = fails(&folder, &["report", "statement", "--as-of", "2026-03-02"]);
+    assert!(told.contains("--customer CODE"), "{told}");
+    drop(server);
+    // What is answered for the day before the payment says nothing of it.
+    let before = works(
+        &folder,
+        &["report", "credit", "--as-of", "2026-02-28", "--format", "json"],
+    );
+    assert!(
+        before.contains(r#""receivables":"600.00""#) && before.contains(r#""limit":"1000.00""#),
+        "{before}"
+    );
+}

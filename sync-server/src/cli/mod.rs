@@ -19,6 +19,7 @@ pub mod operation;
 mod organisation;
 mod password;
 mod phone;
+mod report;
 mod restore;
 pub mod serve;
 mod table;
@@ -55,6 +56,8 @@ enum Command {
     Verify(verify::Verify),
     /// Show everything at work: a company, a server, three phones, a day without a network
     Demo(demo::DemoArgs),
+    /// Tell what customers owe, as of a day
+    Report(report::ReportArgs),
     /// Read a company's books from CSV files
     Import(import::ImportArgs),
     /// Be a phone: record, sync, search
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::User(it) => user::run(it),
         Command::Device(it) => device::run(it),
         Command::Audit(it) => organisation::run_audit(&it),
+        Command::Report(it) => report::run(it),
         Command::Backup(it) => backup::run(&it),
         Command::Restore(it) => restore::run(&it),
         Command::Verify(it) => verify::run(&it),

@@ -18,7 +18,11 @@ use serde::{Deserialize, Serialize};
 use table::table;
 
 use super::Failure;
-use crate::{state::AppState, store::Step};
+use crate::{
+    report::{Format, ReportRequest},
+    state::AppState,
+    store::Step,
+};
 
 /// Name under which the audit log knows the command line.
 const OPERATOR: &str = "operator";
@@ -123,6 +127,13 @@ pub enum Action {
     RevokeDevice {
         /// Its id, or its beginning.
         device: String,
+    },
+    /// Computes a report.
+    Report {
+        /// Which, and about what.
+        request: ReportRequest,
+        /// How it is written.
+        format: Format,
     },
     /// Tells the end of the audit log.
     AuditLog {

@@ -139,3 +139,5 @@ pub fn read(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::real_data;

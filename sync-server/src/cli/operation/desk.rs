@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     auth::{check_new_password, hash_password},
-    cli::Failure,
+    cli::{self, Failure},
+    report,
     state::AppState,
     store::{Account, Step},
 };
@@ -104,6 +105,11 @@ impl Desk<'_> {
                 let steps = account_and_person(&account, supervisor);
                 self.act(steps, "user.roles_set", &account.login, &names).await?;
                 Ok(format!("{} is {names}", account.login).into())
+            }
+            Action::Report { request, format } => {
+                let report = report::compute(self.state.store.as_ref(), self.org, &request).await;
+                let report = report.map_err(|error| Failure::new(error.to_string()))?;
+                Ok(cli::report::written(&report, format).into())
             }
             Action::EnrolDevice { login, hours } => self.enrol_device(&login, hours).await,
             Action::ListDevices => self.list_devices().await,
