@@ -90,6 +90,16 @@ pub(crate) struct Inner {
 }
 
 impl FieldStore {
+    /// Whether `path` may be opened: nothing yet, or a phone's database in any state. For apps that put files beside the
+    /// database before they open it.
+    ///
+    /// # Errors
+    /// [`FieldError::Invalid`] naming `path` when it is a folder, or a file that was never a phone's database; it is not
+    /// touched.
+    pub fn check_path(path: &std::path::Path) -> Result<(), FieldError> {
+        crate::db::foreign::refuse(path)
+    }
+
     /// Opens the store. A damaged file is set aside and what can be read of it is salvaged; see
     /// [`Self::opening_report`].
     ///

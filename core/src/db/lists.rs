@@ -1,7 +1,7 @@
 //! Lists: read from the projection, never from documents.
 
 use chrono::NaiveDate;
-use rusqlite::{Connection, Row, ToSql, types::Value as Sql};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, types::Value as Sql};
 use serde_json::Value;
 
 use super::{
@@ -115,8 +115,9 @@ pub enum SearchHit {
 /// Documents with one of these flags are not shown.
 const HIDDEN: i64 = INCOMPLETE | KEPT;
 
-/// How many candidates of the index are looked at for one page before giving up.
-const MAX_CANDIDATES: usize = 1_000;
+/// How many candidates of the index are fetched at once, at first and at most: few for the common case that most of them
+/// fit, no more than a phone has memory for when few do.
+const CANDIDATES: std::ops::RangeInclusive<usize> = 64..=1_024;
 
 const COLUMNS: &str = "
     d.row, d.id, d.kind, d.flags, cu.id AS customer, rc.name AS customer_name, ow.id AS owner, d.about, d.moment, d.day,
@@ -348,7 +349,7 @@ pub(crate) fn timeline(
     list(connection, &query)
 }
 
-/// Documents with these words, the ones stored last first.
+/// Documents with these words, the ones stored last first. Looks on until the page is full or nothing is left.
 pub(crate) fn find_words(
     connection: &Connection,
     query: &Query,
@@ -356,51 +357,73 @@ pub(crate) fn find_words(
     limit: usize,
 ) -> Result<Vec<DocumentRow>, FieldError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM (SELECT rowid AS found FROM document_words WHERE document_words MATCH ?1
+        "SELECT {COLUMNS} FROM (SELECT rowid AS found FROM document_words WHERE document_words MATCH ?1 AND rowid < ?3
                                 ORDER BY rowid DESC LIMIT ?2) w
-         CROSS JOIN document d ON d.row = w.found {JOINS} WHERE d.flags & {HIDDEN} = 0 ORDER BY w.found DESC"
+         CROSS JOIN document d ON d.row = w.found {JOINS} ORDER BY w.found DESC"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let candidates = if query.verify.is_empty() && filter.is_none() {
-        limit
-    } else {
-        MAX_CANDIDATES
-    };
+    // The order is that of storing, so the next page begins behind the row at which the last one ended.
+    let mut before = match filter.and_then(|filter| filter.before) {
+        Some((_, id)) => connection
+            .prepare_cached("SELECT row FROM document WHERE id = ?1")?
+            .query_row([id.as_bytes()], |row| row.get(0))
+            .optional()?,
+        None => None,
+    }
+    .unwrap_or(i64::MAX);
+    let resumed = before != i64::MAX;
+    let mut candidates = limit.clamp(*CANDIDATES.start(), *CANDIDATES.end());
     let mut found = Vec::new();
-    // What was recorded last is not in the index yet.
+    // What was recorded last is not in the index yet, and its rows come after all that are.
     for row in super::search::pending(connection, query)? {
-        let hits = select(connection, "d.row = ?1", "d.row", &[Sql::Integer(row)], 1)?;
-        found.extend(
-            hits.into_iter()
-                .filter(|hit| filter.is_none_or(|filter| fits(hit, filter))),
-        );
+        if row < before {
+            let hits = select(connection, "d.row = ?1", "d.row", &[Sql::Integer(row)], 1)?;
+            found.extend(
+                hits.into_iter()
+                    .filter(|hit| filter.is_none_or(|filter| fits(hit, filter, resumed))),
+            );
+        }
     }
     found.truncate(limit);
-    let mut rows = statement.query((&query.expression, to_sql_limit(candidates)))?;
-    while let Some(row) = rows.next()? {
-        if found.len() >= limit {
+    while found.len() < limit {
+        let mut looked_at = 0;
+        let mut rows = statement.query((&query.expression, to_sql_limit(candidates), before))?;
+        while let Some(row) = rows.next()? {
+            looked_at += 1;
+            before = row.get("row")?;
+            // Counted among the candidates all the same: fewer than asked for means that nothing is left.
+            if row.get::<_, i64>("flags")? & HIDDEN != 0 {
+                continue;
+            }
+            let hit = read_row(connection, row)?;
+            if !filter.is_none_or(|filter| fits(&hit, filter, resumed)) {
+                continue;
+            }
+            if !query.verify.is_empty() && !query.is_in(&Summary::of(&read_tree(connection, row)?).text) {
+                continue;
+            }
+            found.push(hit);
+            if found.len() >= limit {
+                break;
+            }
+        }
+        if looked_at < candidates {
             break;
         }
-        let hit = read_row(connection, row)?;
-        if !filter.is_none_or(|filter| fits(&hit, filter)) {
-            continue;
-        }
-        if !query.verify.is_empty() && !query.is_in(&Summary::of(&read_tree(connection, row)?).text) {
-            continue;
-        }
-        found.push(hit);
+        candidates = (candidates * 4).min(*CANDIDATES.end());
     }
     Ok(found)
 }
 
-fn fits(row: &DocumentRow, filter: &ListQuery) -> bool {
+/// Whether a row fits what the query asks for besides the words; with `resumed`, where the page begins is seen to.
+fn fits(row: &DocumentRow, filter: &ListQuery, resumed: bool) -> bool {
     filter.kind.as_ref().is_none_or(|kind| *kind == row.kind)
         && filter.customer.is_none_or(|customer| row.customer == Some(customer))
         && filter.owner.is_none_or(|owner| row.owner == Some(owner))
         && filter.state.as_ref().is_none_or(|state| *state == row.state)
         && filter.from.is_none_or(|from| row.moment >= from)
         && filter.to.is_none_or(|to| row.moment < to)
-        && filter.before.is_none_or(|before| (row.moment, row.id) < before)
+        && (resumed || filter.before.is_none_or(|before| (row.moment, row.id) < before))
 }
 
 /// Rows chosen by a condition of our own making, for the lists of a day.

@@ -9,6 +9,7 @@ pub mod allowances;
 pub(crate) mod codec;
 pub mod documents;
 pub mod exchange;
+pub(crate) mod foreign;
 pub(crate) mod kept;
 pub mod lists;
 pub mod meta;

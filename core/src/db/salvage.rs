@@ -15,7 +15,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, types::Value as Sql};
 
 use super::{
-    Database, Durability, allowances, codec, connect, documents,
+    Database, Durability, allowances, codec, connect, documents, foreign,
     meta::{self, Identity},
     migrate, outbox,
     pages::{Pages, Stored},
@@ -72,7 +72,7 @@ impl fmt::Display for SalvageReport {
 }
 
 /// Suffix of the note that a file is damaged.
-const NOTE: &str = "-damaged";
+pub(super) const NOTE: &str = "-damaged";
 /// Suffix of the fresh file while it is made.
 const FRESH: &str = "-fresh";
 /// What belongs to a database besides its file.
@@ -94,6 +94,7 @@ pub(crate) fn open(
 /// Connects a closed database; a damaged one is set aside first.
 pub(crate) fn reopen(database: &Database, now: Timestamp) -> Result<Option<SalvageReport>, FieldError> {
     let path = database.path();
+    foreign::refuse(path)?;
     let (fresh, note) = (with_suffix(path, FRESH), with_suffix(path, NOTE));
     if fresh.exists() && !path.exists() {
         // A crash between the two renames: the fresh file was finished.

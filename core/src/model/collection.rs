@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CustomerId, DocumentKind, DocumentModel, InvalidField, MAX_AMOUNT, Money, NextStep, Position, Timestamp, UserId,
-    check_most, check_text,
+    check_day, check_most, check_text, day::check_promised_day,
 };
 
 /// One contact with a customer about money (催收记录).
@@ -103,6 +103,7 @@ impl DocumentModel for CollectionNote {
         check_text("person", &self.person)?;
         if let Some(next) = &self.next_step {
             check_text("next_step.what", &next.what)?;
+            check_day("next_step.due", next.due)?;
         }
         if let Some(position) = &self.position {
             position.validate()?;
@@ -111,7 +112,11 @@ impl DocumentModel for CollectionNote {
             Some(promise) if promise.amount.amount <= Decimal::ZERO => {
                 Err(InvalidField::new("promise.amount", "must be more than zero"))
             }
-            Some(promise) => check_most("promise.amount", promise.amount.amount, MAX_AMOUNT),
+            Some(promise) => {
+                check_most("promise.amount", promise.amount.amount, MAX_AMOUNT)?;
+                check_day("promise.due", Some(promise.due))?;
+                check_promised_day(promise.due, self.at)
+            }
             None if self.outcome == CollectionOutcome::Promised => {
                 Err(InvalidField::new("promise", "say how much was promised, and by when"))
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CustomerId, DocumentKind, DocumentModel, Evidence, EvidenceHash, InvalidField, LineId, MAX_QUANTITY, Position,
-    ProductId, Timestamp, UserId, check_count, check_most, check_text,
+    ProductId, Timestamp, UserId, check_count, check_day, check_most, check_text,
 };
 
 /// Goods going to a customer, what was signed for, and the confirmations of the three parties.
@@ -218,6 +218,7 @@ impl DocumentModel for Delivery {
     fn validate(&self) -> Result<(), InvalidField> {
         check_text("note", &self.note)?;
         check_text("number", &self.number)?;
+        check_day("planned_for", self.planned_for)?;
         if self.number.trim().is_empty() {
             return Err(InvalidField::new("number", "a delivery note needs a number"));
         }

@@ -8,6 +8,7 @@
 //! evidence, confirmations, replies) is a *map keyed by id*, never a list, so that both additions survive a merge.
 
 mod collection;
+mod day;
 mod delivery;
 mod evidence;
 mod id;
@@ -21,6 +22,7 @@ mod time;
 mod visit;
 
 pub use collection::{CollectionChannel, CollectionNote, CollectionOutcome, PromiseToPay};
+pub(crate) use day::check_day;
 pub use delivery::{
     Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, Party, QuantityReason, Receiver,
     SignedQuantity,

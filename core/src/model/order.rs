@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     CreditGrade, CreditLimit, CreditRules, Currency, CustomerId, DocumentKind, DocumentModel, GrantId, InvalidField,
     InvalidMoney, LineId, MAX_AMOUNT, MAX_QUANTITY, Money, Position, ProductId, Timestamp, UserId, check_count,
-    check_most, check_text,
+    check_day, check_most, check_text,
 };
 
 /// What a customer ordered, as a rep typed it. Decisions about it (release, refusal) are ledger records of the server;
@@ -368,6 +368,7 @@ impl DocumentModel for Order {
 
     fn validate(&self) -> Result<(), InvalidField> {
         check_text("note", &self.note)?;
+        check_day("wanted_by", self.wanted_by)?;
         check_text("number", &self.number)?;
         if self.number.trim().is_empty() {
             return Err(InvalidField::new("number", "an order needs a number"));

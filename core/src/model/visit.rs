@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CustomerId, DocumentKind, DocumentModel, Evidence, EvidenceHash, Geofence, InvalidField, Position, Timestamp,
-    UserId, check_count, check_text,
+    UserId, check_count, check_day, check_text,
 };
 
 /// A rep with a customer, from the plan to the check-out.
@@ -167,7 +167,9 @@ impl DocumentModel for Visit {
         check_count("evidence", self.evidence.len())?;
         if let Some(next) = &self.next_step {
             check_text("next_step.what", &next.what)?;
+            check_day("next_step.due", next.due)?;
         }
+        check_day("planned_for", self.planned_for)?;
         if let Some(reason) = &self.cancelled {
             check_text("cancelled", reason)?;
         }
@@ -180,5 +182,34 @@ impl DocumentModel for Visit {
             return Err(InvalidField::new("check_out", "needs a check-in first"));
         }
         self.evidence.values().try_for_each(Evidence::validate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_plan_or_a_next_step_decades_away_is_refused_by_name() {
+        let plan = |planned: &str, due: &str| {
+            let mut visit = Visit::new(
+                CustomerId::from_bytes([1; 16]),
+                UserId::from_bytes([2; 16]),
+                VisitPurpose::Routine,
+            );
+            visit.planned_for = planned.parse().ok();
+            visit.next_step = Some(NextStep {
+                what: "call".to_owned(),
+                due: due.parse().ok(),
+            });
+            visit.validate().map_err(|error| error.field)
+        };
+        assert_eq!(plan("2026-03-02", "2026-03-09"), Ok(()));
+        // The phone's clock may be a decade off either way.
+        assert_eq!(plan("2016-03-02", "2036-03-09"), Ok(()));
+        assert_eq!(plan("2062-03-02", "2026-03-09"), Err("planned_for".to_owned()));
+        assert_eq!(plan("0026-03-02", "2026-03-09"), Err("planned_for".to_owned()));
+        assert_eq!(plan("2026-03-02", "9999-12-31"), Err("next_step.due".to_owned()));
     }
 }

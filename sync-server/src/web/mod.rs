@@ -20,6 +20,7 @@ mod record;
 mod sign_in;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use axum::{
     Router,
@@ -29,6 +30,9 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+
+pub(crate) use names::Names;
+pub(crate) use words::Words;
 
 use crate::state::AppState;
 

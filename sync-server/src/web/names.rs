@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fieldledger_core::model::{
-    Customer, CustomerId, LedgerRecord, OrganisationId, Product, ProductId, RecordKey, RecordKind, Role, Territory,
-    TerritoryId, UserId,
+    Customer, CustomerId, LedgerRecord, OrganisationId, Person, Product, ProductId, RecordKey, RecordKind, Role,
+    Territory, TerritoryId, UserId,
 };
 
 use crate::store::{Account, Store, StoreError, StoredRecord};
@@ -39,6 +39,16 @@ impl Names {
             territories,
             ..Self::default()
         })
+    }
+
+    /// These names and no others, as a phone knows them.
+    pub(crate) fn of(people: Vec<Person>, customers: Vec<Customer>, products: Vec<Product>) -> Self {
+        Self {
+            people: people.into_iter().map(|it| (it.id, it.name)).collect(),
+            customers: customers.into_iter().map(|it| (it.id, it)).collect(),
+            products: products.into_iter().map(|it| (it.id, it)).collect(),
+            ..Self::default()
+        }
     }
 
     /// Looks up customers that are not known yet.

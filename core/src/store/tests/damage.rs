@@ -198,3 +198,20 @@ fn salvaging_into_a_file_that_was_begun_before_begins_again() {
     phone.store.reopen().unwrap();
     assert_eq!(everything(&phone.store), before);
 }
+
+#[test]
+fn a_text_file_is_neither_opened_nor_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(TestClock(AtomicI64::new(MORNING)));
+    let path = folder.path().join("phone.db");
+    fs::write(&path, "call Zhang about the tea\n".repeat(1_000)).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(FieldStore::check_path(&path).is_err());
+    let refused = FieldStore::open(options(&folder, &clock, 1)).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&refused, FieldError::Invalid(it) if it.field == "path"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -3,14 +3,14 @@
 use chrono::NaiveDate;
 use fieldledger_core::{
     document::Authorship,
-    model::{CreditLimit, DocumentKind, InvalidMoney, Money, Position, ReviewVerdict, Timestamp, UserId},
+    model::{CreditLimit, DocumentId, DocumentKind, InvalidMoney, Money, Position, ReviewVerdict, Timestamp, UserId},
     rules::credit,
     store::{CustomerQuery, CustomerRow, DocumentRow, ListQuery, RowSync, SearchHit},
 };
 use serde_json::{Value, json};
 
 use super::{Done, Phone, Problem, Table, find::short};
-use crate::cli::table::plain;
+use crate::{cli::table::plain, web::Words};
 
 pub(super) fn row_json(row: &DocumentRow) -> Value {
     let sync = match &row.sync {
@@ -302,26 +302,47 @@ impl Phone {
         }
     }
 
-    fn author_text(&self, author: Option<&Authorship>) -> String {
+    fn author_text(&self, words: &Words, author: Option<&Authorship>) -> String {
         match author {
             None => "somebody without Fieldledger".to_owned(),
-            Some(author) => format!("{} at {}", self.name_of(author.user), author.at),
+            Some(author) => format!("{} at {}", self.name_of(author.user), words.moment(author.at)),
         }
     }
 
     pub(super) fn history(&self, typed: &str) -> Done {
         let id = self.find_document(typed)?;
+        let (text, json) = self.told(id)?;
+        self.say(text, json)
+    }
+
+    /// What became of a document, as a person reads it and as a script does.
+    pub(super) fn told(&self, id: DocumentId) -> Result<(String, Value), Problem> {
         let entries = self.store.history(id)?;
+        let tree = self.store.tree(id)?.unwrap_or_default();
+        let sides = entries.iter().flat_map(|it| &it.changed);
+        let values: Vec<&Value> = sides
+            .flat_map(|it| [it.before.as_ref(), it.after.as_ref()])
+            .flatten()
+            .chain([&tree])
+            .collect();
+        let words = self.words(&values)?;
         let mut text = Vec::new();
         let mut json = Vec::new();
         for entry in &entries {
-            let mut lines = format!("{}  {}", short(entry.hash), self.author_text(entry.author.as_ref()));
+            let mut lines = format!(
+                "{}  {}",
+                short(entry.hash),
+                self.author_text(&words, entry.author.as_ref())
+            );
             let mut changed = Vec::new();
             for field in &entry.changed {
-                let side = |value: &Option<Value>| value.as_ref().map_or("(nothing)".to_owned(), brief);
+                let side = |value: &Option<Value>| {
+                    let said = words.value(&tree, &field.path, value.as_ref());
+                    said.map_or_else(|| "(nothing)".to_owned(), |it| cut(&it))
+                };
                 lines.push_str(&format!(
                     "\n    {}: {} → {}",
-                    plain(&field.path.join(".")),
+                    plain(&words.label(&tree, &field.path)),
                     side(&field.before),
                     side(&field.after)
                 ));
@@ -336,24 +357,31 @@ impl Phone {
                 "changed": changed,
             }));
         }
-        self.say(text.join("\n"), json!(json))
+        Ok((text.join("\n"), json!(json)))
     }
 
     pub(super) fn disagreements(&self, typed: &str) -> Done {
         let id = self.find_document(typed)?;
         let found = self.store.disagreements(id)?;
+        let tree = self.store.tree(id)?.unwrap_or_default();
+        let mut all: Vec<&Value> = found.iter().flat_map(|it| &it.values).map(|it| &it.value).collect();
+        all.push(&tree);
+        let words = self.words(&all)?;
         let mut text = Vec::new();
         let mut json = Vec::new();
         for it in &found {
-            let mut lines = plain(&it.path.join("."));
+            let field = it.path.join(".");
+            let mut lines = plain(&format!("{} ({field})", words.label(&tree, &it.path)));
             let mut values = Vec::new();
             for (index, value) in it.values.iter().enumerate() {
                 let shown = if index == 0 { "  (shown)" } else { "" };
                 lines.push_str(&format!(
                     "\n  {}: {}  — {}{shown}",
                     index + 1,
-                    brief(&value.value),
-                    self.author_text(value.author.as_ref())
+                    words
+                        .value(&tree, &it.path, Some(&value.value))
+                        .map_or_else(|| "(nothing)".to_owned(), |it| cut(&it)),
+                    self.author_text(&words, value.author.as_ref())
                 ));
                 values.push(json!({
                     "value": value.value,
@@ -523,7 +551,12 @@ pub(super) fn brief(value: &Value) -> String {
         Value::String(text) => format!("“{text}”"),
         other => other.to_string(),
     };
-    let text = plain(&text);
+    cut(&text)
+}
+
+/// On one line, and no longer than a line or two of a terminal.
+fn cut(text: &str) -> String {
+    let text = plain(text);
     if text.chars().count() > 120 {
         text.chars().take(119).chain(std::iter::once('…')).collect()
     } else {

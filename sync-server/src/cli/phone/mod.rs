@@ -98,6 +98,7 @@ pub(super) fn run(args: PhoneArgs) -> ExitCode {
 
 /// Opens a phone's database as the command line does.
 pub(super) fn open_store(path: &Path) -> Result<FieldStore, Problem> {
+    FieldStore::check_path(path)?;
     let installation = installation(path)?;
     let store = FieldStore::open(OpenOptions {
         path: path.to_owned(),

@@ -1,19 +1,61 @@
 //! A document of any kind as it stands, and settling what people disagree about.
 
+use std::collections::BTreeSet;
+
+use fieldledger_core::model::{CustomerId, DocumentId, ProductId, UserId};
 use serde_json::{Value, json};
 
 use super::{Done, Phone, Problem, find::short, ledger::brief};
-use crate::cli::table::plain;
+use crate::{
+    cli::table::plain,
+    web::{Names, Words},
+};
 
 impl Phone {
+    /// What is needed to say these values in words: the names of whomever and whatever they speak of.
+    pub(super) fn words(&self, values: &[&Value]) -> Result<Words, Problem> {
+        let mut ids = BTreeSet::new();
+        for value in values {
+            collect_ids(value, 0, &mut ids);
+        }
+        let (mut people, mut customers, mut products) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            if let Ok(id) = id.parse::<UserId>() {
+                people.extend(self.store.person(id)?);
+            }
+            if let Ok(id) = id.parse::<CustomerId>() {
+                customers.extend(self.store.customer(id)?);
+            }
+            if let Ok(id) = id.parse::<ProductId>() {
+                products.extend(self.store.product(id)?);
+            }
+        }
+        Ok(Words {
+            names: Names::of(people, customers, products),
+            zone: self.store.organisation()?.map_or(chrono_tz::UTC, |it| it.time_zone),
+        })
+    }
+
     pub(super) fn show(&self, typed: &str) -> Done {
         let id = self.find_document(typed)?;
         let tree = self
             .store
             .tree(id)?
             .ok_or_else(|| Problem::wrong(format!("there is no document {typed:?} on this phone")))?;
+        let lines = self.shown(id, &tree)?;
+        self.say(lines, json!({ "id": id, "document": tree }))
+    }
+
+    /// A document as a person reads it.
+    pub(super) fn shown(&self, id: DocumentId, tree: &Value) -> Result<String, Problem> {
+        let words = self.words(&[tree])?;
         let mut lines = vec![id.to_string()];
-        lines_of(&tree, 1, &mut lines);
+        for (label, value) in words.fields(tree) {
+            // What a person wrote on several lines stays on several lines.
+            let value: Vec<String> = value.lines().map(plain).collect();
+            lines.push(format!("  {}: {}", plain(&label), value.join("\n    ")));
+        }
+        lines.push(format!("  (times in {})", words.zone));
         let disagreements = self.store.disagreements(id)?.len();
         if disagreements > 0 {
             lines.push(format!(
@@ -21,7 +63,7 @@ impl Phone {
                 short(id)
             ));
         }
-        self.say(lines.join("\n"), json!({ "id": id, "document": tree }))
+        Ok(lines.join("\n"))
     }
 
     pub(super) fn settle(&self, typed: &str, field: &str, choice: usize) -> Done {
@@ -46,19 +88,22 @@ impl Phone {
     }
 }
 
-/// The tree with one field on each line, indented. Written without recursion in depth of more than what a screen holds.
-fn lines_of(tree: &Value, depth: usize, lines: &mut Vec<String>) {
-    let Value::Object(fields) = tree else { return };
-    for (name, value) in fields {
-        let indent = "  ".repeat(depth);
-        match value {
-            Value::Object(inside) if !inside.is_empty() && depth < 8 => {
-                lines.push(format!("{indent}{}", plain(name)));
-                lines_of(value, depth + 1, lines);
-            }
-            Value::Object(_) => {}
-            Value::String(text) if text.is_empty() => {}
-            other => lines.push(format!("{indent}{}: {}", plain(name), brief(other))),
+/// Deepest nesting that is looked through; a document is not allowed more.
+const DEEPEST: usize = 32;
+/// Most ids of one document whose names are looked up.
+const MOST_IDS: usize = 2_000;
+
+/// The texts in a value that may be an id.
+fn collect_ids(value: &Value, depth: usize, ids: &mut BTreeSet<String>) {
+    if depth > DEEPEST || ids.len() >= MOST_IDS {
+        return;
+    }
+    match value {
+        Value::String(text) if text.len() == 36 => {
+            ids.insert(text.clone());
         }
+        Value::Object(fields) => fields.values().for_each(|it| collect_ids(it, depth + 1, ids)),
+        Value::Array(all) => all.iter().for_each(|it| collect_ids(it, depth + 1, ids)),
+        _ => {}
     }
 }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use fieldledger_core::{
-    store::{Change, FieldStore},
+    model::DocumentId,
+    store::{Change, FieldStore, RejectedChange},
     sync::{
         driver::{SyncDriver, SyncError, SyncReport},
         engine::Status,
@@ -13,7 +14,7 @@ use fieldledger_core::{
 };
 use serde_json::json;
 
-use super::{Done, OFFLINE, Phone, Problem, REFUSED, SIGNED_OUT, TOO_OLD, WRONG};
+use super::{Done, OFFLINE, Phone, Problem, REFUSED, SIGNED_OUT, TOO_OLD, WRONG, short};
 use fieldledger_core::error::FieldError;
 
 impl From<SyncError> for Problem {
@@ -107,9 +108,42 @@ impl Phone {
             return Ok(0);
         }
         for it in &rejected {
-            self.complain(&format!("rejected: {}: {}", it.title, it.message));
+            self.complain(&self.rejection(it)?);
         }
         Ok(REFUSED)
+    }
+
+    /// A refused change on one line: what it belongs to, and why.
+    pub(super) fn rejection(&self, it: &RejectedChange) -> Result<String, Problem> {
+        let title = if it.title.trim().is_empty() {
+            self.unnamed(it.document)?
+        } else {
+            it.title.clone()
+        };
+        let message = if it.message.trim().is_empty() {
+            "the server gave no reason"
+        } else {
+            &it.message
+        };
+        Ok(format!("rejected: {title}: {message}"))
+    }
+
+    /// What to call a document that says nothing of itself: a visit without a note, or one about a customer that is not
+    /// here any more.
+    fn unnamed(&self, document: DocumentId) -> Result<String, Problem> {
+        let row = self.store.row(document)?;
+        Ok(match row {
+            Some(row) => {
+                let kind = row.kind.as_str().replace('_', " ");
+                let about = if row.customer_name.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at {}", row.customer_name)
+                };
+                format!("{kind} {}{about}", short(document))
+            }
+            None => format!("document {}", short(document)),
+        })
     }
 
     fn complain(&self, text: &str) {

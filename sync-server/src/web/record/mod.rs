@@ -1,7 +1,7 @@
 //! One record: what it says, how it came about, what people disagree about, and what supervisors say to it.
 
 mod timeline;
-mod values;
+pub(crate) mod values;
 mod view;
 
 use std::collections::BTreeSet;
@@ -27,8 +27,8 @@ use serde_json::Value;
 
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-use view::{Content, Voice};
-pub(crate) use view::{Field, Shown};
+use view::Content;
+pub(crate) use view::{Field, Shown, Voice};
 
 use super::{
     error::PageError,
