@@ -1,8 +1,13 @@
 //! `fieldledger report`: what customers owe, as of a day.
 
 use chrono::NaiveDate;
+use clap::ValueEnum as _;
 
-use super::{Failure, Place, operation::Action, table::Table};
+use super::{
+    Failure, Place,
+    operation::Action,
+    table::{Table, plain},
+};
 use crate::report::{Cell, Format, GroupBy, Report, ReportName, ReportRequest};
 
 /// Arguments of `fieldledger report`.
@@ -67,12 +72,17 @@ fn table(report: &Report) -> String {
     for row in &report.rows {
         table.row(row.cells.iter().map(Cell::shown));
     }
+    let name = report.name.to_possible_value();
+    let name = name.as_ref().map_or("", clap::builder::PossibleValue::get_name);
     let head = format!(
-        "{}: {:?} as of {} (period from {})",
-        report.organisation, report.name, report.as_of, report.from
+        "{}: {} as of {} (period from {})",
+        plain(&report.organisation),
+        name,
+        report.as_of,
+        report.from
     );
     if table.is_empty() {
-        return format!("{head}\nnothing");
+        return format!("{head}\nThere is nothing to show");
     }
     format!("{head}\n{table}")
 }
