@@ -4,7 +4,8 @@ use fieldledger_core::{
     document::edit,
     model::{
         Allocation, AllocationBasis, AllocationPart, CollectionChannel, CollectionNote, CollectionOutcome,
-        CreditAccount, CreditLimit, CreditTerms, Invoice, Money, PromiseToPay, Receipt, Role, Territory, Timestamp,
+        CreditAccount, CreditLimit, CreditNote, CreditTerms, Invoice, Money, PromiseToPay, Receipt, Role, Territory,
+        Timestamp,
     },
     sync::protocol::StreamId,
 };
@@ -397,6 +398,39 @@ async fn a_spreadsheet_takes_no_name_for_a_formula_and_json_no_amount_for_a_floa
     for text in ["=1", "+1", "-1", "@a", "\ta"] {
         assert!(Cell::text(text).csv().starts_with('\''), "{text:?}");
     }
+}
+
+#[tokio::test]
+async fn amounts_of_two_currencies_have_totals_of_their_own_and_a_credit_note_lowers_sales() {
+    let store = february().await;
+    let mut dollars = Invoice::new("U1", OTHER, day("2026-02-20"), day("2026-03-22"), cny("7.00"));
+    dollars.amount.currency = Currency::USD;
+    let note = CreditNote {
+        number: "C1".to_owned(),
+        customer: CUSTOMER,
+        invoice_number: Some("F3".to_owned()),
+        credited_on: day("2026-02-25"),
+        posted_on: None,
+        amount: cny("60.00"),
+        reason: "damaged".to_owned(),
+        allocations: Vec::new(),
+    };
+    put(&store, vec![dollars.into(), note.into()]).await;
+    let request = asked(ReportName::Dso, "2026-02-28", Some(GroupBy::Territory));
+    let report = compute(&store, ORG, &request).await.unwrap();
+    let shown = |row: &Row| row.cells.iter().map(Cell::shown).collect::<Vec<_>>().join("|");
+    let rows: Vec<String> = report.rows.iter().map(shown).collect();
+    // February sold 300 less 60; 1,380 are open. It uses up 240 and January's 1,000, December sold nothing and counts
+    // whole, and 80 of November's 80 are used: 28 + 31 + 31 + 30, and 60 are left over, so counting back ends nowhere.
+    assert_eq!(
+        rows,
+        [
+            "North|CNY|1380.00|300.00|240.00|28|161.00|35.00|126.00|n/a",
+            "North|USD|7.00|7.00|7.00|28|28.00|28.00|0.00|28.00",
+            "total|CNY|1380.00|300.00|240.00|28|161.00|35.00|126.00|n/a",
+            "total|USD|7.00|7.00|7.00|28|28.00|28.00|0.00|28.00",
+        ]
+    );
 }
 
 #[tokio::test]
