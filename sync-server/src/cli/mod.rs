@@ -9,6 +9,7 @@ use crate::store::StoreError;
 
 mod backup;
 pub mod control;
+mod credit;
 mod decode_worker;
 mod demo;
 mod device;
@@ -46,6 +47,8 @@ enum Command {
     User(user::User),
     /// Enrol, tell and shut out devices
     Device(device::Device),
+    /// Credit: where customers stand, held orders, offline allowances
+    Credit(credit::Credit),
     /// Tell the newest lines of the audit log
     Audit(organisation::Audit),
     /// Write a consistent copy of everything into a new folder, while the server runs or not
@@ -170,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Territory(it) => organisation::run_territory(it),
         Command::User(it) => user::run(it),
         Command::Device(it) => device::run(it),
+        Command::Credit(it) => credit::run(it),
         Command::Audit(it) => organisation::run_audit(&it),
         Command::Report(it) => report::run(it),
         Command::Backup(it) => backup::run(&it),

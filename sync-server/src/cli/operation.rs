@@ -2,6 +2,7 @@
 //! (see [`super::control`]): either way it is the same code.
 
 mod accounts;
+mod credit;
 mod desk;
 mod devices;
 mod table;
@@ -9,6 +10,7 @@ mod table;
 use std::{fmt::Write as _, path::PathBuf};
 
 use chrono_tz::Tz;
+pub use credit::CreditAction;
 use desk::Desk;
 use fieldledger_core::{
     model::{Currency, LedgerRecord, OrganisationId, OrganisationProfile, Role},
@@ -135,6 +137,8 @@ pub enum Action {
         /// How it is written.
         format: Format,
     },
+    /// Asks or decides about credit.
+    Credit(CreditAction),
     /// Tells the end of the audit log.
     AuditLog {
         /// How many lines.

@@ -74,26 +74,24 @@ impl Desk<'_> {
         Ok(table(&head, rows).into())
     }
 
-    pub(super) async fn revoke_device(&self, wanted: &str) -> Result<Outcome, Failure> {
+    /// The device whose id begins with `wanted`.
+    pub(super) async fn device(&self, wanted: &str) -> Result<Device, Failure> {
         let wanted = wanted.trim().to_lowercase();
-        let devices = self.state.store.devices(self.org).await?;
-        let matching: Vec<&Device> = devices
-            .iter()
-            .filter(|it| wanted.len() >= 4 && it.id.to_string().starts_with(&wanted))
-            .collect();
-        let device: &Device = match matching.as_slice() {
-            [only] => only,
-            [] => {
-                return Err(Failure::new(format!(
-                    "there is no device {wanted:?}; `fieldledger device list` tells which there are"
-                )));
-            }
-            _ => {
-                return Err(Failure::new(format!(
-                    "several devices begin with {wanted:?}; give more of the id"
-                )));
-            }
-        };
+        let mut matching = self.state.store.devices(self.org).await?;
+        matching.retain(|it| wanted.len() >= 4 && it.id.to_string().starts_with(&wanted));
+        match matching.len() {
+            1 => Ok(matching.swap_remove(0)),
+            0 => Err(Failure::new(format!(
+                "there is no device {wanted:?}; `fieldledger device list` tells which there are"
+            ))),
+            _ => Err(Failure::new(format!(
+                "several devices begin with {wanted:?}; give more of the id"
+            ))),
+        }
+    }
+
+    pub(super) async fn revoke_device(&self, wanted: &str) -> Result<Outcome, Failure> {
+        let device = self.device(wanted).await?;
         let id: DeviceId = device.id;
         let steps = vec![Step::RevokeDevice(id)];
         self.act(steps, "device.revoked", &format!("device:{id}"), &device.name)

@@ -77,6 +77,17 @@ pub(super) enum Command {
     Order(OrderCommand),
     /// Send what waits and fetch what is new
     Sync,
+    /// Tell the offline allowances of this phone, or give one back
+    Allowances {
+        /// Give this one back: its id, or enough of its beginning
+        #[arg(long, value_name = "ID")]
+        give_back: Option<String>,
+    },
+    /// Tell what the company decided about an order
+    Decision {
+        /// The order's id, or enough of its beginning, or its number
+        order: String,
+    },
     /// What waits, what was rejected, how fresh everything is
     Status {
         /// Hide the notice about a rejected change (its document's id); the change itself stays

@@ -1,5 +1,6 @@
 //! `fieldledger phone`: a phone without a screen.
 
+mod allowances;
 mod args;
 mod find;
 mod ledger;
@@ -176,6 +177,8 @@ impl Phone {
             Command::Deliver(command) => self.deliver(command),
             Command::Collect(collect) => self.collect(collect),
             Command::Order(command) => self.order(command),
+            Command::Allowances { give_back } => self.allowances(give_back.as_deref()),
+            Command::Decision { order } => self.decision(&order),
             Command::Status { dismiss } => self.status(dismiss.as_deref()),
             Command::Search { text } => self.search(&text.join(" ")),
             Command::Timeline { customer, limit } => self.timeline(&customer, limit),
