@@ -1,6 +1,8 @@
 //! `fieldledger credit`
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
+use fieldledger_core::model::CreditGrade;
 use rust_decimal::Decimal;
 
 use super::{
@@ -23,6 +25,54 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Change a customer's grade, limit or terms, from today or a later day on
+    Set {
+        /// The customer's number
+        customer: String,
+        /// The grade: A, B, C or D
+        #[arg(long, value_parser = grade)]
+        grade: Option<CreditGrade>,
+        /// The limit, in the company's currency
+        #[arg(long, conflicts_with = "no_limit")]
+        limit: Option<Decimal>,
+        /// Explicitly without a limit
+        #[arg(long)]
+        no_limit: bool,
+        /// Days of credit
+        #[arg(long, value_name = "DAYS")]
+        terms: Option<u32>,
+        /// First day on which it holds
+        #[arg(long, value_name = "DATE")]
+        from: Option<NaiveDate>,
+        /// Login of who decides
+        #[arg(long = "as", value_name = "LOGIN")]
+        by: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Record a credit assessment made today: without one nothing is sold on credit
+    Assess {
+        /// The customer's number
+        customer: String,
+        /// Last day on which it counts
+        #[arg(long, value_name = "DATE")]
+        valid_until: NaiveDate,
+        /// On what grounds
+        #[arg(long)]
+        evidence: String,
+        /// Login of who assessed
+        #[arg(long = "as", value_name = "LOGIN")]
+        by: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a customer's account on hold
+    Hold(OfCustomer),
+    /// Let an account that is on hold go on
+    LiftHold(OfCustomer),
     /// Tell the orders that wait for a decision, with the rules they failed
     Held {
         #[command(flatten)]
@@ -75,6 +125,30 @@ struct Decision {
 }
 
 #[derive(Debug, Args)]
+struct OfCustomer {
+    /// The customer's number
+    customer: String,
+    /// Login of who decides
+    #[arg(long = "as", value_name = "LOGIN")]
+    by: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+fn grade(text: &str) -> Result<CreditGrade, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "A" => Ok(CreditGrade::A),
+        "B" => Ok(CreditGrade::B),
+        "C" => Ok(CreditGrade::C),
+        "D" => Ok(CreditGrade::D),
+        _ => Err("the grades are A, B, C and D".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
 struct OfGrant {
     /// The allowance's id, or enough of its beginning
     grant: String,
@@ -91,6 +165,46 @@ struct OfGrant {
 pub(super) fn run(args: Credit) -> Result<(), Failure> {
     let (action, place) = match args.command {
         Command::Show { customer, place } => (CreditAction::Show { customer }, place),
+        Command::Set {
+            customer,
+            grade,
+            limit,
+            no_limit,
+            terms,
+            from,
+            by,
+            reason,
+            place,
+        } => {
+            let action = CreditAction::Set {
+                customer,
+                from,
+                grade,
+                limit,
+                no_limit,
+                terms_days: terms,
+                by,
+                reason,
+            };
+            (action, place)
+        }
+        Command::Assess {
+            customer,
+            valid_until,
+            evidence,
+            by,
+            place,
+        } => {
+            let action = CreditAction::Assess {
+                customer,
+                valid_until,
+                evidence,
+                by,
+            };
+            (action, place)
+        }
+        Command::Hold(it) => held(it, true),
+        Command::LiftHold(it) => held(it, false),
         Command::Held { place } => (CreditAction::Held, place),
         Command::Release(it) => decided(it, true),
         Command::Refuse(it) => decided(it, false),
@@ -126,6 +240,16 @@ pub(super) fn run(args: Credit) -> Result<(), Failure> {
         }) => (CreditAction::WriteOff { grant, by, reason }, place),
     };
     place.act(Action::Credit(action))
+}
+
+fn held(it: OfCustomer, on: bool) -> (CreditAction, Place) {
+    let action = CreditAction::Hold {
+        customer: it.customer,
+        on,
+        by: it.by,
+        reason: it.reason,
+    };
+    (action, it.place)
 }
 
 fn decided(it: Decision, release: bool) -> (CreditAction, Place) {

@@ -1,8 +1,10 @@
 //! What people decide: held orders, and offline allowances.
 
+use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
-        DeviceId, DocumentId, Grant, GrantId, GrantMode, GrantState, InvalidField, Money, Role, Timestamp, UserId,
+        Assessment, CreditGrade, CreditHold, CreditLimit, CreditTerms, DeviceId, DocumentId, Grant, GrantId, GrantMode,
+        GrantState, InvalidField, Money, Role, Timestamp, UserId,
     },
     rules::{
         allowance::{self, GrantRequest},
@@ -63,6 +65,134 @@ pub fn decide_held_order(
     let detail = format!("{}: {reason}", decision.number);
     draft.audit(line(now, by, action, order.to_string(), detail));
     draft.put(decision);
+    draft.finish("", now)
+}
+
+/// What finance decides about a customer's credit account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Grade, limit and terms from a day on.
+    Terms {
+        /// First day.
+        from: NaiveDate,
+        /// The grade; `None` leaves it as it is.
+        grade: Option<CreditGrade>,
+        /// The limit; `None` leaves it as it is.
+        limit: Option<CreditLimit>,
+        /// Days of credit; `None`: those of the grade when that changes, else as they are.
+        terms_days: Option<u32>,
+        /// Why.
+        reason: String,
+    },
+    /// A credit assessment.
+    Assessed(Assessment),
+    /// Nothing may be sold on credit from today on.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// What was on hold goes on from today.
+    LiftHold {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Changes a customer's credit account; the new credit file goes to the phones. When the new limit is below what is owed
+/// and reserved, the allowances that should come back are asked back.
+///
+/// # Errors
+/// [`InvalidField`]: a reason is missing, a limit below zero, an assessment that ends before it begins, no hold to lift.
+pub fn change_account(
+    ledger: &CustomerLedger,
+    change: AccountChange,
+    by: UserId,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let today = now.date_in(ledger.organisation.time_zone);
+    let mut account = ledger.account.clone();
+    let subject = ledger.customer.code.clone();
+    let (action, detail) = match change {
+        AccountChange::Terms {
+            from,
+            grade,
+            limit,
+            terms_days,
+            reason,
+        } => {
+            let before = account.terms_on(from);
+            let nothing = CreditLimit::Limited(Money::zero(ledger.organisation.currency));
+            let new_grade = grade.or(before.and_then(|it| it.grade));
+            let policy = new_grade.and_then(|it| ledger.policy.grades.get(&it));
+            let by_grade = policy.filter(|_| grade.is_some());
+            let terms = CreditTerms {
+                effective_from: from,
+                grade: new_grade,
+                limit: limit
+                    .or(by_grade.and_then(|it| it.limit))
+                    .or(before.map(|it| it.limit))
+                    .unwrap_or(nothing),
+                terms_days: terms_days
+                    .or(by_grade.map(|it| it.terms_days))
+                    .or(before.map(|it| it.terms_days))
+                    .unwrap_or(0),
+                reason: reason.clone(),
+                by: Some(by),
+                recorded_at: now,
+            };
+            let detail = format!("{:?}, {:?} from {from}: {reason}", terms.grade, terms.limit);
+            account.terms.push(terms);
+            ("credit.terms_set", detail)
+        }
+        AccountChange::Assessed(assessment) => {
+            let detail = format!("by {} until {}", assessment.assessor, assessment.valid_until);
+            account.assessments.push(assessment);
+            ("credit.assessed", detail)
+        }
+        AccountChange::Hold { reason } => {
+            account.holds.push(CreditHold {
+                from: today,
+                until: None,
+                reason: reason.clone(),
+                by: Some(by),
+            });
+            ("credit.held", reason)
+        }
+        AccountChange::LiftHold { reason } => {
+            if reason.trim().is_empty() {
+                return Err(InvalidField::new("reason", "lifting a hold needs a reason"));
+            }
+            let mut lifted = false;
+            for hold in account.holds.iter_mut().filter(|it| it.until.is_none()) {
+                hold.until = Some(today.max(hold.from));
+                lifted = true;
+            }
+            if !lifted {
+                return Err(InvalidField::new("hold", "the account is not on hold"));
+            }
+            ("credit.hold_lifted", reason)
+        }
+    };
+    account.validate()?;
+    draft.put(account);
+    draft.audit(line(now, by, action, subject, detail));
+    let position = draft.position(now)?;
+    let recalls = allowance::recalls(&draft.ledger().grants, &position)
+        .map_err(|error| InvalidField::new("credit", error.to_string()))?;
+    for id in recalls {
+        let mut grant = found(draft.ledger(), id)?;
+        if allowance::recall(&mut grant, "the limit was cut") {
+            draft.audit(line(
+                now,
+                by,
+                "allowance.recalled",
+                id.to_string(),
+                "the limit was cut".to_owned(),
+            ));
+            draft.put(grant);
+        }
+    }
     draft.finish("", now)
 }
 

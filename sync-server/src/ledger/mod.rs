@@ -15,5 +15,5 @@ pub mod signing;
 mod tests;
 
 pub use arrivals::{Arrivals, ArrivedOrder, take_in};
-pub use desk::{GrantWish, decide_held_order, grant, recall, write_off};
+pub use desk::{AccountChange, GrantWish, change_account, decide_held_order, grant, recall, write_off};
 pub use draft::Draft;

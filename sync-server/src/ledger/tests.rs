@@ -350,3 +350,49 @@ async fn an_imported_file_without_an_account_counts_what_phones_ordered_since() 
     assert_eq!(standing_after(1, 400).await, OrderStanding::Approved);
     assert_eq!(standing_after(2, 200).await, OrderStanding::Held);
 }
+
+#[tokio::test]
+async fn a_limit_is_cut_with_a_reason_and_what_it_no_longer_covers_is_asked_back() {
+    let store = company().await;
+    granted(&store, 9, 700).await.unwrap();
+    let change = async |change: AccountChange| {
+        let decide = Box::new(move |ledger: &_| change_account(ledger, change, FINANCE, NOW));
+        store.decide(ORG, SHOP, None, decide, NOW).await.unwrap()
+    };
+    let cut = |limit: i64, reason: &str| AccountChange::Terms {
+        from: NOW.date_in(chrono_tz::Asia::Shanghai),
+        grade: None,
+        limit: Some(CreditLimit::Limited(cny(limit))),
+        terms_days: None,
+        reason: reason.to_owned(),
+    };
+    assert!(matches!(change(cut(500, "")).await, Decided::Refused(it) if it.field == "reason"));
+    assert!(matches!(change(cut(-1, "typo")).await, Decided::Refused(it) if it.field == "limit"));
+    change(cut(500, "late twice")).await;
+    let after = ledger(&store).await;
+    assert_eq!(after.grants[0].state, GrantState::Recalled);
+    assert_eq!(after.account.terms.len(), 2, "the old terms stay on record");
+    let file = after.file.unwrap();
+    assert_eq!(
+        (file.limit, file.grade),
+        (CreditLimit::Limited(cny(500)), Some(CreditGrade::B))
+    );
+    assert_eq!(
+        position(&store).await,
+        (0, 700),
+        "reserved until the phone has closed it"
+    );
+    let hold = AccountChange::Hold {
+        reason: "cheque returned".to_owned(),
+    };
+    change(hold).await;
+    assert!(ledger(&store).await.file.unwrap().on_hold);
+    arrive(&store, &[order(1, 10)], &[]).await;
+    assert_eq!(standing(&store, 1).await, Some(OrderStanding::Held));
+    let lift = AccountChange::LiftHold {
+        reason: "paid".to_owned(),
+    };
+    assert!(matches!(change(lift.clone()).await, Decided::Done { .. }));
+    assert!(!ledger(&store).await.file.unwrap().on_hold);
+    assert!(matches!(change(lift).await, Decided::Refused(it) if it.field == "hold"));
+}

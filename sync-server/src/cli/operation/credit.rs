@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
-        Currency, Customer, CustomerId, Grant, GrantId, GrantMode, GrantState, LedgerRecord, Money, OrderDecision,
-        OrderStanding, RecordKind,
+        Assessment, CreditGrade, CreditLimit, Currency, Customer, CustomerId, Grant, GrantId, GrantMode, GrantState,
+        LedgerRecord, Money, OrderDecision, OrderStanding, RecordKind,
     },
     rules::allowance,
 };
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, desk::Desk, table::table};
 use crate::{
     cli::Failure,
-    ledger::{self, Draft, GrantWish},
+    ledger::{self, AccountChange, Draft, GrantWish},
     store::{Account, CustomerLedger, Decide, Decided},
 };
 
@@ -26,6 +27,47 @@ pub enum CreditAction {
     Show {
         /// The customer's number.
         customer: String,
+    },
+    /// Changes grade, limit or terms.
+    Set {
+        /// The customer's number.
+        customer: String,
+        /// First day; `None`: today.
+        from: Option<NaiveDate>,
+        /// The grade.
+        grade: Option<CreditGrade>,
+        /// The limit, in the company's currency.
+        limit: Option<Decimal>,
+        /// Explicitly without a limit.
+        no_limit: bool,
+        /// Days of credit.
+        terms_days: Option<u32>,
+        /// Login of who decides.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Records a credit assessment.
+    Assess {
+        /// The customer's number.
+        customer: String,
+        /// Last day on which it counts.
+        valid_until: NaiveDate,
+        /// On what grounds.
+        evidence: String,
+        /// Login of who assessed.
+        by: String,
+    },
+    /// Puts an account on hold, or lets it go on.
+    Hold {
+        /// The customer's number.
+        customer: String,
+        /// On hold, or not any more.
+        on: bool,
+        /// Login of who decides.
+        by: String,
+        /// Why.
+        reason: String,
     },
     /// Tells the orders that wait for a person.
     Held,
@@ -79,6 +121,60 @@ impl Desk<'_> {
     pub(super) async fn credit(&self, action: CreditAction) -> Result<Outcome, Failure> {
         match action {
             CreditAction::Show { customer } => self.show_credit(&customer).await,
+            CreditAction::Set {
+                customer,
+                from,
+                grade,
+                limit,
+                no_limit,
+                terms_days,
+                by,
+                reason,
+            } => {
+                let by = self.finance(&by).await?;
+                let ledger = self.ledger_of(&customer).await?;
+                let currency = ledger.organisation.currency;
+                let limited = limit.map(|amount| CreditLimit::Limited(Money::new(amount, currency)));
+                let change = AccountChange::Terms {
+                    from: from.unwrap_or_else(|| self.state.clock.now().date_in(ledger.organisation.time_zone)),
+                    grade,
+                    limit: if no_limit { Some(CreditLimit::NoLimit) } else { limited },
+                    terms_days,
+                    reason,
+                };
+                self.change_account(&ledger, change, &by).await
+            }
+            CreditAction::Assess {
+                customer,
+                valid_until,
+                evidence,
+                by,
+            } => {
+                let by = self.finance(&by).await?;
+                let ledger = self.ledger_of(&customer).await?;
+                let change = AccountChange::Assessed(Assessment {
+                    on: self.state.clock.now().date_in(ledger.organisation.time_zone),
+                    assessor: by.name.clone(),
+                    evidence,
+                    valid_until,
+                });
+                self.change_account(&ledger, change, &by).await
+            }
+            CreditAction::Hold {
+                customer,
+                on,
+                by,
+                reason,
+            } => {
+                let by = self.finance(&by).await?;
+                let ledger = self.ledger_of(&customer).await?;
+                let change = if on {
+                    AccountChange::Hold { reason }
+                } else {
+                    AccountChange::LiftHold { reason }
+                };
+                self.change_account(&ledger, change, &by).await
+            }
             CreditAction::Held => self.held_orders().await,
             CreditAction::Decide {
                 order,
@@ -126,6 +222,18 @@ impl Desk<'_> {
                 .into())
             }
         }
+    }
+
+    async fn change_account(
+        &self,
+        ledger: &CustomerLedger,
+        change: AccountChange,
+        by: &Account,
+    ) -> Result<Outcome, Failure> {
+        let (user, now) = (by.user, self.state.clock.now());
+        let decide: Decide = Box::new(move |ledger| ledger::change_account(ledger, change, user, now));
+        self.decide(ledger.customer.id, decide).await?;
+        self.show_credit(&ledger.customer.code).await
     }
 
     /// Lets somebody with a say about money through.
