@@ -295,6 +295,8 @@ impl Maker {
                 amount: self.money(),
                 due: self.day(),
             }),
+            receipt: None,
+            closing: None,
             next_step: self.next_step(),
             note: self.words(10),
             position: self.position(),

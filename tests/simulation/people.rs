@@ -233,6 +233,8 @@ impl World {
             outcome: CollectionOutcome::Reminded,
             invoice_number: None,
             promise: None,
+            receipt: None,
+            closing: None,
             next_step: None,
             note: self.words(),
             position: None,

@@ -21,7 +21,7 @@ pub const MAX_OPERATIONS: usize = 100_000;
 
 /// Fields that hold what several people add, keyed by id. They are made with the document and never replaced as a whole:
 /// a fresh map put over one would hide everything that others add to the old one.
-pub const CONTAINERS: [&str; 4] = ["confirmations", "evidence", "lines", "replies"];
+pub const CONTAINERS: [&str; 5] = ["answers", "confirmations", "evidence", "lines", "replies"];
 
 /// Why a change is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -76,6 +76,7 @@ impl Summary {
             DocumentKind::CollectionNote => summary.read_collection_note(tree),
             DocumentKind::Order => summary.read_order(tree),
             DocumentKind::Review => summary.read_review(tree),
+            DocumentKind::StatementConfirmation => summary.read_statement_confirmation(tree),
             DocumentKind::Unknown(_) => summary.title = text(tree, "title").to_owned(),
         }
         if summary.title.is_empty() {
@@ -149,7 +150,24 @@ impl Summary {
             text(tree, "person"),
             nested_text(tree, "next_step", "what"),
             invoice,
+            text(tree, "receipt"),
+            nested_text(tree, "closing", "difficulty"),
+            nested_text(tree, "closing", "solution"),
         ]);
+    }
+
+    fn read_statement_confirmation(&mut self, tree: &Value) {
+        self.at = millis(tree, "at");
+        self.write_text([text(tree, "note"), text(tree, "person")]);
+        let answers = field(tree, "answers").and_then(Value::as_object);
+        for answer in answers.into_iter().flat_map(|answers| answers.values()) {
+            if text(answer, "verdict") == "disputed" {
+                "disputed".clone_into(&mut self.state);
+            } else if self.state.is_empty() {
+                "agreed".clone_into(&mut self.state);
+            }
+            self.write_text([text(answer, "remark")]);
+        }
     }
 
     fn read_order(&mut self, tree: &Value) {

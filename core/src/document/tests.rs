@@ -101,6 +101,13 @@ fn full_trees() -> Vec<Value> {
             amount: money,
             due: "2026-03-04".parse().unwrap(),
         }),
+        receipt: Some("R-7".to_owned()),
+        closing: Some(ClosingReview {
+            was_late: true,
+            cause: Some(LateCause::Other("flood".to_owned())),
+            difficulty: "nobody answered".to_owned(),
+            solution: "went there".to_owned(),
+        }),
         next_step,
         note: String::new(),
         position: Some(position),
@@ -129,7 +136,20 @@ fn full_trees() -> Vec<Value> {
             },
         )]),
     };
+    let mut answered = StatementConfirmation::new(
+        customer,
+        rep,
+        StatementId::from_bytes([6; 16]),
+        Timestamp::from_millis(9),
+        "Wang",
+    );
+    for (line, verdict) in [(2, StatementVerdict::Confirmed), (11, StatementVerdict::Disputed)] {
+        let remark = "never ordered".to_owned();
+        answered.answers.insert(line, StatementLineAnswer { verdict, remark });
+    }
+    answered.evidence = visit.evidence.clone();
     vec![
+        edit::tree_of(&answered).unwrap(),
         edit::tree_of(&visit).unwrap(),
         edit::tree_of(&delivery).unwrap(),
         edit::tree_of(&note).unwrap(),

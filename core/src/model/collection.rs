@@ -29,6 +29,12 @@ pub struct CollectionNote {
     /// What the customer promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promise: Option<PromiseToPay>,
+    /// Reference of the receipt that was confirmed to the customer with this contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// What is to be learnt from a collection that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<ClosingReview>,
     /// What is to be done next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<NextStep>,
@@ -77,6 +83,12 @@ pub enum CollectionOutcome {
     Refused,
     /// The customer was reminded, no more.
     Reminded,
+    /// The receipt of money was confirmed to the customer; [`CollectionNote::receipt`] says which.
+    ReceiptConfirmed,
+    /// The collection is over; [`CollectionNote::closing`] looks back at it. Its stored name differs from that of a visit
+    /// before a closed door, with which it shares lists and words.
+    #[serde(rename = "collection_closed")]
+    Closed,
     /// An outcome that a newer version knows.
     #[serde(untagged)]
     Other(String),
@@ -89,6 +101,54 @@ pub struct PromiseToPay {
     pub amount: Money,
     /// By when, in the organisation's time zone.
     pub due: NaiveDate,
+}
+
+/// Looking back at a collection that is over (复盘, 回款跟踪表).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosingReview {
+    /// Whether the money came late (是否逾期).
+    pub was_late: bool,
+    /// Why; required when it was late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<LateCause>,
+    /// What was difficult in talking (沟通难点).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub difficulty: String,
+    /// What solved it (解决方法).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub solution: String,
+}
+
+/// Why money came late.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateCause {
+    /// The customer was short of funds (客户资金).
+    CustomerFunds,
+    /// Something in our service (我方服务).
+    OurService,
+    /// Something outside both (外部因素).
+    External,
+    /// Something else, in a few words.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Longest name of a cause, in bytes.
+const MAX_CAUSE_BYTES: usize = 200;
+
+impl ClosingReview {
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_text("closing.difficulty", &self.difficulty)?;
+        check_text("closing.solution", &self.solution)?;
+        match &self.cause {
+            Some(LateCause::Other(name)) if name.trim().is_empty() || name.len() > MAX_CAUSE_BYTES => Err(
+                InvalidField::new("closing.cause", "name the other cause in a few words"),
+            ),
+            None if self.was_late => Err(InvalidField::new("closing.cause", "say why the money came late")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl DocumentModel for CollectionNote {
@@ -108,6 +168,20 @@ impl DocumentModel for CollectionNote {
         if let Some(position) = &self.position {
             position.validate()?;
         }
+        if let Some(receipt) = &self.receipt {
+            check_text("receipt", receipt)?;
+        }
+        let no_receipt = self.receipt.as_ref().is_none_or(|it| it.trim().is_empty());
+        if no_receipt && (self.receipt.is_some() || self.outcome == CollectionOutcome::ReceiptConfirmed) {
+            return Err(InvalidField::new("receipt", "say which receipt was confirmed"));
+        }
+        match &self.closing {
+            Some(closing) => closing.validate()?,
+            None if self.outcome == CollectionOutcome::Closed => {
+                return Err(InvalidField::new("closing", "say how the collection went"));
+            }
+            None => {}
+        }
         match &self.promise {
             Some(promise) if promise.amount.amount <= Decimal::ZERO => {
                 Err(InvalidField::new("promise.amount", "must be more than zero"))
@@ -122,5 +196,89 @@ impl DocumentModel for CollectionNote {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn note(outcome: CollectionOutcome) -> CollectionNote {
+        CollectionNote {
+            customer: CustomerId::from_bytes([1; 16]),
+            rep: UserId::from_bytes([2; 16]),
+            at: Timestamp::from_millis(3),
+            channel: CollectionChannel::Phone,
+            person: "Li".to_owned(),
+            outcome,
+            invoice_number: None,
+            promise: None,
+            receipt: None,
+            closing: None,
+            next_step: None,
+            note: String::new(),
+            position: None,
+        }
+    }
+
+    fn refused(note: &CollectionNote) -> String {
+        note.validate().unwrap_err().field
+    }
+
+    #[test]
+    fn a_collection_is_closed_with_a_review_and_a_late_one_with_its_cause() {
+        let mut it = note(CollectionOutcome::Closed);
+        assert_eq!(refused(&it), "closing");
+        let mut closing = ClosingReview {
+            was_late: true,
+            cause: None,
+            difficulty: "the owner was abroad".to_owned(),
+            solution: "his wife paid".to_owned(),
+        };
+        it.closing = Some(closing.clone());
+        assert_eq!(refused(&it), "closing.cause");
+        closing.cause = Some(LateCause::Other("  ".to_owned()));
+        it.closing = Some(closing.clone());
+        assert_eq!(refused(&it), "closing.cause");
+        closing.cause = Some(LateCause::OurService);
+        it.closing = Some(closing.clone());
+        assert_eq!(it.validate(), Ok(()));
+        closing.was_late = false;
+        closing.cause = None;
+        it.closing = Some(closing.clone());
+        assert_eq!(it.validate(), Ok(()));
+        closing.solution = "x".repeat(super::super::MAX_TEXT_BYTES + 1);
+        it.closing = Some(closing);
+        assert_eq!(refused(&it), "closing.solution");
+    }
+
+    #[test]
+    fn a_confirmed_receipt_is_named() {
+        let mut it = note(CollectionOutcome::ReceiptConfirmed);
+        assert_eq!(refused(&it), "receipt");
+        it.receipt = Some(" ".to_owned());
+        assert_eq!(refused(&it), "receipt");
+        it.receipt = Some("R-1".to_owned());
+        assert_eq!(it.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_note_of_before_reads_as_it_was_and_is_written_as_it_was() {
+        let tree = serde_json::to_value(note(CollectionOutcome::Reminded)).unwrap();
+        assert!(tree.get("closing").is_none() && tree.get("receipt").is_none());
+        let read: CollectionNote = serde_json::from_value(tree).unwrap();
+        assert_eq!(read, note(CollectionOutcome::Reminded));
+    }
+
+    #[test]
+    fn the_names_of_outcomes_and_causes_are_stable() {
+        let name = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+        let outcome = |it| name(serde_json::to_value::<CollectionOutcome>(it).unwrap());
+        assert_eq!(outcome(CollectionOutcome::Closed), "collection_closed");
+        assert_eq!(outcome(CollectionOutcome::ReceiptConfirmed), "receipt_confirmed");
+        let cause = |it| name(serde_json::to_value::<LateCause>(it).unwrap());
+        assert_eq!(cause(LateCause::CustomerFunds), "customer_funds");
+        assert_eq!(cause(LateCause::Other("flood".to_owned())), "flood");
     }
 }

@@ -91,7 +91,7 @@ id!(
     DeviceId
 );
 id!(
-    /// A visit, delivery, collection note, order or review. Equal to the Automerge actor that created the document.
+    /// A visit, delivery, collection note, order, review or statement confirmation. Equal to the Automerge actor that created the document.
     DocumentId
 );
 id!(

@@ -3,8 +3,8 @@
 //! Names follow the words of the field: a *visit* is a rep with a customer from check-in to check-out, a *sign-off* is
 //! who received what with which evidence, a *collection note* is one contact about money.
 //!
-//! Types that live in a document ([`Visit`], [`Delivery`], [`CollectionNote`], [`Order`], [`Review`]) serialise to the
-//! JSON tree that [`crate::document`] stores in Automerge. Anything that two people may add to at the same time (lines,
+//! Types that live in a document ([`Visit`], [`Delivery`], [`CollectionNote`], [`Order`], [`Review`],
+//! [`StatementConfirmation`]) serialise to the JSON tree that [`crate::document`] stores in Automerge. Anything that two people may add to at the same time (lines,
 //! evidence, confirmations, replies) is a *map keyed by id*, never a list, so that both additions survive a merge.
 
 mod collection;
@@ -16,12 +16,13 @@ mod ledger;
 mod money;
 mod order;
 mod place;
+mod reconciliation;
 mod review;
 mod role;
 mod time;
 mod visit;
 
-pub use collection::{CollectionChannel, CollectionNote, CollectionOutcome, PromiseToPay};
+pub use collection::{ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, LateCause, PromiseToPay};
 pub(crate) use day::check_day;
 pub use delivery::{
     Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, Party, QuantityReason, Receiver,
@@ -51,6 +52,7 @@ pub use order::{
     CreditDecision, CreditInputs, CreditVerdict, Guarantee, Order, OrderLine, OrderState, RuleFacts, RuleOutcome,
 };
 pub use place::{Geofence, GeofenceVerdict, Position};
+pub use reconciliation::{StatementConfirmation, StatementLineAnswer};
 pub use review::{Reply, Review, ReviewVerdict};
 pub use role::Role;
 pub use time::Timestamp;
@@ -70,18 +72,21 @@ pub enum DocumentKind {
     Order,
     /// A supervisor's review of another document ([`Review`]).
     Review,
+    /// A customer's answer to a statement of account ([`StatementConfirmation`]).
+    StatementConfirmation,
     /// A kind made by a newer version, by its name.
     Unknown(String),
 }
 
 impl DocumentKind {
-    /// Every kind this build can edit.
-    pub const KNOWN: [DocumentKind; 5] = [
+    /// Every kind this build can edit. A phone stores a kind by its place here: new ones go to the end.
+    pub const KNOWN: [DocumentKind; 6] = [
         Self::Visit,
         Self::Delivery,
         Self::CollectionNote,
         Self::Order,
         Self::Review,
+        Self::StatementConfirmation,
     ];
 
     /// The name under which the kind is stored in a document's `kind` field.
@@ -92,6 +97,7 @@ impl DocumentKind {
             Self::CollectionNote => "collection_note",
             Self::Order => "order",
             Self::Review => "review",
+            Self::StatementConfirmation => "statement_confirmation",
             Self::Unknown(name) => name,
         }
     }
@@ -104,6 +110,7 @@ impl DocumentKind {
             "collection_note" => Self::CollectionNote,
             "order" => Self::Order,
             "review" => Self::Review,
+            "statement_confirmation" => Self::StatementConfirmation,
             other => Self::Unknown(other.to_owned()),
         }
     }

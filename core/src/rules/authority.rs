@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::model::{DocumentKind, Party, Role, UserId};
 
+/// The fields that say what a document is, whose, and about what. They are fixed when it is made.
+pub const IDENTITY: [&str; 6] = ["kind", "customer", "rep", "about", "reviewer", "statement"];
+
 /// Why a change is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Denied {
@@ -26,9 +29,10 @@ impl fmt::Display for Denied {
 /// [`Denied`] naming who may.
 pub fn may_create(roles: &[Role], kind: &DocumentKind) -> Result<(), Denied> {
     let allowed: &[Role] = match kind {
-        DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order => {
-            &[Role::Rep, Role::Supervisor, Role::Administrator]
-        }
+        DocumentKind::Visit
+        | DocumentKind::CollectionNote
+        | DocumentKind::Order
+        | DocumentKind::StatementConfirmation => &[Role::Rep, Role::Supervisor, Role::Administrator],
         DocumentKind::Delivery => &[Role::Rep, Role::Driver, Role::Supervisor, Role::Administrator],
         DocumentKind::Review => &[Role::Supervisor, Role::Finance, Role::Administrator],
         // Made by a newer app: field roles may, or a fleet could never be upgraded before its server.
@@ -56,7 +60,7 @@ pub fn may_edit(
         let name = || path.join(".");
         match (kind, at(0)) {
             // What a document is, and whose, is fixed when it is made.
-            (_, "kind" | "customer" | "rep" | "about" | "reviewer") => {
+            (_, field) if IDENTITY.contains(&field) => {
                 return Err(Denied {
                     path: name(),
                     who_may: "nobody once it is recorded".to_owned(),
@@ -88,8 +92,14 @@ pub fn may_edit(
                 require(roles, &[Role::Supervisor, Role::Finance, Role::Administrator], name)?;
             }
             (DocumentKind::Unknown(_), _) => may_create(roles, kind)?,
-            // Visits, notes and orders belong to their rep; supervisors may mend them.
-            (DocumentKind::Visit | DocumentKind::CollectionNote | DocumentKind::Order, _) => {
+            // Visits, notes, orders and answers to statements belong to their rep; supervisors may mend them.
+            (
+                DocumentKind::Visit
+                | DocumentKind::CollectionNote
+                | DocumentKind::Order
+                | DocumentKind::StatementConfirmation,
+                _,
+            ) => {
                 if owner != Some(author) {
                     require(roles, &[Role::Supervisor, Role::Administrator], name)?;
                 }
@@ -160,6 +170,18 @@ mod tests {
         assert!(!edit(Role::Rep, OTHER, "note"));
         assert!(edit(Role::Supervisor, OTHER, "note"));
         assert!(!edit(Role::Administrator, ME, "customer"));
+    }
+
+    #[test]
+    fn an_answer_to_a_statement_is_the_reps_who_took_it_down_and_stays_with_its_statement() {
+        let kind = DocumentKind::StatementConfirmation;
+        assert!(may_create(&[Role::Rep], &kind).is_ok());
+        assert!(may_create(&[Role::Driver], &kind).is_err());
+        let edit = |role, owner, at: &str| may_edit(&[role], ME, Some(owner), &kind, &path(at)).is_ok();
+        assert!(edit(Role::Rep, ME, "answers.3"));
+        assert!(!edit(Role::Rep, OTHER, "answers.3"));
+        assert!(edit(Role::Supervisor, OTHER, "answers.3"));
+        assert!(!edit(Role::Supervisor, OTHER, "statement"));
     }
 
     #[test]

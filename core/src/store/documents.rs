@@ -7,7 +7,7 @@ use crate::{
     error::FieldError,
     model::{
         ChangeHash, CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, InvalidField, Order,
-        Review, UserId, Visit,
+        Review, StatementConfirmation, UserId, Visit,
     },
     rules::authority,
     sync::protocol::StreamId,
@@ -49,7 +49,7 @@ macro_rules! stored {
         }
     )*};
 }
-stored!(Visit, Delivery, CollectionNote, Order, Review);
+stored!(Visit, Delivery, CollectionNote, Order, Review, StatementConfirmation);
 
 impl FieldStore {
     /// A visit.
@@ -89,6 +89,17 @@ impl FieldStore {
     /// # Errors
     /// As [`Self::visit`].
     pub fn review(&self, id: DocumentId) -> Result<Option<Document<Review>>, FieldError> {
+        self.document(id)
+    }
+
+    /// A customer's answer to a statement.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn statement_confirmation(
+        &self,
+        id: DocumentId,
+    ) -> Result<Option<Document<StatementConfirmation>>, FieldError> {
         self.document(id)
     }
 
@@ -378,6 +389,7 @@ fn check_tree(tree: &Value) -> Result<(), FieldError> {
         DocumentKind::CollectionNote => check::<CollectionNote>(tree),
         DocumentKind::Order => check::<Order>(tree),
         DocumentKind::Review => check::<Review>(tree),
+        DocumentKind::StatementConfirmation => check::<StatementConfirmation>(tree),
         DocumentKind::Unknown(_) => Err(FieldError::MadeByNewerVersion),
     }
 }

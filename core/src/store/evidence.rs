@@ -44,6 +44,11 @@ impl FieldStore {
                 delivery.value.evidence.insert(hash, evidence);
                 self.save(&delivery).map(drop)
             }
+            DocumentKind::StatementConfirmation => {
+                let mut answer = self.statement_confirmation(document)?.ok_or(FieldError::NotFound)?;
+                answer.value.evidence.insert(hash, evidence);
+                self.save(&answer).map(drop)
+            }
             other => Err(InvalidField::new("evidence", format!("a {other} takes no evidence")).into()),
         }
     }

@@ -10,7 +10,9 @@ use fieldledger_core::{
         chunk::{CONTAINERS, MAX_NESTING, MAX_OPERATIONS},
         declared_kind, disagreement, heads, tree,
     },
-    model::{ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, Visit},
+    model::{
+        ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, StatementConfirmation, Visit,
+    },
     sync::protocol::RejectionCode,
 };
 use serde_json::Value;
@@ -371,6 +373,7 @@ fn check_model(tree: &Value) -> Result<(), Refusal> {
         DocumentKind::CollectionNote => check_as::<CollectionNote>(tree),
         DocumentKind::Order => check_as::<Order>(tree),
         DocumentKind::Review => check_as::<Review>(tree),
+        DocumentKind::StatementConfirmation => check_as::<StatementConfirmation>(tree),
         DocumentKind::Unknown(_) => Ok(()),
     }
 }

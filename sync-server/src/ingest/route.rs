@@ -8,7 +8,7 @@ use fieldledger_core::{
         CustomerId, DeviceId, DocumentKind, LedgerRecord, OrganisationId, RecordKey, RecordKind, Role, TerritoryId,
         UserId,
     },
-    rules::authority::{Denied, may_create, may_edit},
+    rules::authority::{Denied, IDENTITY, may_create, may_edit},
     sync::protocol::{RejectionCode, StreamId},
 };
 use serde_json::Value;
@@ -217,10 +217,9 @@ fn check_authority(author: &Account, change: &SoundChange, relayed: bool, summar
 /// What a new document holds beyond what it is and whose: asked for like an edit, so that nobody slips another party's
 /// word, or a record in a colleague's name, into a new document.
 fn written_by_creation(tree: &Value) -> Vec<Vec<String>> {
-    const IDENTITY: [&str; 6] = ["kind", "schema", "customer", "rep", "about", "reviewer"];
     let mut paths = Vec::new();
     for (field, value) in tree.as_object().into_iter().flatten() {
-        if IDENTITY.contains(&field.as_str()) {
+        if field == "schema" || IDENTITY.contains(&field.as_str()) {
             continue;
         }
         match value.as_object() {

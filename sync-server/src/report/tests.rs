@@ -154,6 +154,8 @@ async fn march(store: &SqliteStore) {
             next_step: None,
             note: String::new(),
             position: None,
+            closing: None,
+            receipt: None,
         };
         let tree = edit::tree_of(&note).unwrap();
         let item = creating(number, StreamId::Territory(NORTH), &tree);

@@ -175,7 +175,14 @@ pub(super) async fn show(
     html(&page)
 }
 
-const KINDS: &[&str] = &["visit", "delivery", "collection_note", "order", "review"];
+const KINDS: &[&str] = &[
+    "visit",
+    "delivery",
+    "collection_note",
+    "order",
+    "statement_confirmation",
+    "review",
+];
 const STATES: &[&str] = &[
     "planned",
     "open",
@@ -194,6 +201,9 @@ const STATES: &[&str] = &[
     "paid",
     "not_reached",
     "reminded",
+    "receipt_confirmed",
+    "collection_closed",
+    "agreed",
     "questioned",
     "flagged",
 ];

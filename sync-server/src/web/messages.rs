@@ -176,10 +176,13 @@ mod tests {
     #[test]
     fn every_name_that_a_record_can_hold_has_a_word() {
         let words = [
-            ("kind", "visit delivery collection_note order review unknown"),
+            (
+                "kind",
+                "visit delivery collection_note order review statement_confirmation unknown",
+            ),
             (
                 "state",
-                "planned open done cancelled signed confirmed disputed draft submitted approved provisional held refused promised paid not_reached reminded questioned flagged",
+                "planned open done cancelled signed confirmed disputed draft submitted approved provisional held refused promised paid not_reached reminded receipt_confirmed collection_closed agreed questioned flagged",
             ),
             (
                 "purpose",
@@ -187,13 +190,14 @@ mod tests {
             ),
             (
                 "outcome",
-                "successful order_taken payment_obtained contact_absent closed declined follow_up promised paid disputed not_reached refused reminded",
+                "successful order_taken payment_obtained contact_absent closed declined follow_up promised paid disputed not_reached refused reminded receipt_confirmed collection_closed",
             ),
             ("channel", "phone message email visit letter legal"),
             (
                 "verdict",
                 "approved provisional held refused questioned flagged confirmed disputed inside outside unknown",
             ),
+            ("late_cause", "customer_funds our_service external"),
             ("party", "sales customer warehouse"),
             ("evidence", "photo signature stamp weighbridge video"),
             (

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use fieldledger_core::{
-    model::{ChangeHash, CollectionNote, Delivery, DocumentId, DocumentKind, Order, OrganisationId, Review, Visit},
+    model::{
+        ChangeHash, CollectionNote, Delivery, DocumentId, DocumentKind, Order, OrganisationId, Review,
+        StatementConfirmation, Visit,
+    },
     store::{DocumentRow, RowSync, StoredModel},
 };
 
@@ -93,6 +96,7 @@ fn heads(phone: &DemoPhone, row: &DocumentRow) -> Result<Option<Vec<ChangeHash>>
         DocumentKind::CollectionNote => of::<CollectionNote>(phone, row.id),
         DocumentKind::Order => of::<Order>(phone, row.id),
         DocumentKind::Review => of::<Review>(phone, row.id),
+        DocumentKind::StatementConfirmation => of::<StatementConfirmation>(phone, row.id),
         DocumentKind::Unknown(_) => Ok(None),
     }
 }

@@ -183,6 +183,8 @@ fn collect(phone: &DemoPhone, customer: &Customer) -> Result<(), Broken> {
         outcome: CollectionOutcome::Promised,
         invoice_number: None,
         promise: Some(PromiseToPay { amount, due }),
+        receipt: None,
+        closing: None,
         next_step: None,
         note: "答应十天内付清。Promised to pay within ten days.".to_owned(),
         position: near(customer, 10.0, false),

@@ -357,6 +357,8 @@ impl Phone {
             outcome: result,
             invoice_number: collect.invoice,
             promise,
+            receipt: None,
+            closing: None,
             next_step: collect.next.map(|what| NextStep { what, due: None }),
             note: collect.note,
             position: collect.at.position(),

@@ -12,11 +12,11 @@ use deliveries::delivery;
 use fieldledger_core::{
     document::{edit, tree},
     model::{
-        CollectionNote, Delivery, DocumentKind, DocumentModel, NextStep, Order, Position, Review, Timestamp, UserId,
-        Visit,
+        CollectionNote, Delivery, DocumentKind, DocumentModel, NextStep, Order, Position, Review,
+        StatementConfirmation, Timestamp, UserId, Visit,
     },
 };
-use notes::{collection_note, review};
+use notes::{collection_note, review, statement_confirmation};
 use orders::order;
 use serde::Serialize;
 use serde_json::Value;
@@ -135,6 +135,7 @@ pub(crate) fn content(voice: Voice<'_>, kind: &DocumentKind, document: &Value) -
         DocumentKind::CollectionNote => typed::<CollectionNote>(voice, document, collection_note),
         DocumentKind::Order => typed::<Order>(voice, document, order),
         DocumentKind::Review => typed::<Review>(voice, document, review),
+        DocumentKind::StatementConfirmation => typed::<StatementConfirmation>(voice, document, statement_confirmation),
         DocumentKind::Unknown(_) => None,
     };
     read.unwrap_or_else(|| Content {

@@ -9,7 +9,7 @@ use fieldledger_core::{
 use serde_json::json;
 
 use super::{
-    samples::{HOSTILE, assert_inert, delivery, line, note, order, unknown},
+    samples::{HOSTILE, assert_inert, delivery, line, note, order, statement_confirmation, unknown},
     world::{EAST, FINANCE, NOON, ORG, PHONE, REP, SHOP, SUPERVISOR, World, by_rep, csrf, visit},
 };
 use crate::store::{DocumentStore as _, PeopleStore as _, Quarantined};
@@ -39,6 +39,7 @@ async fn hostile_text_stays_text_in_every_field_of_every_kind() {
         edit::tree_of(&delivery(&hostile)).unwrap(),
         edit::tree_of(&note(&hostile)).unwrap(),
         edit::tree_of(&order(&hostile)).unwrap(),
+        edit::tree_of(&statement_confirmation(&hostile)).unwrap(),
         unknown(&hostile),
         newer,
     ];

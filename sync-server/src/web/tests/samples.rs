@@ -2,9 +2,10 @@
 
 use fieldledger_core::{
     model::{
-        CollectionChannel, CollectionNote, CollectionOutcome, Confirmation, ConfirmationVerdict, Currency, Delivery,
-        DeliveryLine, Evidence, EvidenceHash, EvidenceKind, LineId, NextStep, Order, OrderLine, OrderState, Party,
-        PromiseToPay, QuantityReason, Receiver, SignedQuantity, Timestamp,
+        ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, Confirmation, ConfirmationVerdict,
+        Currency, Delivery, DeliveryLine, Evidence, EvidenceHash, EvidenceKind, LateCause, LineId, NextStep, Order,
+        OrderLine, OrderState, Party, PromiseToPay, QuantityReason, Receiver, SignedQuantity, StatementConfirmation,
+        StatementId, StatementLineAnswer, StatementVerdict, Timestamp,
     },
     rules::credit,
 };
@@ -105,6 +106,14 @@ pub(super) fn note(words: &str) -> CollectionNote {
             amount: cny(5_000),
             due: "2026-03-10".parse().unwrap(),
         }),
+        receipt: Some(words.to_owned()),
+        closing: Some(ClosingReview {
+            was_late: true,
+            // A cause is a few words; the server takes no more.
+            cause: Some(LateCause::Other(words.chars().take(50).collect())),
+            difficulty: words.to_owned(),
+            solution: words.to_owned(),
+        }),
         next_step: Some(NextStep {
             what: words.to_owned(),
             due: None,
@@ -112,6 +121,18 @@ pub(super) fn note(words: &str) -> CollectionNote {
         note: words.to_owned(),
         position: None,
     }
+}
+
+pub(super) fn statement_confirmation(words: &str) -> StatementConfirmation {
+    let statement = StatementId::from_bytes([8; 16]);
+    let mut answer = StatementConfirmation::new(SHOP, REP, statement, Timestamp::from_millis(NOON), words);
+    answer.note = words.to_owned();
+    for (line, verdict) in [(1, StatementVerdict::Confirmed), (2, StatementVerdict::Disputed)] {
+        let remark = words.to_owned();
+        answer.answers.insert(line, StatementLineAnswer { verdict, remark });
+    }
+    answer.evidence = delivery(words).evidence;
+    answer
 }
 
 pub(super) fn unknown(words: &str) -> Value {
