@@ -445,7 +445,7 @@ impl Desk<'_> {
         let head = [
             "ID", "CUSTOMER", "PHONE", "GRANTED", "RESERVED", "AT WORST", "STATE", "UNTIL", "PHONE IS",
         ];
-        let mut text = table(&head, rows.into_iter());
+        let mut text = table(&head, rows);
         for (currency, amount) in reserved {
             let _ = write!(text, "\nReserved in all: {currency} {amount}");
         }

@@ -85,7 +85,7 @@ pub(super) enum Command {
     },
     /// Tell what the company decided about an order
     Decision {
-        /// The order's id, or enough of its beginning, or its number
+        /// The order's number or id, or enough of its beginning
         order: String,
     },
     /// What waits, what was rejected, how fresh everything is
