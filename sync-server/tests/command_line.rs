@@ -299,6 +299,49 @@ fn verify_exits_with_1_and_says_what_was_tampered_with() {
     drop(database);
     let told = fails(&folder, &["verify"]);
     assert!(told.contains("line 2 ") && told.contains("territory.created"), "{told}");
+    assert_says_what_to_do_about_damage(&told);
+}
+
+#[track_caller]
+fn assert_says_what_to_do_about_damage(told: &str) {
+    for part in [
+        "Keep this data folder",
+        "newest backup into a new folder",
+        "`fieldledger restore BACKUP --data NEW`",
+        "`fieldledger serve --data NEW`",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in\n{told}");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_left_as_it_is_and_the_way_back_is_told() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("data");
+    let backup = place.path().join("backup");
+    company(&folder);
+    works(&folder, &["backup", backup.to_str().unwrap()]);
+    let file = folder.join("fieldledger.db");
+    let whole = std::fs::read(&file).unwrap();
+    let mut without_beginning = whole.clone();
+    without_beginning[..100].fill(0x55);
+    let mut without_pages = whole;
+    without_pages[4_096..].fill(0x55);
+    for damaged in [without_beginning, without_pages] {
+        std::fs::write(&file, &damaged).unwrap();
+        for arguments in [&["verify"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            let told = fails(&folder, arguments);
+            assert!(told.contains("stored data is damaged"), "{arguments:?}: {told}");
+            assert_says_what_to_do_about_damage(&told);
+        }
+        assert!(std::fs::read(&file).unwrap() == damaged, "the damaged file was changed");
+    }
+    // The way that was told leads back.
+    let new = place.path().join("new");
+    works(&new, &["restore", backup.to_str().unwrap()]);
+    works(&new, &["verify"]);
+    let server = Server::start(&new);
+    assert!(server.request("GET /readyz HTTP/1.1", "").contains("ready"));
 }
 
 #[test]

@@ -26,6 +26,17 @@ pub(crate) fn open(folder: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(folder)
 }
 
+/// Why the store in `folder` cannot be opened. A damaged one is named: it may not be the folder that was meant.
+pub(super) fn unusable(folder: &Path, error: StoreError) -> Failure {
+    match error {
+        StoreError::Damaged(_) => {
+            let Failure(why) = error.into();
+            Failure(format!("the data folder {} cannot be used: {why}", folder.display()))
+        }
+        other => other.into(),
+    }
+}
+
 /// Whether there is a database in `folder`.
 pub(super) fn is_in_use_by_fieldledger(folder: &Path) -> bool {
     folder.join(DATABASE_FILE).exists()
@@ -44,7 +55,7 @@ pub(super) fn operate(folder: &Path, operation: &Operation, public_url: Option<S
         let store = match open(folder) {
             Ok(store) => store,
             Err(StoreError::InUse) => return control::ask(folder, operation).await,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(unusable(folder, error)),
         };
         let store: Arc<dyn Store> = Arc::new(store);
         let secrets = Secrets::from_system().map_err(|error| Failure::new(error.to_string()))?;

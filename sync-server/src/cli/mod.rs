@@ -133,9 +133,17 @@ impl Failure {
     }
 }
 
+/// What to do about a damaged data folder. The folder is kept: it may hold what no backup has, and shows what happened.
+const AFTER_DAMAGE: &str = "Keep this data folder as it is for the inquiry, restore the newest backup into a new folder \
+                            (`fieldledger restore BACKUP --data NEW`), and start the server there (`fieldledger serve \
+                            --data NEW`)";
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+        match error {
+            StoreError::Damaged(_) => Self(format!("{error}. {AFTER_DAMAGE}")),
+            other => Self(other.to_string()),
+        }
     }
 }
 

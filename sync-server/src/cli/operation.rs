@@ -19,7 +19,7 @@ use fieldledger_core::{
 use serde::{Deserialize, Serialize};
 use table::table;
 
-use super::Failure;
+use super::{AFTER_DAMAGE, Failure};
 use crate::{
     report::{Format, ReportRequest},
     state::AppState,
@@ -242,7 +242,7 @@ async fn verify(state: &AppState) -> Result<Outcome, Failure> {
         for problem in &problems {
             let _ = writeln!(text, "  {problem}");
         }
-        text.push_str("Restore a backup into a new folder (`fieldledger restore`), and keep this one for the inquiry");
+        text.push_str(AFTER_DAMAGE);
     }
     Ok(Outcome {
         text,

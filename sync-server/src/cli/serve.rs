@@ -83,7 +83,7 @@ impl RunningServer {
                     folder.display()
                 )));
             }
-            other => other?,
+            other => other.map_err(|error| folder::unusable(&folder, error))?,
         };
         let listener = TcpListener::bind(config.listen).await.map_err(|error| {
             Failure(format!(
