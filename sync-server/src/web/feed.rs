@@ -8,8 +8,12 @@ use axum::{
     response::Response,
 };
 use chrono::NaiveDate;
-use fieldledger_core::model::{
-    Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, RecordKind, TerritoryId, Timestamp, UserId,
+use fieldledger_core::{
+    document::Summary,
+    model::{
+        Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, RecordKind, Review, TerritoryId, Timestamp,
+        UserId,
+    },
 };
 use serde::Deserialize;
 
@@ -76,6 +80,18 @@ pub(super) struct Row {
     pub(super) doubts: Vec<String>,
     pub(super) review: Option<(String, &'static str)>,
     pub(super) reviewable: bool,
+    /// For a review, what it says about what.
+    pub(super) says: Option<ReviewLine>,
+}
+
+/// What a line about a review says beside the rest.
+pub(super) struct ReviewLine {
+    pub(super) reviewer: String,
+    /// In words, and as the style sheet knows it.
+    pub(super) verdict: (String, &'static str),
+    pub(super) comment: String,
+    /// The reviewed record: its address, its kind and its title; `None` when it is not here, or not the reader's to see.
+    pub(super) about: Option<(String, String, String)>,
 }
 
 #[derive(Template)]
@@ -376,11 +392,71 @@ pub(super) async fn rows(
     names
         .add_people(store, org, items.iter().filter_map(|it| it.summary.owner))
         .await?;
+    let mut reviews = review_lines(store, viewer, names, &items).await?;
     let clocks = clocks(devices);
     Ok(items
         .into_iter()
-        .map(|item| row(viewer, names, &clocks, item))
+        .map(|item| {
+            let says = reviews.remove(&item.id);
+            row(viewer, names, &clocks, item, says)
+        })
         .collect())
+}
+
+/// What the reviews among `items` say. A review that its model cannot read has no entry: its line shows what the lists
+/// know.
+async fn review_lines(
+    store: &dyn Store,
+    viewer: &Viewer,
+    names: &mut Names,
+    items: &[FeedItem],
+) -> Result<BTreeMap<DocumentId, ReviewLine>, PageError> {
+    let org = viewer.account.organisation;
+    let ids: Vec<DocumentId> = items
+        .iter()
+        .filter(|it| it.summary.kind == DocumentKind::Review)
+        .map(|it| it.id)
+        .collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let reviews: Vec<(DocumentId, Review)> = store
+        .documents(org, &ids)
+        .await?
+        .into_iter()
+        .flatten()
+        .filter_map(|stored| Some((stored.id, serde_json::from_value(stored.tree).ok()?)))
+        .collect();
+    names
+        .add_people(store, org, reviews.iter().map(|(_, review)| review.reviewer))
+        .await?;
+    let mut about: Vec<DocumentId> = reviews.iter().map(|(_, review)| review.about).collect();
+    about.sort_unstable();
+    about.dedup();
+    let about: BTreeMap<DocumentId, Summary> = store
+        .documents(org, &about)
+        .await?
+        .into_iter()
+        .flatten()
+        .filter(|stored| viewer.may_read(stored.stream))
+        .map(|stored| (stored.id, Summary::of(&stored.tree)))
+        .collect();
+    let line = |review: Review| {
+        let verdict = review.verdict.as_str();
+        ReviewLine {
+            reviewer: names.person(review.reviewer),
+            verdict: (viewer.text.word("verdict", verdict), verdict_class(verdict)),
+            comment: review.comment.trim().to_owned(),
+            about: about.get(&review.about).map(|summary| {
+                (
+                    format!("/records/{}", review.about),
+                    kind_name(viewer.text, &summary.kind),
+                    summary.title.clone(),
+                )
+            }),
+        }
+    };
+    Ok(reviews.into_iter().map(|(id, review)| (id, line(review))).collect())
 }
 
 /// How wrong each person's clocks are, where they are.
@@ -399,15 +475,26 @@ fn clocks(devices: &[Device]) -> BTreeMap<UserId, u64> {
     clocks
 }
 
-fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: FeedItem) -> Row {
+fn row(
+    viewer: &Viewer,
+    names: &Names,
+    clocks: &BTreeMap<UserId, u64>,
+    item: FeedItem,
+    says: Option<ReviewLine>,
+) -> Row {
     let text = viewer.text;
     let summary = item.summary;
     let reviewable = summary.kind != DocumentKind::Review && summary.customer.is_some() && summary.owner.is_some();
     Row {
         href: format!("/records/{}", item.id),
         kind_name: kind_name(text, &summary.kind),
-        title: summary.title,
-        state: text.word("state", &summary.state),
+        // The line of a review shows its comment and its verdict in full.
+        title: if says.is_some() { String::new() } else { summary.title },
+        state: if says.is_some() {
+            String::new()
+        } else {
+            text.word("state", &summary.state)
+        },
         amount: summary.amount.map(format::money),
         customer: summary
             .customer
@@ -435,6 +522,7 @@ fn row(viewer: &Viewer, names: &Names, clocks: &BTreeMap<UserId, u64>, item: Fee
             .review
             .map(|verdict| (text.word("verdict", &verdict), verdict_class(&verdict))),
         reviewable,
+        says,
     }
 }
 

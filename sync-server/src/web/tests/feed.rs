@@ -8,14 +8,19 @@ use axum::{
 };
 use fieldledger_core::{
     document::{self, edit},
-    model::DocumentId,
+    model::{DocumentId, Review, ReviewVerdict, Timestamp},
+    sync::protocol::StreamId,
 };
 use tower::ServiceExt as _;
 
 use super::{
-    samples::note,
-    world::{ADMINISTRATOR, DRIVER, NOON, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, World, by_rep, csrf, token, visit},
+    samples::{HOSTILE, assert_inert, note},
+    world::{
+        ADMINISTRATOR, DRIVER, EAST, NOON, ORG, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, World, by_rep, csrf, token,
+        visit,
+    },
 };
+use crate::store::{DocumentStore as _, suite::creating};
 
 #[tokio::test]
 async fn filters_narrow_the_feed_and_stand_in_the_form() {
@@ -65,6 +70,76 @@ async fn filters_narrow_the_feed_and_stand_in_the_form() {
         let reply = world.get(ADMINISTRATOR, &format!("/activity?{strange}")).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{strange}");
     }
+}
+
+#[tokio::test]
+async fn the_line_of_a_review_says_who_judged_what_and_how() {
+    let world = World::new().await;
+    let visit = world.visit(SHOP, "Shelf by the door").await;
+    let comment = format!("Why so far away? {HOSTILE}");
+    world
+        .post(
+            SUPERVISOR,
+            &format!("/records/{visit}/review"),
+            &[
+                ("csrf", &csrf(SUPERVISOR)),
+                ("verdict", "questioned"),
+                ("comment", &comment),
+            ],
+        )
+        .await;
+    let review = world.store.reviews_of(ORG, visit).await.unwrap().remove(0).id;
+    for (language, words) in [
+        ("en", ["Reviewed by", "Reviewed record", ">questioned<", "Visit"]),
+        ("zh", ["审阅人", "所审阅的记录", "verdict-questioned", "拜访"]),
+    ] {
+        let whole = world.get_in(SUPERVISOR, "/activity?kind=review", language).await.body;
+        assert_inert(&whole);
+        let table = whole.split_once("<tbody>").unwrap().1.split_once("</tbody>").unwrap().0;
+        assert_eq!(table.matches("<tr>").count(), 1, "{table}");
+        assert!(table.contains(&format!("href=\"/records/{review}\"")), "{table}");
+        assert!(table.contains(&format!("href=\"/records/{visit}\"")), "{table}");
+        for word in words {
+            assert!(table.contains(word), "{word:?} is not in {table}");
+        }
+        for word in [
+            "supervisor name",
+            "Shelf by the door",
+            "Why so far away? &#60;script&#62;",
+        ] {
+            assert!(table.contains(word), "{word:?} is not in {table}");
+        }
+    }
+    let visits = world.get(SUPERVISOR, "/activity?kind=visit").await.body;
+    assert!(!visits.contains("Reviewed record"));
+}
+
+#[tokio::test]
+async fn a_review_of_a_foreign_record_neither_names_nor_links_it() {
+    let world = World::new().await;
+    let secret = world.visit(WEST_SHOP, "a secret of the west").await;
+    let review = Review {
+        customer: SHOP,
+        about: secret,
+        rep: REP,
+        reviewer: SUPERVISOR,
+        at: Timestamp::from_millis(NOON),
+        verdict: ReviewVerdict::Approved,
+        comment: String::new(),
+        replies: BTreeMap::new(),
+    };
+    let tree = edit::tree_of(&review).unwrap();
+    let item = creating(7, StreamId::Territory(EAST), &tree);
+    world
+        .store
+        .append(ORG, vec![item], Timestamp::from_millis(NOON))
+        .await
+        .unwrap();
+    let body = world.get(SUPERVISOR, "/activity?kind=review").await.body;
+    assert!(body.contains("not here, or of another territory"));
+    assert!(!body.contains("a secret of the west") && !body.contains(&secret.to_string()));
+    let all = world.get(ADMINISTRATOR, "/activity?kind=review").await.body;
+    assert!(all.contains("a secret of the west") && all.contains(&format!("/records/{secret}")));
 }
 
 #[tokio::test]
