@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use fieldledger_core::{
     document::Summary,
     model::{
-        ChangeHash, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
+        ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
         RecordKind, TerritoryId, Timestamp, UserId,
     },
     sync::protocol::{Cursor, RejectionCode, StreamId, StreamMark, StreamPage},
@@ -100,6 +100,9 @@ pub trait DocumentStore {
 
     /// The newest version of every record of `kind`, ordered by key.
     async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// The customers that match, those first whose whole name or number is the text, and each part by name.
+    async fn find_customers(&self, org: OrganisationId, search: &CustomerSearch) -> Result<FoundCustomers, StoreError>;
 
     /// The records of `kind` about one customer.
     async fn records_about(
@@ -326,6 +329,30 @@ pub struct FeedItem {
     pub received_at: Timestamp,
     /// Day it is planned for.
     pub day: Option<NaiveDate>,
+}
+
+/// Which customers to find.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerSearch {
+    /// Territories the reader may see; `None`: all.
+    pub territories: Option<Vec<TerritoryId>>,
+    /// Part of the name or the number, in upper or lower case; every character stands for itself. Empty: all customers.
+    pub text: String,
+    /// Whether contact, telephone and address are searched too.
+    pub details: bool,
+    /// So many of those that match are passed over, for the next page.
+    pub from: u64,
+    /// At most so many are given, and never more than 1,000.
+    pub limit: u32,
+}
+
+/// What [`DocumentStore::find_customers`] found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundCustomers {
+    /// How many match.
+    pub total: u64,
+    /// Those asked for.
+    pub customers: Vec<Customer>,
 }
 
 /// How much is stored.

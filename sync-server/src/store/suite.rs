@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod customers;
 mod ledger;
 
+pub(super) use customers::*;
 pub(super) use ledger::*;
 
 pub(crate) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);

@@ -20,10 +20,13 @@ use super::{
     page::{Frame, Viewer, encoded, html},
     record::{Field, Shown},
 };
-use crate::{state::AppState, store::FeedFilter};
+use crate::{
+    state::AppState,
+    store::{CustomerSearch, FeedFilter, FoundCustomers},
+};
 
 /// Lines on a page.
-const PAGE: usize = 100;
+const PAGE: u32 = 100;
 /// Activity shown on a customer's page.
 const LATEST: u32 = 10;
 
@@ -32,7 +35,7 @@ pub(super) struct Search {
     #[serde(default)]
     q: String,
     #[serde(default)]
-    from: usize,
+    from: u64,
 }
 
 struct CustomerRow {
@@ -64,15 +67,21 @@ pub(super) async fn list(
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
     let mut names = Names::load(store, org).await?;
-    let wanted = search.q.trim().to_lowercase();
-    let mut customers = feed::visible_customers(store, &viewer).await?;
-    customers.retain(|it| wanted.is_empty() || matches(it, &wanted));
-    let count = customers.len();
-    let shown: Vec<Customer> = customers.into_iter().skip(search.from).take(PAGE).collect();
+    let wanted = CustomerSearch {
+        text: search.q.trim().to_owned(),
+        details: true,
+        from: search.from,
+        limit: PAGE,
+        ..CustomerSearch::default()
+    };
+    let FoundCustomers {
+        total: count,
+        customers: shown,
+    } = feed::find_visible(store, &viewer, wanted).await?;
     names
         .add_people(store, org, shown.iter().filter_map(|it| it.rep))
         .await?;
-    let from = search.from.saturating_add(PAGE);
+    let from = search.from.saturating_add(u64::from(PAGE));
     let page = CustomersPage {
         frame: viewer.frame("customers"),
         q: search.q.trim().to_owned(),
@@ -92,18 +101,6 @@ pub(super) async fn list(
         next: (from < count).then(|| format!("/customers?q={}&from={from}", encoded(&search.q))),
     };
     html(&page)
-}
-
-fn matches(customer: &Customer, wanted: &str) -> bool {
-    [
-        &customer.name,
-        &customer.code,
-        &customer.contact,
-        &customer.phone,
-        &customer.address,
-    ]
-    .into_iter()
-    .any(|it| it.to_lowercase().contains(wanted))
 }
 
 #[derive(Template)]

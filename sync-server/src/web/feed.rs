@@ -21,19 +21,19 @@ use super::{
     error::PageError,
     format::{self, Moment},
     messages::Text,
-    names::Names,
+    names::{Names, key},
     page::{Frame, Viewer, encoded, html},
     record::CLOCK_TOLERANCE_MILLIS,
 };
 use crate::{
     state::AppState,
-    store::{Device, FeedFilter, FeedItem, Store},
+    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, Store},
 };
 
 /// Lines on a page.
 const PAGE: u32 = 50;
 /// Customers offered when a name is not unique.
-const MOST_CANDIDATES: usize = 20;
+const MOST_CANDIDATES: u32 = 20;
 
 /// The filters, as they stand in the address. An empty value is no filter.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -327,21 +327,28 @@ async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Resu
     let Some(wanted) = some(wanted) else {
         return Ok(Named::Nobody);
     };
-    let mut visible = visible_customers(store, viewer).await?;
     if let Ok(id) = wanted.parse::<CustomerId>() {
-        return Ok(visible
-            .into_iter()
-            .find(|it| it.id == id)
-            .map_or(Named::Unknown, Named::One));
+        let found = store
+            .record(viewer.account.organisation, &key(RecordKind::Customer, id))
+            .await?;
+        return Ok(match found.map(|it| it.record) {
+            Some(LedgerRecord::Customer(it)) if viewer.account.may_read(it.territory) => Named::One(it),
+            _ => Named::Unknown,
+        });
     }
+    let search = CustomerSearch {
+        text: wanted.to_owned(),
+        limit: MOST_CANDIDATES,
+        ..CustomerSearch::default()
+    };
+    let mut others = find_visible(store, viewer, search).await?.customers;
     let lower = wanted.to_lowercase();
     let exact = |it: &Customer| it.code.to_lowercase() == lower || it.name.to_lowercase() == lower;
-    let mut found: Vec<Customer> = visible.extract_if(.., |it| exact(it)).collect();
+    // They come first, so the limit cuts off none of them for a customer of whom it is only a part.
+    let mut found: Vec<Customer> = others.extract_if(.., |it| exact(it)).collect();
     if found.is_empty() {
-        found = visible;
-        found.retain(|it| it.name.to_lowercase().contains(&lower) || it.code.to_lowercase().contains(&lower));
+        found = others;
     }
-    found.truncate(MOST_CANDIDATES);
     Ok(match found.len() {
         0 => Named::Unknown,
         1 => found.pop().map_or(Named::Unknown, Named::One),
@@ -349,19 +356,19 @@ async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Resu
     })
 }
 
-/// The customers of the reader's territories, by name.
-pub(super) async fn visible_customers(store: &dyn Store, viewer: &Viewer) -> Result<Vec<Customer>, PageError> {
-    let mut customers: Vec<Customer> = store
-        .records(viewer.account.organisation, &RecordKind::Customer)
-        .await?
-        .into_iter()
-        .filter_map(|stored| match stored.record {
-            LedgerRecord::Customer(it) if viewer.account.may_read(it.territory) => Some(it),
-            _ => None,
-        })
-        .collect();
-    customers.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    Ok(customers)
+/// Searches the customers of the reader's territories. Whatever the store answers, no other gets past here.
+pub(super) async fn find_visible(
+    store: &dyn Store,
+    viewer: &Viewer,
+    search: CustomerSearch,
+) -> Result<FoundCustomers, PageError> {
+    let search = CustomerSearch {
+        territories: viewer.account.territory_filter(),
+        ..search
+    };
+    let mut found = store.find_customers(viewer.account.organisation, &search).await?;
+    found.customers.retain(|it| viewer.account.may_read(it.territory));
+    Ok(found)
 }
 
 /// Reads the feed. Whatever the store answers, nothing of a foreign stream gets past here.

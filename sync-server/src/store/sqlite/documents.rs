@@ -17,15 +17,16 @@ use fieldledger_core::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    SqliteStore, maintenance, records,
+    SqliteStore, customers, maintenance, records,
     streams::{self, Found, Log, Wanted, stream_name},
     verify,
 };
 pub(super) use append::{amount_text, evidence_bytes, packed};
+pub(super) use feed::push_list;
 
 use crate::store::{
-    Append, AppendOutcome, Counts, DocumentStore, FeedFilter, FeedItem, PutOutcome, Quarantined, Receipt,
-    RecordVersion, StoreError, StoredDocument, StoredRecord,
+    Append, AppendOutcome, Counts, CustomerSearch, DocumentStore, FeedFilter, FeedItem, FoundCustomers, PutOutcome,
+    Quarantined, Receipt, RecordVersion, StoreError, StoredDocument, StoredRecord,
 };
 
 #[async_trait]
@@ -167,6 +168,12 @@ impl DocumentStore for SqliteStore {
     async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError> {
         let kind = kind.clone();
         self.read(move |connection| records::all(connection, org, &kind)).await
+    }
+
+    async fn find_customers(&self, org: OrganisationId, search: &CustomerSearch) -> Result<FoundCustomers, StoreError> {
+        let search = search.clone();
+        self.read(move |connection| customers::find(connection, org, &search))
+            .await
     }
 
     async fn records_about(

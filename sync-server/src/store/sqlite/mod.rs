@@ -4,6 +4,7 @@
 //! * `streams`: the logs: giving out seqs, chaining, reading pages.
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
+//! * `customers`: customers found by what somebody types.
 //! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
@@ -12,6 +13,7 @@
 //! Parts of the store get to SQLite through `SqliteStore::write` and `SqliteStore::read`; each call is one
 //! transaction.
 
+mod customers;
 mod documents;
 mod engine;
 mod ledger;

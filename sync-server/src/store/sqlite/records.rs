@@ -32,6 +32,17 @@ pub(super) fn one(
     }
 }
 
+/// The record in a row of the table; `None` for one of a kind that this build does not know.
+pub(super) fn of_row(connection: &Connection, row: i64) -> Result<Option<StoredRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT kind, key, version, written_at, json FROM record WHERE id = ?1")?;
+    let mut rows = statement.query([row])?;
+    match rows.next()? {
+        Some(row) => read(row),
+        None => Ok(None),
+    }
+}
+
 /// Every version of a record that is kept, oldest first.
 pub(super) fn versions(
     connection: &Connection,

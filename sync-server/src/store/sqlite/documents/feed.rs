@@ -16,7 +16,7 @@ use crate::store::{FeedFilter, FeedItem, StoreError};
 const MAX_FEED: u32 = 1_000;
 
 /// Writes `?3, ?4, …` and keeps the values for them.
-pub(super) fn push_list<T: ToSql + 'static>(
+pub(in crate::store::sqlite) fn push_list<T: ToSql + 'static>(
     sql: &mut String,
     values: &mut Vec<Box<dyn ToSql>>,
     list: impl Iterator<Item = T>,
