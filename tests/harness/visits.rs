@@ -251,8 +251,8 @@ impl Iterator for VisitMaker {
         let count = self.count;
         self.count += 1;
         let customer = self.customers.choose(&mut self.rng).copied()?;
-        // Ten visits a day, 40 minutes apart.
-        let day = NaiveDate::from_ymd_opt(2026, 3, 2)?.checked_add_days(Days::new(count / 10))?;
+        // Ten visits a day, 40 minutes apart; after 5,000 days from the beginning, for nobody plans beyond 2049.
+        let day = NaiveDate::from_ymd_opt(2026, 3, 2)?.checked_add_days(Days::new(count / 10 % 5_000))?;
         #[allow(clippy::cast_possible_wrap)]
         let start = FIRST_MILLIS
             + (count / 10 * 86_400_000 + count % 10 * 2_400_000) as i64
