@@ -28,6 +28,14 @@ pub trait DocumentStore {
         ids: &[DocumentId],
     ) -> Result<Vec<Option<StoredDocument>>, StoreError>;
 
+    /// Those of these documents that are of `kind`, without reading them.
+    async fn of_kind(
+        &self,
+        org: OrganisationId,
+        ids: &[DocumentId],
+        kind: &DocumentKind,
+    ) -> Result<Vec<DocumentId>, StoreError>;
+
     /// Which of these changes are here.
     async fn known_changes(
         &self,

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use fieldledger_core::{
     model::{
-        ChangeHash, CustomerId, DeviceId, DocumentId, LedgerRecord, OrganisationId, RecordKey, RecordKind, TerritoryId,
-        Timestamp,
+        ChangeHash, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
+        RecordKind, TerritoryId, Timestamp,
     },
     sync::protocol::{Cursor, StreamId, StreamMark, StreamPage},
 };
@@ -43,6 +43,27 @@ impl DocumentStore for SqliteStore {
         let ids = ids.to_vec();
         self.read(move |connection| ids.iter().map(|id| read_document(connection, org, *id)).collect())
             .await
+    }
+
+    async fn of_kind(
+        &self,
+        org: OrganisationId,
+        ids: &[DocumentId],
+        kind: &DocumentKind,
+    ) -> Result<Vec<DocumentId>, StoreError> {
+        let (ids, kind) = (ids.to_vec(), kind.clone());
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT 1 FROM document WHERE document = ?1 AND organisation = ?2 AND kind = ?3")?;
+            let mut found = Vec::new();
+            for id in ids {
+                if statement.exists(params![id.as_bytes(), org.as_bytes(), kind.as_str()])? {
+                    found.push(id);
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn known_changes(
