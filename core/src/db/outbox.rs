@@ -124,6 +124,20 @@ pub fn waiting(
     Ok(found)
 }
 
+/// Whether the change `hash` of the document `row` is to be pushed.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn is_waiting(connection: &Connection, row: i64, hash: ChangeHash) -> Result<bool, FieldError> {
+    let (first, last) = row_of_change::range(row);
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox o JOIN change c ON c.key = o.change
+                            WHERE o.change BETWEEN ?1 AND ?2 AND o.state = 0 AND c.hash = ?3)",
+        )?
+        .query_row((first, last, &hash.0[..]), |row| row.get(0))?)
+}
+
 /// How many changes wait.
 ///
 /// # Errors

@@ -160,7 +160,7 @@ pub(crate) struct FakeServer {
     pub(crate) streams: BTreeMap<StreamId, Vec<Entry>>,
     /// Stored changes by name; the first change of a document also by its actor.
     pub(crate) known: BTreeSet<ChangeHash>,
-    actors: BTreeMap<Vec<u8>, ChangeHash>,
+    pub(crate) actors: BTreeMap<Vec<u8>, ChangeHash>,
     pub(crate) page: usize,
     pub(crate) withdrawn: BTreeSet<StreamId>,
     pub(crate) refuse: BTreeSet<DocumentId>,

@@ -412,6 +412,14 @@ async fn a_refused_change_takes_only_what_builds_on_it() {
     // Something it builds on has not arrived at all: later.
     let far_off = edited(&with_moving, document, 12, REP, |tree| tree["note"] = json!("later"));
     assert_eq!(world.push(REP, vec![changed(&far_off)]).await, [Verdict::Later]);
+    // Whoever may not bring it is told so at once: what is missing may have been refused for the same reason.
+    let prying = edited(&with_moving, document, 13, SOUTHERNER, |tree| {
+        tree["note"] = json!("no");
+    });
+    assert_eq!(
+        code(&world.push(SOUTHERNER, vec![changed(&prying)]).await[0]),
+        RejectionCode::WrongTerritory
+    );
 }
 
 #[tokio::test]

@@ -88,6 +88,18 @@ pub(super) struct Stopped {
     pub(super) territory: Option<TerritoryId>,
 }
 
+impl Stopped {
+    fn on_the_way_to(stream: StreamId, refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            territory: match stream {
+                StreamId::Territory(territory) => Some(territory),
+                _ => None,
+            },
+        }
+    }
+}
+
 /// Whether the change says it was made by who brings it. Who relays somebody else's is asked more in [`route`].
 pub(super) fn check_author(bringer: Bringer<'_>, change: &SoundChange, relayed: bool) -> Result<(), Refusal> {
     let same = change.authorship.user == bringer.account.user && change.authorship.device == bringer.device_written();
@@ -139,14 +151,32 @@ pub(super) async fn route(
         .and_then(|author_account| check_authority(author_account, change, relayed, &summary));
     Ok(match checked {
         Ok(()) => Ok(Route { stream, summary }),
-        Err(refusal) => Err(Stopped {
-            refusal,
-            territory: match stream {
-                StreamId::Territory(territory) => Some(territory),
-                _ => None,
-            },
-        }),
+        Err(refusal) => Err(Stopped::on_the_way_to(stream, refusal)),
     })
+}
+
+/// Whether who brings a change has access to the stream of its document.
+pub(super) fn may_bring(bringer: Bringer<'_>, stream: StreamId) -> Result<(), Stopped> {
+    if may(bringer.account, stream) {
+        Ok(())
+    } else {
+        Err(Stopped::on_the_way_to(stream, no_access()))
+    }
+}
+
+fn may(account: &Account, stream: StreamId) -> bool {
+    match stream {
+        StreamId::Territory(territory) => account.may_read(territory),
+        StreamId::User(user) => account.user == user,
+        StreamId::Catalogue | StreamId::Device(_) | StreamId::Finance => false,
+    }
+}
+
+fn no_access() -> Refusal {
+    Refusal::new(
+        RejectionCode::WrongTerritory,
+        "the customer belongs to a territory you have no access to; ask your supervisor",
+    )
 }
 
 /// Both who made the change and who brings it need access to its stream. What is relayed was made when its author had
@@ -163,18 +193,10 @@ fn check_access<'a>(
             "the person who is said to have made the change is not known here",
         ));
     };
-    let may = |account: &Account| match stream {
-        StreamId::Territory(territory) => account.may_read(territory),
-        StreamId::User(user) => account.user == user,
-        StreamId::Catalogue | StreamId::Device(_) | StreamId::Finance => false,
-    };
-    if may(bringer.account) && (relayed || may(author)) {
+    if may(bringer.account, stream) && (relayed || may(author, stream)) {
         Ok(author)
     } else {
-        Err(Refusal::new(
-            RejectionCode::WrongTerritory,
-            "the customer belongs to a territory you have no access to; ask your supervisor",
-        ))
+        Err(no_access())
     }
 }
 

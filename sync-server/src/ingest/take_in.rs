@@ -9,7 +9,7 @@ use fieldledger_core::{
 
 use super::{
     SyncService,
-    route::{Bringer, Directory, Route, Stopped, check_author, route},
+    route::{Bringer, Directory, Route, Stopped, check_author, may_bring, route},
     validator::{Job, Judgement, Refusal},
 };
 use crate::store::{Append, AppendOutcome, StoreError, StoredDocument};
@@ -222,7 +222,12 @@ impl Group<'_> {
                 }
                 Judgement::Waiting(missing) => {
                     let cause = missing.iter().find_map(|hash| self.refused.get(hash));
-                    let outcome = cause.map_or(Outcome::Later, |cause| builds_on_refused(cause).into());
+                    let outcome = match (cause, home.map(|home| may_bring(self.bringer, home))) {
+                        (Some(cause), _) => builds_on_refused(cause).into(),
+                        // What is missing may have been refused for the same reason, and would never come.
+                        (None, Some(Err(stopped))) => stopped.into(),
+                        (None, _) => Outcome::Later,
+                    };
                     self.refuse(place, outcome);
                     continue;
                 }

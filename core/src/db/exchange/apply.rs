@@ -69,6 +69,8 @@ pub fn apply(
         applied,
         me,
         wanted: BTreeMap::new(),
+        put_off: BTreeSet::new(),
+        offered: BTreeSet::new(),
         collided: BTreeSet::new(),
         set_aside_again: BTreeSet::new(),
         happened: kept::Happened::default(),
@@ -77,6 +79,7 @@ pub fn apply(
         storing.verdict(item, verdict)?;
     }
     storing.queue_wanted()?;
+    storing.offer_what_put_off_builds_on()?;
     storing.make_again(fresh)?;
     let mut pages = response.streams;
     let departures = take_departures(&mut pages);
@@ -243,6 +246,10 @@ struct Storing<'t> {
     me: Option<(UserId, DeviceId)>,
     /// Changes that the server lost, by the row of their document.
     wanted: BTreeMap<i64, BTreeSet<ChangeHash>>,
+    /// Changes that the server does not take yet.
+    put_off: BTreeSet<i64>,
+    /// What this exchange has asked about.
+    offered: BTreeSet<ChangeHash>,
     /// Changes whose actor was used twice.
     collided: BTreeSet<i64>,
     /// Documents that got another name, which makes room for what was set aside under the old one.
@@ -282,6 +289,8 @@ impl Storing<'_> {
                         if let Some((code, message)) = follows_rejected(transaction, key)? {
                             let code = RejectionCode::from_number(code);
                             self.reject(key, &Rejection { code, message }, relayed)?;
+                        } else {
+                            self.put_off.insert(key);
                         }
                     }
                 }
@@ -316,7 +325,25 @@ impl Storing<'_> {
                     }
                 }
                 self.applied.progress = true;
+                self.offered.insert(hash);
                 outbox::offered(transaction, row, hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The server may have lost what a change builds on, together with the document and so without any sign of it in a
+    /// stream: asks. What was asked about just now is known to be there, and the server has another reason to wait.
+    fn offer_what_put_off_builds_on(&mut self) -> Result<(), FieldError> {
+        let transaction = self.transaction;
+        for key in std::mem::take(&mut self.put_off) {
+            let chunk = Chunk::read(documents::chunk_bytes(transaction, key)?)
+                .map_err(|error| FieldError::Damaged(error.to_string()))?;
+            let row = documents::row_of_change::document(key);
+            for dep in chunk.deps() {
+                if !self.offered.contains(&dep) && !outbox::is_waiting(transaction, row, dep)? {
+                    outbox::offer_one_again(transaction, row, dep)?;
+                }
             }
         }
         Ok(())

@@ -126,6 +126,35 @@ fn what_the_server_does_not_look_at_yet_stays_and_is_no_progress() {
 }
 
 #[test]
+fn a_server_that_lost_what_an_edit_builds_on_gets_it_with_the_edit() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.note(visit, "one");
+    ann.settle(&mut server);
+    ben.settle(&mut server);
+    // Nothing in what Ben follows tells that the visit is gone.
+    server.known.clear();
+    server.actors.clear();
+    ben.note(visit, "two");
+    for _ in 0..9 {
+        ben.exchange(&mut server);
+    }
+    assert_eq!((server.known.len(), ben.waiting()), (3, 0));
+}
+
+#[test]
+fn an_edit_that_is_put_off_for_another_reason_does_not_make_the_phone_ask_without_end() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    let visit = ann.plan(1);
+    ann.settle(&mut server);
+    ann.note(visit, "one");
+    server.later = true;
+    let progress = (0..20).filter(|_| ann.exchange(&mut server).progress).count();
+    assert!(progress <= 10, "{progress} of 20 exchanges would follow at once");
+    assert!((0..20).all(|_| ann.waiting() > 0));
+}
+
+#[test]
 fn a_restored_server_gets_back_what_it_lost_from_whoever_holds_it() {
     let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
     let visits: Vec<_> = (0..5).map(|day| ann.plan(day)).collect();

@@ -187,14 +187,20 @@ impl Drop for Engine {
             threads,
         } = self
         {
-            // Without senders the threads finish what waits and end; the folder's lock must outlive them.
-            writer.0 = None;
-            readers.0 = None;
             // A future that was dropped on one of the threads may own the last handle of the store.
             let here = thread::current().id();
-            for thread in threads.drain(..).filter(|it| it.thread().id() != here) {
-                let _ = thread.join();
-            }
+            let end = |threads: Vec<thread::JoinHandle<()>>| {
+                for thread in threads.into_iter().filter(|it| it.thread().id() != here) {
+                    let _ = thread.join();
+                }
+            };
+            // Without senders the threads finish what waits and end; the folder's lock must outlive them. The writer ends
+            // last: a connection that may only read cannot fold the write-ahead log into the database.
+            let of_readers = threads.split_off(1);
+            readers.0 = None;
+            end(of_readers);
+            writer.0 = None;
+            end(std::mem::take(threads));
         }
     }
 }
