@@ -34,8 +34,9 @@ pub use receivable::{
     Instalment, Invoice, InvoiceLine, InvoiceType, PaymentChannel, PaymentInstruction, Receipt, UnidentifiedReceipt,
 };
 pub use sale::{
-    BreachTerms, Contract, ContractReview, DueOffset, DueRule, DueStart, LedgerDelivery, LedgerLine, LedgerOrder,
-    Milestone, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind, OrderStanding, SpendReference,
+    BreachTerms, Contract, ContractReview, CountedDelivery, DueOffset, DueRule, DueStart, LedgerDelivery, LedgerLine,
+    LedgerOrder, Milestone, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind, OrderStanding,
+    SpendReference,
 };
 pub use statement::{Statement, StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementVerdict};
 pub use warning::{Acknowledgement, OutsideCause, Warning, WarningFacts, WarningLevel, WarningRule};

@@ -193,6 +193,9 @@ pub struct OrderDecision {
     pub currency: Currency,
     /// What counts of it.
     pub lines: BTreeMap<LineId, OrderDecisionLine>,
+    /// The deliveries that are counted in [`Self::lines`], by their documents, as they were last signed for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub deliveries: BTreeMap<DocumentId, CountedDelivery>,
     /// Where it stands.
     pub standing: OrderStanding,
     /// The spend of an offline allowance that guarantees it.
@@ -220,6 +223,17 @@ pub struct OrderDecisionLine {
     pub unit_price: Decimal,
 }
 
+/// What a delivery that was signed for counts towards an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedDelivery {
+    /// Number of the delivery note.
+    pub number: String,
+    /// The day on which it was signed for, in the organisation's zone.
+    pub signed_on: NaiveDate,
+    /// What the customer accepted, by line of the order.
+    pub quantities: BTreeMap<LineId, Decimal>,
+}
+
 /// Where an order stands with the company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -242,6 +256,11 @@ impl OrderStanding {
     /// Whether what is ordered and not delivered counts in the exposure.
     pub const fn is_committed(self) -> bool {
         matches!(self, Self::Approved | Self::Released)
+    }
+
+    /// Whether nothing more will be delivered.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Refused | Self::Cancelled | Self::Closed)
     }
 }
 

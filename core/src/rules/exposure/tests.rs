@@ -67,6 +67,7 @@ fn decision(standing: OrderStanding, line: OrderDecisionLine) -> OrderDecision {
         wanted_by: None,
         currency: Currency::CNY,
         lines: BTreeMap::from([(LineId::from_bytes([1; 16]), line)]),
+        deliveries: BTreeMap::new(),
         standing,
         spend: None,
         events: Vec::new(),

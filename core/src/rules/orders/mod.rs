@@ -2,8 +2,11 @@
 //! an event and removes none; amounts move between the parts of the exposure ([`super::exposure::order_amounts`]) and
 //! none is gained or lost.
 
+mod delivery;
 #[cfg(test)]
 mod tests;
+
+pub use delivery::{Accepted, covered_on, delivered, signed_for};
 
 use std::collections::BTreeMap;
 
@@ -11,8 +14,9 @@ use rust_decimal::Decimal;
 
 use super::{credit, exposure};
 use crate::model::{
-    CreditDecision, CreditVerdict, DocumentId, InvalidMoney, LineId, Money, Order, OrderDecision, OrderDecisionLine,
-    OrderEvent, OrderEventKind, OrderLine, OrderStanding, Role, SpendReference, SpendStanding, Timestamp, UserId,
+    CreditDecision, CreditVerdict, Currency, DocumentId, InvalidMoney, LineId, Money, Order, OrderDecision,
+    OrderDecisionLine, OrderEvent, OrderEventKind, OrderLine, OrderStanding, Role, SpendReference, SpendStanding,
+    Timestamp, UserId,
 };
 
 /// Why something cannot be done to an order; then nothing has changed.
@@ -83,6 +87,7 @@ pub fn decide(
         wanted_by: order.wanted_by,
         currency: order.currency,
         lines: order.lines.iter().map(|(id, line)| (*id, counted_line(line))).collect(),
+        deliveries: BTreeMap::new(),
         standing: standing(verdict),
         spend: spend.map(|(reference, _)| reference),
         events: Vec::new(),
@@ -295,31 +300,11 @@ pub fn reopen(order: &mut OrderDecision, check: CreditDecision, act: Act<'_>) ->
     Ok(())
 }
 
-/// Counts goods that the customer signed for, by order line; more than was ordered counts too. False when the delivery
-/// `number` was counted before. A delivery counts whatever was decided about the order: the goods are gone.
-///
-/// # Errors
-/// [`OrderError`] for an unknown line or a quantity below zero; then nothing of it is counted.
-pub fn delivered(
-    order: &mut OrderDecision,
-    number: &str,
-    quantities: &BTreeMap<LineId, Decimal>,
-    at: Timestamp,
-) -> Result<bool, OrderError> {
-    let known = |it: &OrderEvent| matches!(&it.what, OrderEventKind::Delivered(known) if known == number);
-    if order.events.iter().any(known) {
-        return Ok(false);
-    }
-    order.lines = with_more(order, quantities, |line| &mut line.delivered)?;
-    append(order, at, None, OrderEventKind::Delivered(number.to_owned()), "", None);
-    Ok(true)
-}
-
 /// Counts goods that invoice `number` charges, by order line; more than was delivered counts too. False when the invoice
 /// was counted before.
 ///
 /// # Errors
-/// As [`delivered`].
+/// [`OrderError`] for an unknown line or a quantity below zero; then nothing of it is counted.
 pub fn invoiced(
     order: &mut OrderDecision,
     number: &str,
@@ -330,28 +315,35 @@ pub fn invoiced(
     if order.events.iter().any(known) {
         return Ok(false);
     }
-    order.lines = with_more(order, quantities, |line| &mut line.invoiced)?;
+    let mut lines = order.lines.clone();
+    add(&mut lines, quantities, |line| &mut line.invoiced)?;
+    valued(&lines, order.currency)?;
+    order.lines = lines;
     append(order, at, None, OrderEventKind::Invoiced(number.to_owned()), "", None);
     Ok(true)
 }
 
-fn with_more(
-    order: &OrderDecision,
+fn add(
+    lines: &mut BTreeMap<LineId, OrderDecisionLine>,
     quantities: &BTreeMap<LineId, Decimal>,
-    of: impl Fn(&mut OrderDecisionLine) -> &mut Decimal,
-) -> Result<BTreeMap<LineId, OrderDecisionLine>, OrderError> {
-    let mut lines = order.lines.clone();
+    to: impl Fn(&mut OrderDecisionLine) -> &mut Decimal,
+) -> Result<(), OrderError> {
     for (id, quantity) in quantities {
         if *quantity < Decimal::ZERO {
             return Err(OrderError::Quantity);
         }
-        let line = lines.get_mut(id).ok_or(OrderError::NoSuchLine(*id))?;
-        let counted = of(line);
+        let counted = to(lines.get_mut(id).ok_or(OrderError::NoSuchLine(*id))?);
         *counted = counted.checked_add(*quantity).ok_or(InvalidMoney::Overflow)?;
-        // What cannot be valued is not counted, or the customer's exposure could not be given any more.
-        exposure::line_amounts(line, order.currency)?;
     }
-    Ok(lines)
+    Ok(())
+}
+
+/// What cannot be valued is not counted, or the customer's exposure could not be given any more.
+fn valued(lines: &BTreeMap<LineId, OrderDecisionLine>, currency: Currency) -> Result<(), OrderError> {
+    for line in lines.values() {
+        exposure::line_amounts(line, currency)?;
+    }
+    Ok(())
 }
 
 /// At the company nothing is provisional: what nobody guarantees waits for a person.

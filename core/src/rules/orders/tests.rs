@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{CreditInputs, CreditLimit, Currency, CustomerId, GrantId, OrderState, ProductId},
+    model::{CountedDelivery, CreditInputs, CreditLimit, Currency, CustomerId, GrantId, OrderState, ProductId},
     rules::credit::check,
 };
 
@@ -54,6 +54,18 @@ fn came_in(check: CreditDecision) -> OrderDecision {
 }
 fn quantity(line: u8, count: i64) -> BTreeMap<LineId, Decimal> {
     BTreeMap::from([(line_id(line), count.into())])
+}
+fn note(number: &str) -> DocumentId {
+    let mut bytes = [0xd0; 16];
+    bytes[..number.len()].copy_from_slice(number.as_bytes());
+    DocumentId::from_bytes(bytes)
+}
+fn signed(number: &str, quantities: BTreeMap<LineId, Decimal>) -> CountedDelivery {
+    CountedDelivery {
+        number: number.to_owned(),
+        signed_on: "2026-03-02".parse().unwrap(),
+        quantities,
+    }
 }
 fn changed(order: &OrderDecision, line: u8, ordered: i64) -> BTreeMap<LineId, OrderDecisionLine> {
     let mut lines = order.lines.clone();
@@ -164,7 +176,7 @@ fn what_shrinks_is_free_at_once_and_what_grows_is_checked() {
 #[test]
 fn delivered_goods_keep_their_price_and_count_though_their_line_is_taken_out() {
     let mut order = came_in(checked(cny(35)));
-    assert!(delivered(&mut order, "D1", &quantity(1, 4), at(2)).unwrap());
+    assert!(delivered(&mut order, note("D1"), signed("D1", quantity(1, 4)), at(2)).unwrap());
     let mut dearer = order.lines.clone();
     dearer.get_mut(&line_id(1)).unwrap().unit_price = 1.into();
     let fixed = amend(&mut order, &dearer, None, act(""));
@@ -177,7 +189,7 @@ fn delivered_goods_keep_their_price_and_count_though_their_line_is_taken_out() {
 fn closing_and_opening_again_never_gets_around_a_check() {
     let mut order = came_in(checked(cny(101)));
     release(&mut order, act("once")).unwrap();
-    delivered(&mut order, "D1", &quantity(1, 4), at(2)).unwrap();
+    delivered(&mut order, note("D1"), signed("D1", quantity(1, 4)), at(2)).unwrap();
     close(&mut order, act("the rest is not wanted")).unwrap();
     assert_eq!(counts(&order), (cny(0), cny(8)));
     assert_eq!(reopening(&order).unwrap(), cny(27));
@@ -199,20 +211,91 @@ fn closing_and_opening_again_never_gets_around_a_check() {
 #[test]
 fn a_delivery_and_an_invoice_count_once() {
     let mut order = came_in(checked(cny(35)));
-    assert!(delivered(&mut order, "D1", &quantity(1, 4), at(2)).unwrap());
-    assert!(!delivered(&mut order, "D1", &quantity(1, 4), at(3)).unwrap());
+    assert!(delivered(&mut order, note("D1"), signed("D1", quantity(1, 4)), at(2)).unwrap());
+    assert!(!delivered(&mut order, note("D1"), signed("D1", quantity(1, 4)), at(3)).unwrap());
     assert!(invoiced(&mut order, "D1", &quantity(1, 3), at(3)).unwrap());
     assert!(!invoiced(&mut order, "D1", &quantity(1, 3), at(3)).unwrap());
     assert_eq!(counts(&order), (cny(27), cny(2)));
-    assert!(delivered(&mut order, "D2", &quantity(1, 9), at(4)).unwrap());
+    assert!(delivered(&mut order, note("D2"), signed("D2", quantity(1, 9)), at(4)).unwrap());
     assert_eq!(counts(&order), (cny(15), cny(20)));
-    let unknown = delivered(&mut order, "D3", &quantity(7, 1), at(4));
+    let unknown = delivered(&mut order, note("D3"), signed("D3", quantity(7, 1)), at(4));
     assert_eq!(unknown, Err(OrderError::NoSuchLine(line_id(7))));
     assert_eq!(
-        delivered(&mut order, "D3", &quantity(1, -1), at(4)),
+        delivered(&mut order, note("D3"), signed("D3", quantity(1, -1)), at(4)),
         Err(OrderError::Quantity)
     );
     assert_eq!(order.events.len(), 4);
+}
+
+fn accepted(line: u8, product: u8, quantity: i64, list_price: Option<i64>) -> Accepted {
+    Accepted {
+        line: line_id(line),
+        product: ProductId::from_bytes([product; 16]),
+        quantity: quantity.into(),
+        list_price: list_price.map(Decimal::from),
+    }
+}
+fn day(text: &str) -> chrono::NaiveDate {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_delivery_that_is_signed_anew_counts_as_it_was_signed_last() {
+    let mut order = came_in(checked(cny(35)));
+    delivered(&mut order, note("D1"), signed("D1", quantity(1, 9)), at(2)).unwrap();
+    assert_eq!(counts(&order), (cny(17), cny(18)));
+    assert!(delivered(&mut order, note("D1"), signed("D1", quantity(1, 4)), at(3)).unwrap());
+    assert_eq!(counts(&order), (cny(27), cny(8)));
+    // Another note with the same number is another delivery.
+    delivered(&mut order, note("D1 twin"), signed("D1", quantity(1, 1)), at(3)).unwrap();
+    assert_eq!(counts(&order), (cny(25), cny(10)));
+}
+
+#[test]
+fn products_fill_the_lines_of_the_order_in_turn_and_what_is_more_goes_on_the_last() {
+    let mut order = came_in(checked(cny(35)));
+    let sign = |order: &mut OrderDecision, quantity| {
+        let what = [accepted(1, 3, quantity, Some(100))];
+        signed_for(order, note("D1"), ("D1", day("2026-03-02")), &what, at(2)).unwrap()
+    };
+    assert_eq!(sign(&mut order, 12), Some(Vec::new()));
+    let of = |order: &OrderDecision, line| order.lines[&line_id(line)].delivered;
+    assert_eq!((of(&order, 1), of(&order, 2)), (10.into(), 2.into()));
+    assert_eq!(sign(&mut order, 20), Some(Vec::new()));
+    assert_eq!((of(&order, 1), of(&order, 2)), (10.into(), 10.into()));
+    assert_eq!(sign(&mut order, 20), None, "nothing new");
+    assert_eq!(counts(&order), (cny(0), cny(50)));
+    assert_eq!(sign(&mut order, 0), Some(Vec::new()));
+    assert_eq!(counts(&order), (cny(35), cny(0)));
+}
+
+#[test]
+fn goods_that_nobody_ordered_count_at_their_list_price_and_are_named_when_there_is_none() {
+    let mut order = came_in(checked(cny(35)));
+    let what = [accepted(7, 8, 2, Some(6)), accepted(8, 9, 1, None)];
+    let unpriced = signed_for(&mut order, note("D1"), ("D1", day("2026-03-02")), &what, at(2)).unwrap();
+    assert_eq!(unpriced, Some(vec![ProductId::from_bytes([9; 16])]));
+    assert_eq!(counts(&order), (cny(35), cny(12)));
+    // The order's own lines are still those that the rep typed.
+    assert!(order.lines[&line_id(7)].ordered.is_zero());
+}
+
+#[test]
+fn an_order_is_covered_on_the_day_on_which_the_last_of_what_is_wanted_was_signed_for() {
+    let mut order = came_in(checked(cny(35)));
+    assert_eq!(covered_on(&order, &quantity(1, 4)), None);
+    for (number, on, line, count) in [("D2", "2026-03-09", 1, 6), ("D1", "2026-03-02", 1, 4)] {
+        let delivery = CountedDelivery {
+            signed_on: day(on),
+            ..signed(number, quantity(line, count))
+        };
+        delivered(&mut order, note(number), delivery, at(2)).unwrap();
+    }
+    assert_eq!(covered_on(&order, &quantity(1, 4)), Some(day("2026-03-02")));
+    assert_eq!(covered_on(&order, &quantity(1, 5)), Some(day("2026-03-09")));
+    assert_eq!(covered_on(&order, &BTreeMap::new()), None, "line 2 is not delivered");
+    close(&mut order, act("")).unwrap();
+    assert_eq!(covered_on(&order, &BTreeMap::new()), Some(day("2026-03-09")));
 }
 
 #[test]
@@ -238,7 +321,7 @@ proptest! {
             let passes = count % 2 == 0;
             let mut amended = false;
             let _ = match what {
-                0 | 1 => delivered(&mut order, &name, &quantity(line, count), at(2)).map(drop),
+                0 | 1 => delivered(&mut order, note(&name), signed(&name, quantity(line, count)), at(2)).map(drop),
                 2 | 3 => invoiced(&mut order, &name, &quantity(line, count), at(2)).map(drop),
                 4 => {
                     amended = true;
