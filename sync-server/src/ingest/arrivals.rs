@@ -1,19 +1,20 @@
-//! What an exchange means for customers' ledgers: orders are decided on, spends of allowances settled, before the reply is
-//! made, so that the reply brings the decision.
+//! What an exchange means for customers' ledgers: orders are decided on, deliveries counted, spends of allowances settled,
+//! receipts and statements answered, before the reply is made, so that the reply brings the decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fieldledger_core::{
     model::{
-        CustomerId, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, Order, RecordKey, RecordKind, Timestamp,
+        CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, LedgerRecord, Money, Order,
+        OrganisationId, ProductId, RecordKey, RecordKind, StatementConfirmation, Timestamp,
     },
     sync::protocol::{AllowanceWord, MAX_WORDS},
 };
 
 use super::SyncService;
 use crate::{
-    ledger::{self, Arrivals, ArrivedOrder},
-    store::{Account, Decided, Device, StoreError},
+    ledger::{self, Arrivals, ArrivedDelivery, ArrivedOrder},
+    store::{Account, Decided, Device, FeedFilter, StoreError, StoredDocument},
 };
 
 impl SyncService {
@@ -41,12 +42,23 @@ impl SyncService {
             AllowanceWord::Spent(spend) => Some(spend.order),
             AllowanceWord::Closed(_) => None,
         }));
-        let orders = self.orders(account, ids).await?;
         // What speaks of another device's grants is from a phone that was enrolled anew, or from a copy of one.
         let mut groups: BTreeMap<(CustomerId, bool), Arrivals> = BTreeMap::new();
-        for arrived in &orders {
-            if documents.contains(&arrived.id) {
-                groups.entry((arrived.order.customer, false)).or_default();
+        let mut orders = Vec::new();
+        for (id, document) in self.that_matter(org, ids).await? {
+            if let Arrived::Order(order) = &document {
+                let order = Order::clone(order);
+                orders.push(ArrivedOrder { id, order });
+            }
+            if !documents.contains(&id) {
+                continue;
+            }
+            let arrivals = groups.entry((document.customer(), false)).or_default();
+            match document {
+                Arrived::Order(_) => {}
+                Arrived::Delivery(delivery) => arrivals.deliveries.push(ArrivedDelivery { id, delivery }),
+                Arrived::Note(note) => arrivals.notes.push((id, note)),
+                Arrived::Answer(answer) => arrivals.answers.push(answer),
             }
         }
         for word in words {
@@ -77,6 +89,10 @@ impl SyncService {
                 .filter(|it| it.order.customer == customer)
                 .cloned()
                 .collect();
+            if !revoked {
+                self.add_earlier_deliveries(org, customer, &mut arrivals).await?;
+                arrivals.list_prices = self.list_prices(org, &arrivals.deliveries).await?;
+            }
             let decide = Box::new(move |ledger: &_| ledger::take_in(ledger, &arrivals, now));
             match self.store.decide(org, customer, None, decide, now).await? {
                 Decided::Done { marks, .. } => {
@@ -95,27 +111,114 @@ impl SyncService {
         Ok(())
     }
 
-    /// The orders among these documents.
-    async fn orders(&self, account: &Account, ids: BTreeSet<DocumentId>) -> Result<Vec<ArrivedOrder>, StoreError> {
+    /// Those of these documents that a ledger follows from, as they are now. One made by a newer version, or broken, waits
+    /// for a server that can read it.
+    async fn that_matter(
+        &self,
+        org: OrganisationId,
+        ids: BTreeSet<DocumentId>,
+    ) -> Result<Vec<(DocumentId, Arrived)>, StoreError> {
         let ids: Vec<DocumentId> = ids.into_iter().collect();
         // Most of what is pushed is something else, and reading a document costs.
-        let ids = self
-            .store
-            .of_kind(account.organisation, &ids, &DocumentKind::Order)
-            .await?;
+        let kinds = [
+            DocumentKind::Order,
+            DocumentKind::Delivery,
+            DocumentKind::CollectionNote,
+            DocumentKind::StatementConfirmation,
+        ];
+        let ids = self.store.of_kinds(org, &ids, &kinds).await?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let stored = self.store.documents(account.organisation, &ids).await?;
-        let mut orders = Vec::new();
-        for document in stored.into_iter().flatten() {
-            // One made by a newer version, or broken, waits for a server that can read it.
-            if let Ok(order) = serde_json::from_value::<Order>(document.tree)
-                && order.validate().is_ok()
+        let stored = self.store.documents(org, &ids).await?;
+        let read = |document: StoredDocument| Some((document.id, Arrived::read(document.tree)?));
+        Ok(stored.into_iter().flatten().filter_map(read).collect())
+    }
+
+    /// The deliveries that were signed for before their order came: another phone may have brought them.
+    async fn add_earlier_deliveries(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+        arrivals: &mut Arrivals,
+    ) -> Result<(), StoreError> {
+        if arrivals.orders.is_empty() {
+            return Ok(());
+        }
+        let filter = FeedFilter {
+            kind: Some(DocumentKind::Delivery),
+            customer: Some(customer),
+            limit: EARLIER_DELIVERIES,
+            ..FeedFilter::default()
+        };
+        let listed = self.store.feed(org, &filter).await?;
+        let open = listed.into_iter().filter(|it| it.summary.at.is_some()).map(|it| it.id);
+        let new = |id: &DocumentId| !arrivals.deliveries.iter().any(|it| it.id == *id);
+        let ids = open.filter(new).collect();
+        for (id, document) in self.that_matter(org, ids).await? {
+            if let Arrived::Delivery(delivery) = document
+                && let Some(number) = &delivery.order_number
+                && arrivals.orders.iter().any(|it| it.order.number == *number)
             {
-                orders.push(ArrivedOrder { id: document.id, order });
+                arrivals.deliveries.push(ArrivedDelivery { id, delivery });
             }
         }
-        Ok(orders)
+        Ok(())
+    }
+
+    async fn list_prices(
+        &self,
+        org: OrganisationId,
+        deliveries: &[ArrivedDelivery],
+    ) -> Result<BTreeMap<ProductId, Money>, StoreError> {
+        let mut prices = BTreeMap::new();
+        let lines = deliveries.iter().flat_map(|it| it.delivery.lines.values());
+        let products: BTreeSet<ProductId> = lines.map(|it| it.product).collect();
+        for product in products {
+            let key = RecordKey {
+                kind: RecordKind::Product,
+                id: product.to_string(),
+            };
+            if let Some(LedgerRecord::Product(product)) = self.store.record(org, &key).await?.map(|it| it.record) {
+                prices.extend(product.price.map(|price| (product.id, price)));
+            }
+        }
+        Ok(prices)
+    }
+}
+
+/// How many of a customer's newest deliveries are looked through for those of an order that came after them.
+const EARLIER_DELIVERIES: u32 = 200;
+
+/// A document that a ledger follows from.
+enum Arrived {
+    Order(Box<Order>),
+    Delivery(Delivery),
+    Note(CollectionNote),
+    Answer(StatementConfirmation),
+}
+
+impl Arrived {
+    fn customer(&self) -> CustomerId {
+        match self {
+            Self::Order(it) => it.customer,
+            Self::Delivery(it) => it.customer,
+            Self::Note(it) => it.customer,
+            Self::Answer(it) => it.customer,
+        }
+    }
+
+    fn read(tree: serde_json::Value) -> Option<Self> {
+        fn valid<T: DocumentModel>(tree: serde_json::Value) -> Option<T> {
+            let model: T = serde_json::from_value(tree).ok()?;
+            model.validate().is_ok().then_some(model)
+        }
+        match DocumentKind::from_name(tree.get("kind")?.as_str()?) {
+            DocumentKind::Order => valid(tree).map(Box::new).map(Self::Order),
+            DocumentKind::Delivery => valid(tree).map(Self::Delivery),
+            DocumentKind::CollectionNote => valid(tree).map(Self::Note),
+            DocumentKind::StatementConfirmation => valid(tree).map(Self::Answer),
+            _ => None,
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use fieldledger_core::{
     model::{
-        DocumentId, Grant, InvalidField, LineId, Order, OrderDecision, OrderDecisionLine, OrderState, Role, Spend,
-        SpendReference, SpendStanding, Timestamp,
+        CollectionNote, DocumentId, Grant, InvalidField, LineId, Money, Order, OrderDecision, OrderDecisionLine,
+        OrderState, ProductId, Receipt, Role, Spend, SpendReference, SpendStanding, StatementAnswer,
+        StatementConfirmation, Timestamp,
     },
     rules::{
         allowance::{self, Arrival},
@@ -14,7 +15,7 @@ use fieldledger_core::{
     sync::protocol::AllowanceWord,
 };
 
-use super::Draft;
+use super::{ArrivedDelivery, Draft, deliveries};
 use crate::store::{CustomerLedger, LedgerChange};
 
 /// An order as it is now.
@@ -31,6 +32,14 @@ pub struct ArrivedOrder {
 pub struct Arrivals {
     /// Orders that came or changed, and those that words speak of.
     pub orders: Vec<ArrivedOrder>,
+    /// Deliveries that came or changed, and those of orders that came only now.
+    pub deliveries: Vec<ArrivedDelivery>,
+    /// Notes about collecting: what was told to the customer.
+    pub notes: Vec<(DocumentId, CollectionNote)>,
+    /// Answers to statements that reps took down.
+    pub answers: Vec<StatementConfirmation>,
+    /// List prices of what was delivered.
+    pub list_prices: BTreeMap<ProductId, Money>,
     /// Words about grants for this customer, in the phone's order.
     pub words: Vec<AllowanceWord>,
     /// Whether the phone is reported lost, or is not the one the grants were given to.
@@ -53,6 +62,15 @@ pub fn take_in(ledger: &CustomerLedger, arrivals: &Arrivals, now: Timestamp) -> 
     for arrived in &arrivals.orders {
         order(&mut draft, arrived, now)?;
     }
+    for arrived in &arrivals.deliveries {
+        deliveries::count(&mut draft, arrived, &arrivals.list_prices, now)?;
+    }
+    for (id, note) in &arrivals.notes {
+        told(&mut draft, *id, note, now);
+    }
+    for answer in &arrivals.answers {
+        answered(&mut draft, answer, now);
+    }
     for word in &arrivals.words {
         if let AllowanceWord::Closed(closing) = word
             && let Some(mut grant) = grant_of(&draft, closing.grant)
@@ -69,6 +87,50 @@ pub fn take_in(ledger: &CustomerLedger, arrivals: &Arrivals, now: Timestamp) -> 
         }
     }
     draft.finish("", now)
+}
+
+/// A note that says that money was confirmed to the customer stops the receipt's timer; the first one counts. The server's
+/// time counts, since a phone's clock could make a rep look faster than they were.
+fn told(draft: &mut Draft, id: DocumentId, note: &CollectionNote, now: Timestamp) {
+    let receipts = &draft.ledger().receipts;
+    let named = |it: &&Receipt| note.receipt.as_deref() == Some(it.reference.as_str());
+    if let Some(receipt) = receipts.iter().find(named)
+        && receipt.customer_told_at.is_none()
+    {
+        draft.put(Receipt {
+            customer_told_at: Some(now),
+            customer_told_by: Some(id),
+            ..receipt.clone()
+        });
+    }
+}
+
+/// What the customer said of a statement's lines, in the statement. An answer that is given anew replaces the one before;
+/// every version of a record is kept.
+fn answered(draft: &mut Draft, answer: &StatementConfirmation, now: Timestamp) {
+    let stated = draft.ledger().statements.iter().find(|it| it.id == answer.statement);
+    let Some(mut statement) = stated.cloned() else {
+        return;
+    };
+    let mut changed = false;
+    for (no, given) in &answer.answers {
+        let known = statement.answers.get(no);
+        let is_same =
+            known.is_some_and(|it| (it.verdict, &it.remark, &it.by) == (given.verdict, &given.remark, &answer.person));
+        if !is_same && statement.lines.iter().any(|line| line.no == *no) {
+            let said = StatementAnswer {
+                verdict: given.verdict,
+                by: answer.person.clone(),
+                at: now,
+                remark: given.remark.clone(),
+            };
+            statement.answers.insert(*no, said);
+            changed = true;
+        }
+    }
+    if changed {
+        draft.put(statement);
+    }
 }
 
 fn grant_of(draft: &Draft, id: fieldledger_core::model::GrantId) -> Option<Grant> {

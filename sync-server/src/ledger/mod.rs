@@ -3,10 +3,12 @@
 //!
 //! * [`Draft`]: a ledger with what a decision has changed so far; where the customer's credit stands; the new credit file.
 //! * `arrivals`: orders, their changes, and words about offline allowances that come in from phones.
+//! * `deliveries`: what was signed for, and the due dates that count from it.
 //! * `desk`: what people decide: held orders, grants.
 //! * `signing`: the server's signature under a grant.
 
 mod arrivals;
+mod deliveries;
 mod desk;
 mod draft;
 pub mod signing;
@@ -15,5 +17,6 @@ pub mod signing;
 mod tests;
 
 pub use arrivals::{Arrivals, ArrivedOrder, take_in};
+pub use deliveries::ArrivedDelivery;
 pub use desk::{AccountChange, GrantWish, change_account, decide_held_order, grant, recall, write_off};
 pub use draft::Draft;

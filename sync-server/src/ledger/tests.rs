@@ -7,6 +7,8 @@ use fieldledger_core::{
     sync::protocol::AllowanceWord,
 };
 
+mod deliveries;
+
 use super::*;
 use crate::store::{Decided, DocumentStore as _, LedgerStore as _, PeopleStore as _, sqlite::SqliteStore};
 
@@ -113,7 +115,7 @@ async fn arrive(store: &SqliteStore, orders: &[ArrivedOrder], words: &[Allowance
     let arrivals = Arrivals {
         orders: orders.to_vec(),
         words: words.to_vec(),
-        revoked: false,
+        ..Arrivals::default()
     };
     let decide = Box::new(move |ledger: &_| take_in(ledger, &arrivals, NOW));
     store.decide(ORG, SHOP, None, decide, NOW).await.unwrap()

@@ -28,12 +28,12 @@ pub trait DocumentStore {
         ids: &[DocumentId],
     ) -> Result<Vec<Option<StoredDocument>>, StoreError>;
 
-    /// Those of these documents that are of `kind`, without reading them.
-    async fn of_kind(
+    /// Those of these documents that are of one of `kinds`, without reading them.
+    async fn of_kinds(
         &self,
         org: OrganisationId,
         ids: &[DocumentId],
-        kind: &DocumentKind,
+        kinds: &[DocumentKind],
     ) -> Result<Vec<DocumentId>, StoreError>;
 
     /// Which of these changes are here.

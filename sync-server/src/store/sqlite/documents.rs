@@ -45,19 +45,23 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
-    async fn of_kind(
+    async fn of_kinds(
         &self,
         org: OrganisationId,
         ids: &[DocumentId],
-        kind: &DocumentKind,
+        kinds: &[DocumentKind],
     ) -> Result<Vec<DocumentId>, StoreError> {
-        let (ids, kind) = (ids.to_vec(), kind.clone());
+        let ids = ids.to_vec();
+        let kinds: Vec<String> = kinds.iter().map(|it| it.as_str().to_owned()).collect();
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT 1 FROM document WHERE document = ?1 AND organisation = ?2 AND kind = ?3")?;
+            let mut statement =
+                connection.prepare_cached("SELECT kind FROM document WHERE document = ?1 AND organisation = ?2")?;
             let mut found = Vec::new();
             for id in ids {
-                if statement.exists(params![id.as_bytes(), org.as_bytes(), kind.as_str()])? {
+                let kind: Option<String> = statement
+                    .query_row(params![id.as_bytes(), org.as_bytes()], |row| row.get(0))
+                    .optional()?;
+                if kind.is_some_and(|kind| kinds.contains(&kind)) {
                     found.push(id);
                 }
             }
