@@ -38,6 +38,7 @@ use crate::error::FieldError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_allowances.sql"),
+    include_str!("../../migrations/0003_acknowledged.sql"),
 ];
 
 /// The version of the schema that this build writes.

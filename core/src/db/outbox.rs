@@ -273,6 +273,30 @@ pub fn offer_one_again(transaction: &Transaction<'_>, row: i64, hash: ChangeHash
     Ok(())
 }
 
+/// Has a change of the document `row` offered again once the phone has read every stream to its end: the reply that
+/// acknowledged it ended before the change came by in its stream.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn offer_when_read(transaction: &Transaction<'_>, row: i64, hash: ChangeHash) -> Result<(), FieldError> {
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO unsettled (document, hash) VALUES (?1, ?2)")?
+        .execute((row, &hash.0[..]))?;
+    Ok(())
+}
+
+/// Every stream has been read to its end: what [`offer_when_read`] noted is offered next.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn offer_what_was_noted(transaction: &Transaction<'_>) -> Result<(), FieldError> {
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO reoffer (document, hash) SELECT document, hash FROM unsettled")?
+        .execute([])?;
+    transaction.prepare_cached("DELETE FROM unsettled")?.execute([])?;
+    Ok(())
+}
+
 /// The next changes to offer by name: the document's row, its id, the change.
 ///
 /// # Errors

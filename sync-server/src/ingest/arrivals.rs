@@ -94,7 +94,15 @@ impl SyncService {
                 arrivals.list_prices = self.list_prices(org, &arrivals.deliveries).await?;
             }
             let decide = Box::new(move |ledger: &_| ledger::take_in(ledger, &arrivals, now));
-            match self.store.decide(org, customer, None, decide, now).await? {
+            let decided = match self.store.decide(org, customer, None, decide, now).await {
+                // A company whose profile nobody has written has no ledger; what its phones record is stored all the same.
+                Err(StoreError::NotFound(what)) => {
+                    tracing::warn!(%customer, "what came in could not be decided on: {what} is missing");
+                    continue;
+                }
+                decided => decided?,
+            };
+            match decided {
                 Decided::Done { marks, .. } => {
                     for mark in marks {
                         self.live.publish(org, mark);

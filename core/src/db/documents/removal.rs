@@ -100,6 +100,9 @@ fn remove_row(transaction: &Transaction<'_>, row: i64) -> Result<Removed, FieldE
         .prepare_cached("DELETE FROM reoffer WHERE document = ?1")?
         .execute([row])?;
     transaction
+        .prepare_cached("DELETE FROM unsettled WHERE document = ?1")?
+        .execute([row])?;
+    transaction
         .prepare_cached("DELETE FROM change WHERE key BETWEEN ?1 AND ?2")?
         .execute((first, last))?;
     transaction

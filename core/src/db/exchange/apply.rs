@@ -60,6 +60,7 @@ pub fn apply(
         applied.refused = Some(refused);
         return Ok(applied);
     }
+    let ends_early = response.streams.iter().any(|page| page.more);
     let verdicts = response
         .verdicts
         .into_iter()
@@ -71,6 +72,7 @@ pub fn apply(
         wanted: BTreeMap::new(),
         put_off: BTreeSet::new(),
         offered: BTreeSet::new(),
+        ends_early,
         collided: BTreeSet::new(),
         set_aside_again: BTreeSet::new(),
         happened: kept::Happened::default(),
@@ -90,6 +92,9 @@ pub fn apply(
         storing.departure(stream, &entry)?;
     }
     storing.try_set_aside_again()?;
+    if !storing.ends_early {
+        outbox::offer_what_was_noted(transaction)?;
+    }
     for stream in response.withdrawn {
         storing.withdraw(stream)?;
     }
@@ -250,6 +255,8 @@ struct Storing<'t> {
     put_off: BTreeSet<i64>,
     /// What this exchange has asked about.
     offered: BTreeSet<ChangeHash>,
+    /// The server has more: what it acknowledges here may lie in the part that the phone has not read.
+    ends_early: bool,
     /// Changes whose actor was used twice.
     collided: BTreeSet<i64>,
     /// Documents that got another name, which makes room for what was set aside under the old one.
@@ -276,6 +283,9 @@ impl Storing<'_> {
                         *count += 1;
                         self.applied.progress = true;
                         outbox::acknowledge(transaction, key)?;
+                        if self.ends_early {
+                            outbox::offer_when_read(transaction, documents::row_of_change::document(key), hash)?;
+                        }
                     }
                     Verdict::Rejected(rejection) if rejection.code == RejectionCode::ActorCollision && !relayed => {
                         self.applied.progress = true;
@@ -322,6 +332,9 @@ impl Storing<'_> {
                     }
                     Verdict::Accepted | Verdict::Duplicate | Verdict::BackedUp | Verdict::Rejected(_) => {
                         self.applied.duplicate += 1;
+                        if self.ends_early {
+                            outbox::offer_when_read(transaction, row, hash)?;
+                        }
                     }
                 }
                 self.applied.progress = true;

@@ -143,6 +143,27 @@ fn a_server_that_lost_what_an_edit_builds_on_gets_it_with_the_edit() {
 }
 
 #[test]
+fn what_is_acknowledged_before_the_phone_has_read_to_the_end_is_asked_about_once_more() {
+    let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
+    for day in 0..4 {
+        ben.plan(day);
+    }
+    ben.settle(&mut server);
+    ann.plan(9);
+    server.page = 2;
+    let applied = ann.exchange(&mut server);
+    assert_eq!((applied.accepted, applied.more), (1, true));
+    // Somebody copies an older file over the server's: as far as Ann has read, nothing is different.
+    server.restore(4);
+    server.lineage[0] -= 1;
+    ann.settle(&mut server);
+    assert_eq!(server.known.len(), 5);
+    // Read to the end, it is not asked about again.
+    let (request, _) = ann.request(100);
+    assert!(request.push.is_empty());
+}
+
+#[test]
 fn an_edit_that_is_put_off_for_another_reason_does_not_make_the_phone_ask_without_end() {
     let (ann, mut server) = (Phone::new(1), FakeServer::default());
     let visit = ann.plan(1);
