@@ -1,8 +1,10 @@
 //! What the server does by itself, beside answering.
 
 mod compaction;
+mod routine;
 
 pub use compaction::{Compacted, compact};
+pub use routine::{LookedAfter, look_after};
 
 use crate::state::AppState;
 
@@ -11,4 +13,5 @@ pub fn start(state: &AppState) {
     if let Some(every) = state.config.compact_every() {
         tokio::spawn(compaction::run(state.clone(), every));
     }
+    tokio::spawn(routine::run(state.clone()));
 }

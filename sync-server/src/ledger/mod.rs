@@ -3,14 +3,20 @@
 //!
 //! * [`Draft`]: a ledger with what a decision has changed so far; where the customer's credit stands; the new credit file.
 //! * `arrivals`: orders, their changes, and words about offline allowances that come in from phones.
+//! * [`collecting`]: warnings acknowledged, reminders, stops of supply.
 //! * `deliveries`: what was signed for, and the due dates that count from it.
 //! * `desk`: what people decide: held orders, grants.
+//! * [`notes`]: what reps' notes about collecting say.
+//! * [`routine`]: what is looked after without anybody asking.
 //! * `signing`: the server's signature under a grant.
 
 mod arrivals;
+pub mod collecting;
 mod deliveries;
 mod desk;
 mod draft;
+pub mod notes;
+pub mod routine;
 pub mod signing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

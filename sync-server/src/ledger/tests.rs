@@ -8,6 +8,7 @@ use fieldledger_core::{
 };
 
 mod deliveries;
+mod routine;
 
 use super::*;
 use crate::store::{Decided, DocumentStore as _, LedgerStore as _, PeopleStore as _, sqlite::SqliteStore};

@@ -16,15 +16,18 @@ use std::collections::HashMap;
 use chrono::{Days, NaiveDate};
 use fieldledger_core::{
     model::{
-        CollectionNote, Currency, Customer, CustomerId, DocumentId, DocumentKind, InvalidMoney, LedgerRecord,
-        OrganisationId, OrganisationProfile, Person, Policy, RecordKey, RecordKind, TerritoryId, UserId,
+        Currency, Customer, CustomerId, InvalidMoney, LedgerRecord, OrganisationId, OrganisationProfile, Person,
+        Policy, RecordKey, RecordKind, TerritoryId, UserId,
     },
     rules::{books::BooksError, exposure::ExposureError, promises::Promise},
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{CustomerLedger, FeedFilter, Store, StoreError};
+use crate::{
+    ledger::notes,
+    store::{CustomerLedger, Store, StoreError},
+};
 
 /// Which report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -353,30 +356,7 @@ impl<'s> Reader<'s> {
 
     /// The promises in a customer's collection notes.
     async fn promises_of(&self, customer: CustomerId) -> Result<Vec<Promise>, ReportError> {
-        let mut filter = FeedFilter {
-            kind: Some(DocumentKind::CollectionNote),
-            customer: Some(customer),
-            limit: PAGE,
-            ..FeedFilter::default()
-        };
-        let mut promises = Vec::new();
-        loop {
-            let page = self.store.feed(self.org, &filter).await?;
-            let Some(last) = page.last() else { break };
-            filter.before = Some((last.received_at, last.id));
-            let full = page.len() >= PAGE as usize;
-            let ids: Vec<DocumentId> = page.into_iter().map(|it| it.id).collect();
-            for document in self.store.documents(self.org, &ids).await?.into_iter().flatten() {
-                // A note of a newer version that cannot be read holds no promise that these rules know.
-                if let Ok(note) = serde_json::from_value::<CollectionNote>(document.tree) {
-                    promises.extend(Promise::of_note(document.id, &note, self.profile.time_zone));
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        Ok(promises)
+        Ok(notes::promises_of(self.store, self.org, customer, self.profile.time_zone).await?)
     }
 
     /// What a customer is counted with.
@@ -409,9 +389,6 @@ impl<'s> Reader<'s> {
         }
     }
 }
-
-/// Collection notes read at once.
-const PAGE: u32 = 200;
 
 fn in_books(customer: &Customer) -> impl Fn(BooksError) -> ReportError {
     let code = customer.code.clone();

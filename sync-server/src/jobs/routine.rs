@@ -1,0 +1,117 @@
+//! The daily round: due dates, early warnings and proposals to stop supply for every customer with an account.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::NaiveDate;
+use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKey, RecordKind};
+
+use crate::{
+    ledger::routine::{self, Surroundings},
+    state::{AppState, Shared},
+    store::{Decided, StoreError},
+};
+
+/// How often is looked whether a new day has begun at a company.
+const EVERY: Duration = Duration::from_secs(300);
+/// Pause between two customers, in which others write.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookedAfter {
+    /// Customers looked at.
+    pub customers: u64,
+    /// Those about whom something was written.
+    pub changed: u64,
+    /// Those whose books could not be counted; the log says why.
+    pub failed: u64,
+}
+
+/// Makes a round at the beginning of each company's day until the server stops, the first one at once.
+pub(super) async fn run(state: AppState) {
+    let mut stop = state.watch_stop();
+    let mut done: BTreeMap<OrganisationId, NaiveDate> = BTreeMap::new();
+    loop {
+        if let Err(error) = rounds(&state, &mut done).await {
+            tracing::error!(%error, "the daily round stopped early");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
+
+async fn rounds(state: &Shared, done: &mut BTreeMap<OrganisationId, NaiveDate>) -> Result<(), StoreError> {
+    for (organisation, _) in state.store.organisations().await? {
+        let key = RecordKey {
+            kind: RecordKind::Organisation,
+            id: "self".to_owned(),
+        };
+        let Some(LedgerRecord::Organisation(profile)) =
+            state.store.record(organisation, &key).await?.map(|it| it.record)
+        else {
+            continue;
+        };
+        let today = state.clock.now().date_in(profile.time_zone);
+        if done.get(&organisation) == Some(&today) {
+            continue;
+        }
+        let sum = look_after(state, organisation).await?;
+        tracing::info!(%organisation, customers = sum.customers, changed = sum.changed, failed = sum.failed, "daily round done");
+        if state.is_stopping() {
+            return Ok(());
+        }
+        done.insert(organisation, today);
+    }
+    Ok(())
+}
+
+/// Looks after every customer of a company with an account. One that fails does not keep the others from their turn. Ends
+/// early, and without an error, when the server stops.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub async fn look_after(state: &Shared, org: OrganisationId) -> Result<LookedAfter, StoreError> {
+    let mut sum = LookedAfter::default();
+    for customer in routine::looked_after(&*state.store, org).await? {
+        if state.is_stopping() {
+            break;
+        }
+        look_after_one(state, org, customer, &mut sum).await?;
+        tokio::time::sleep(BREATH).await;
+    }
+    Ok(sum)
+}
+
+async fn look_after_one(
+    state: &Shared,
+    org: OrganisationId,
+    customer: CustomerId,
+    sum: &mut LookedAfter,
+) -> Result<(), StoreError> {
+    let Some(ledger) = state.store.customer_ledger(org, customer).await? else {
+        return Ok(());
+    };
+    let around = Surroundings::of(&*state.store, org, &ledger).await?;
+    let now = state.clock.now();
+    sum.customers += 1;
+    // Most days nothing changes for most customers, and asking takes no lock.
+    match routine::look_after(&ledger, &around, now) {
+        Ok(change) if change.records.is_empty() => return Ok(()),
+        Ok(_) => {}
+        Err(why) => {
+            sum.failed += 1;
+            tracing::warn!(%customer, field = why.field, "a customer cannot be looked after: {}", why.message);
+            return Ok(());
+        }
+    }
+    let decide = Box::new(move |ledger: &_| routine::look_after(ledger, &around, now));
+    if let Decided::Done { marks, .. } = state.store.decide(org, customer, None, decide, now).await? {
+        sum.changed += 1;
+        for mark in marks {
+            state.sync.live().publish(org, mark);
+        }
+    }
+    Ok(())
+}
