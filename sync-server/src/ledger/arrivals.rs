@@ -18,6 +18,9 @@ use fieldledger_core::{
 use super::{ArrivedDelivery, Draft, deliveries};
 use crate::store::{CustomerLedger, LedgerChange};
 
+/// Why an order that was approved goes to review after all.
+const TWICE: &str = "two spends claim the same place of the allowance";
+
 /// An order as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArrivedOrder {
@@ -52,6 +55,7 @@ pub struct Arrivals {
 /// [`InvalidField`] when it cannot be told where the customer stands; then nothing is decided.
 pub fn take_in(ledger: &CustomerLedger, arrivals: &Arrivals, now: Timestamp) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
+    draft.end_leases(now);
     // Spends first: what they guarantee has been counted against the limit since the grant was issued, and must not be
     // counted a second time by a check.
     for word in &arrivals.words {
@@ -168,19 +172,19 @@ fn spent(draft: &mut Draft, arrivals: &Arrivals, spend: &Spend, now: Timestamp) 
     put_if_changed(draft, grant);
     for held in &settlement.held {
         if let Some(mut decision) = decision_of(draft, *held)
-            && orders::hold(&mut decision, now, "two spends claim the same place of the allowance")
+            && orders::hold(&mut decision, now, TWICE)
         {
             draft.put(decision);
         }
     }
-    if settlement.again || decision_of(draft, spend.order).is_some() {
+    let decided = decision_of(draft, spend.order);
+    if decided.as_ref().is_some_and(|it| it.spend.is_some()) {
         return Ok(());
     }
     let total = arrived
         .order
         .total()
         .map_err(|error| InvalidField::new("lines", error.to_string()))?;
-    let check = draft.check(total, now)?;
     // The allowance covers what was spent, not what the order was changed to afterwards.
     let covered = exposure::DayRates {
         rates: &draft.ledger().policy.rates,
@@ -197,13 +201,22 @@ fn spent(draft: &mut Draft, arrivals: &Arrivals, spend: &Spend, now: Timestamp) 
         grant: spend.grant,
         seq: spend.seq,
     };
-    draft.put(orders::decide(
-        spend.order,
-        &arrived.order,
-        check,
-        Some((reference, standing)),
-        now,
-    ));
+    let Some(mut decision) = decided else {
+        let check = draft.check(total, now)?;
+        let spend_of_it = Some((reference, standing));
+        draft.put(orders::decide(spend.order, &arrived.order, check, spend_of_it, now));
+        return Ok(());
+    };
+    // The order was here before its spend: somebody else's phone brought it, or a restored server has it again.
+    let changed = match standing {
+        SpendStanding::Settled => orders::guarantee(&mut decision, reference, now),
+        SpendStanding::Conflict => orders::hold(&mut decision, now, TWICE),
+        // It was decided on for what the customer's credit is by itself, and stays so.
+        SpendStanding::Late | SpendStanding::Refused => false,
+    };
+    if changed {
+        draft.put(decision);
+    }
     Ok(())
 }
 

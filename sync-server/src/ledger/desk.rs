@@ -110,6 +110,7 @@ pub fn change_account(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
+    draft.end_leases(now);
     let today = now.date_in(ledger.organisation.time_zone);
     let mut account = ledger.account.clone();
     let subject = ledger.customer.code.clone();
@@ -223,6 +224,7 @@ pub fn grant(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
+    draft.end_leases(now);
     let file = draft.file(now)?;
     let request = GrantRequest {
         id: wish.id,
@@ -254,6 +256,17 @@ pub fn grant(
     draft.finish(wish.id.to_string(), now)
 }
 
+/// Frees the customer's leases whose grace is over by the server's clock. Every decision about the customer does so first;
+/// this is for when nobody decides anything, so that phones and people see what is free.
+///
+/// # Errors
+/// [`InvalidField`] when it cannot be told where the customer stands.
+pub fn end_leases(ledger: &CustomerLedger, now: Timestamp) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    draft.end_leases(now);
+    draft.finish("", now)
+}
+
 fn found(ledger: &CustomerLedger, id: GrantId) -> Result<Grant, InvalidField> {
     let grant = ledger.grants.iter().find(|it| it.terms.id == id);
     grant
@@ -273,7 +286,8 @@ pub fn recall(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
-    let mut grant = found(ledger, id)?;
+    draft.end_leases(now);
+    let mut grant = found(draft.ledger(), id)?;
     if !allowance::recall(&mut grant, reason) {
         return Err(InvalidField::new("grant", "is not open any more"));
     }
@@ -295,7 +309,8 @@ pub fn write_off(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
-    let mut grant = found(ledger, id)?;
+    draft.end_leases(now);
+    let mut grant = found(draft.ledger(), id)?;
     let freed =
         allowance::write_off(&mut grant, by, reason).map_err(|error| InvalidField::new("grant", error.to_string()))?;
     let action = if freed {

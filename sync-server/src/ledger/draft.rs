@@ -95,6 +95,24 @@ impl Draft {
         self.audit.push(line);
     }
 
+    /// Frees the leases whose grace is over by the server's clock. A decision begins with it: nothing else has to run for
+    /// credit to come back in time.
+    pub(super) fn end_leases(&mut self, now: Timestamp) {
+        let grace = self.ledger.policy.allowances.grace_hours;
+        for mut grant in self.ledger.grants.clone() {
+            if allowance::expire(&mut grant, grace, now) {
+                self.audit(AuditEntry {
+                    at: now,
+                    actor: "server".to_owned(),
+                    action: "allowance.expired".to_owned(),
+                    subject: grant.terms.id.to_string(),
+                    detail: format!("{} for {}", grant.terms.amount, self.ledger.customer.code),
+                });
+                self.put(grant);
+            }
+        }
+    }
+
     /// The credit file as of `now`. A customer about whom no account has been kept (an imported file only) keeps that
     /// file, with what phones have ordered since on top.
     ///

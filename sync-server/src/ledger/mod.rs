@@ -24,5 +24,5 @@ mod tests;
 
 pub use arrivals::{Arrivals, ArrivedOrder, take_in};
 pub use deliveries::ArrivedDelivery;
-pub use desk::{AccountChange, GrantWish, change_account, decide_held_order, grant, recall, write_off};
+pub use desk::{AccountChange, GrantWish, change_account, decide_held_order, end_leases, grant, recall, write_off};
 pub use draft::Draft;

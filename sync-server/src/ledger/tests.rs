@@ -239,6 +239,73 @@ async fn a_spend_moves_what_was_reserved_to_the_exposure_with_its_order() {
 }
 
 #[tokio::test]
+async fn an_order_that_came_before_its_spend_is_approved_once_the_spend_is_here() {
+    let store = company().await;
+    let mut grant = granted(&store, 9, 700).await.unwrap();
+    let sold = order(2, 650);
+    let word = spend(&mut grant, &sold);
+    // A colleague's phone brought the order; what is free does not cover it.
+    arrive(&store, std::slice::from_ref(&sold), &[]).await;
+    assert_eq!(standing(&store, 2).await, Some(OrderStanding::Held));
+    assert_eq!(position(&store).await, (0, 700));
+    arrive(&store, &[], std::slice::from_ref(&word)).await;
+    assert_eq!(
+        standing(&store, 2).await,
+        Some(OrderStanding::Held),
+        "reserved until both are seen together"
+    );
+    arrive(&store, std::slice::from_ref(&sold), std::slice::from_ref(&word)).await;
+    assert_eq!(standing(&store, 2).await, Some(OrderStanding::Approved));
+    assert_eq!(position(&store).await, (650, 50));
+    let before = ledger(&store).await;
+    arrive(&store, std::slice::from_ref(&sold), std::slice::from_ref(&word)).await;
+    assert_eq!(ledger(&store).await, before);
+}
+
+#[tokio::test]
+async fn an_order_approved_by_itself_is_counted_once_when_its_spend_comes() {
+    let store = company().await;
+    let mut grant = granted(&store, 9, 700).await.unwrap();
+    let sold = order(2, 250);
+    let word = spend(&mut grant, &sold);
+    arrive(&store, std::slice::from_ref(&sold), &[]).await;
+    assert_eq!(position(&store).await, (250, 700), "counted twice, on the safe side");
+    arrive(&store, std::slice::from_ref(&sold), std::slice::from_ref(&word)).await;
+    assert_eq!(standing(&store, 2).await, Some(OrderStanding::Approved));
+    assert_eq!(position(&store).await, (250, 450));
+}
+
+#[tokio::test]
+async fn a_lease_is_free_when_its_grace_is_over_whoever_decides_next() {
+    let store = company().await;
+    let mut grant = granted(&store, 9, 700).await.unwrap();
+    let sold = order(2, 250);
+    let word = spend(&mut grant, &sold);
+    let policy = AllowancePolicy::default();
+    let over = NOW.plus_millis(i64::from(policy.valid_hours + policy.grace_hours) * 3_600_000);
+    let decide = Box::new(move |ledger: &_| end_leases(ledger, over.plus_millis(-1)));
+    store.decide(ORG, SHOP, None, decide, over).await.unwrap();
+    assert_eq!(position(&store).await, (0, 700));
+    let arrivals = Arrivals {
+        orders: vec![order(1, 900), sold],
+        words: vec![word],
+        ..Arrivals::default()
+    };
+    let decide = Box::new(move |ledger: &_| take_in(ledger, &arrivals, over));
+    store.decide(ORG, SHOP, None, decide, over).await.unwrap();
+    let after = ledger(&store).await;
+    assert_eq!(after.grants[0].state, GrantState::Expired);
+    assert_eq!(after.grants[0].settled[0].standing, SpendStanding::Late, "kept");
+    assert_eq!(standing(&store, 1).await, Some(OrderStanding::Approved));
+    assert_eq!(
+        standing(&store, 2).await,
+        Some(OrderStanding::Held),
+        "never silently approved"
+    );
+    assert_eq!(store.audit_log(ORG, 1).await.unwrap()[0].action, "allowance.expired");
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_closed_grant_is_free_once_every_spend_is_here() {
     let store = company().await;
     let mut grant = granted(&store, 9, 700).await.unwrap();

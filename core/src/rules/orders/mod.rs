@@ -135,6 +135,23 @@ pub fn hold(order: &mut OrderDecision, at: Timestamp, reason: &str) -> bool {
     was_approved
 }
 
+/// Lets an order stand that was decided on before the settled spend came in which guarantees it. What the rules held or
+/// refused is approved, since its credit has been reserved all along; what a person decided stays as it is. True when
+/// anything changed.
+pub fn guarantee(order: &mut OrderDecision, spend: SpendReference, at: Timestamp) -> bool {
+    if order.spend.is_some() {
+        return false;
+    }
+    order.spend = Some(spend);
+    let by_a_person = order.events.iter().any(|it| it.what == OrderEventKind::Refused);
+    if order.standing == OrderStanding::Held || (order.standing == OrderStanding::Refused && !by_a_person) {
+        order.standing = OrderStanding::Approved;
+        let kind = OrderEventKind::Decided(CreditVerdict::Approved);
+        append(order, at, None, kind, "an offline allowance guarantees it", None);
+    }
+    true
+}
+
 /// Lets a held order through.
 ///
 /// # Errors

@@ -308,6 +308,36 @@ fn a_spend_in_conflict_takes_the_approval_back() {
     assert!(!hold(&mut order, at(4), "spent twice"));
 }
 
+#[test]
+fn a_spend_that_comes_after_its_order_still_guarantees_it() {
+    let reference = SpendReference {
+        grant: GrantId::from_bytes([1; 16]),
+        seq: 1,
+    };
+    let mut order = came_in(checked(cny(101)));
+    assert!(guarantee(&mut order, reference, at(2)));
+    assert_eq!(
+        (order.standing, order.spend),
+        (OrderStanding::Approved, Some(reference))
+    );
+    let approved = order.clone();
+    assert!(!guarantee(&mut order, reference, at(3)));
+    assert_eq!(order, approved);
+    // A person's word stands, whichever it was.
+    let mut refused = came_in(checked(cny(101)));
+    refuse(&mut refused, act("not on credit")).unwrap();
+    assert!(guarantee(&mut refused, reference, at(2)));
+    assert_eq!(refused.standing, OrderStanding::Refused);
+    let mut released = came_in(checked(cny(101)));
+    release(&mut released, act("once")).unwrap();
+    assert!(guarantee(&mut released, reference, at(2)));
+    assert_eq!(released.standing, OrderStanding::Released);
+    let mut by_policy = came_in(checked(cny(101)));
+    by_policy.standing = OrderStanding::Refused;
+    assert!(guarantee(&mut by_policy, reference, at(2)));
+    assert_eq!(by_policy.standing, OrderStanding::Approved);
+}
+
 proptest! {
     #[test]
     fn amounts_move_between_categories_and_events_are_only_added(
