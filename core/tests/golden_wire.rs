@@ -10,8 +10,8 @@ use std::{fmt::Write as _, path::PathBuf};
 use fieldledger_core::{
     document::{self, Authorship, edit},
     model::{
-        ChangeHash, Currency, CustomerId, DeviceId, DocumentId, GrantClosing, GrantId, Money, Spend, TerritoryId,
-        Timestamp, UserId,
+        ChangeHash, Currency, CustomerId, DeviceId, DocumentId, GrantClosing, GrantId, GrantMode, GrantTerms, Money,
+        ShownGrant, Spend, TerritoryId, Timestamp, UserId,
     },
     sync::protocol::*,
 };
@@ -187,6 +187,26 @@ fn the_request_of_a_busy_phone_is_pinned() {
     let words = [AllowanceWord::Spent(spend), AllowanceWord::Closed(closing)];
     request.words = words.map(|word| serde_json::to_string(&word).unwrap()).to_vec();
     pinned("request_busy", &request);
+}
+
+#[test]
+fn the_request_of_a_phone_that_shows_an_allowance_to_a_restored_server_is_pinned() {
+    let mut request = empty_request();
+    let terms = GrantTerms {
+        id: GrantId::from_bytes([7; 16]),
+        device: DeviceId::from_bytes([2; 16]),
+        user: UserId::from_bytes([1; 16]),
+        customer: CustomerId::from_bytes([8; 16]),
+        amount: Money::new(700.into(), Currency::CNY),
+        policy_version: 3,
+        issued_at: Timestamp::from_millis(1_767_225_600_000),
+        not_after: Timestamp::from_millis(1_767_312_000_000),
+        mode: GrantMode::Lease,
+    };
+    let signature = "5a".repeat(32);
+    let word = AllowanceWord::Shown(ShownGrant { terms, signature });
+    request.words = vec![serde_json::to_string(&word).unwrap()];
+    pinned("request_showing_allowance", &request);
 }
 
 #[test]

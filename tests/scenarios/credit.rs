@@ -1,12 +1,16 @@
 //! Two reps sell on one customer's credit without a network: what is guaranteed is honoured, and nothing is sold twice.
 
+use std::sync::Arc;
+
 use fieldledger_core::{
+    db::exchange::Limits,
     model::*,
     store::{Document, FieldStore},
 };
 use fieldledger_server::{
+    ingest::InProcess,
     ledger::{self, GrantWish},
-    store::Decided,
+    store::{Decided, Store as _, sqlite::SqliteStore},
 };
 use fieldledger_tests::{
     company::Company,
@@ -23,6 +27,11 @@ fn yuan(amount: i64) -> Money {
 /// 永兴超市 has been assessed: grade B, a limit of 50,000.
 async fn begin() -> Server {
     let server = Server::in_memory().await.unwrap();
+    assess(&server).await;
+    server
+}
+
+async fn assess(server: &Server) {
     let today = now().date_in(chrono_tz::Asia::Shanghai);
     let mut account = CreditAccount::new(server.company.yongxing);
     account.terms.push(CreditTerms {
@@ -46,7 +55,6 @@ async fn begin() -> Server {
         .write(&*server.state.store, records, now())
         .await
         .unwrap();
-    server
 }
 
 /// Finance reserves credit at 永兴超市 for a phone.
@@ -179,6 +187,81 @@ async fn an_allowance_that_is_given_back_is_free_for_others() {
     assert_eq!(ledger.grants[0].state, GrantState::Closed);
     let file = li_na.store.credit_file(company.yongxing).unwrap().unwrap().file;
     assert_eq!((file.open_orders, file.reserved), (yuan(9_000), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_restored_from_a_backup_keeps_the_promises_it_has_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, old) = (folder.path().join("data"), folder.path().join("old"));
+    let server = Server::start(Arc::new(SqliteStore::open(&data).unwrap()), Arc::new(InProcess));
+    let server = server.await.unwrap();
+    assess(&server).await;
+    let mut policy = Policy::default();
+    for size in policy.allowances.sizes.values_mut() {
+        size.max_share_of_limit = 1.into();
+    }
+    let records = vec![policy.into()];
+    server
+        .company
+        .write(&*server.state.store, records, now())
+        .await
+        .unwrap();
+    let company = server.company.clone();
+    let (li_na, marta) = (company.li_na, company.marta);
+    let mut li_na = server.phone_of(li_na).await.unwrap();
+    let mut marta = server.phone_of(marta).await.unwrap();
+    grant(&server, &li_na, 10_000).await;
+    li_na.sync().await.unwrap();
+    server.state.store.backup(&old).await.unwrap();
+    // After the backup: 李娜 spends of what it holds, Marta gets an allowance, spends and gives the rest back.
+    let known = take_order(&server, &li_na.store, "LN-1", 9_000);
+    li_na.sync().await.unwrap();
+    grant(&server, &marta, 30_000).await;
+    marta.sync().await.unwrap();
+    let forgotten = take_order(&server, &marta.store, "M-1", 20_000);
+    marta.sync().await.unwrap();
+    let id = marta.store.allowances(None).unwrap()[0].grant.terms.id;
+    marta.store.return_allowance(id).unwrap();
+    marta.sync().await.unwrap();
+    assert_eq!(standing(&marta, &forgotten), OrderStanding::Approved);
+    drop(server);
+
+    let store = SqliteStore::open(&old).unwrap();
+    store.begin_new_lineages().await.unwrap();
+    let restored = Server::start(Arc::new(store), Arc::new(InProcess)).await.unwrap();
+    for phone in [&mut li_na, &mut marta] {
+        phone.server_url.clone_from(&restored.url);
+    }
+    // Somebody else is quicker and takes what is free as far as the restored server knows.
+    let jonas = restored.phone_of(company.jonas).await.unwrap();
+    grant(&restored, &jonas, 40_000).await;
+    for phone in [&li_na, &marta, &li_na, &marta, &jonas, &jonas] {
+        phone.sync().await.unwrap();
+    }
+    assert_eq!(standing(&li_na, &known), OrderStanding::Approved, "as promised");
+    assert_eq!(standing(&marta, &forgotten), OrderStanding::Approved, "as promised");
+    let ledger = restored
+        .state
+        .store
+        .customer_ledger(company.organisation, company.yongxing);
+    let ledger = ledger.await.unwrap().unwrap();
+    let state = |phone: &Phone| {
+        let device = phone.store.identity().unwrap().device;
+        let grant = ledger.grants.iter().find(|it| it.terms.device == device).unwrap();
+        (grant.state, grant.settled.len())
+    };
+    assert_eq!(state(&marta), (GrantState::Closed, 1));
+    // 9,000 and 20,000 are owed, 1,000 is left to 李娜: what was given to Jonas meanwhile is asked back.
+    assert_eq!(state(&jonas), (GrantState::Closed, 0));
+    let file = li_na.store.credit_file(company.yongxing).unwrap().unwrap().file;
+    assert_eq!(file.open_orders, yuan(29_000));
+    for phone in [&li_na, &marta] {
+        assert_eq!(
+            phone.store.outgoing(Limits { entries: 9, bytes: 9 }).unwrap().words,
+            [""; 0]
+        );
+    }
+    verify(&restored).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,13 +5,15 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use super::documents::intern;
 use crate::{
     error::FieldError,
-    model::{CustomerId, Grant, GrantId, GrantState, Spend},
-    rules::allowance::DeviceGrant,
+    model::{CustomerId, Grant, GrantId, GrantState, SettledSpend, ShownGrant},
+    rules::allowance::{DeviceGrant, is_freed},
     sync::protocol::{AllowanceWord, MAX_WORDS},
 };
 
 /// The place under which the word is kept that a grant is closed.
-const CLOSING: u32 = 0;
+const CLOSING: i64 = 0;
+/// The place under which a grant is kept that has to be shown to a restored server.
+const SHOWN: i64 = -1;
 
 /// A grant of this phone.
 ///
@@ -85,8 +87,9 @@ pub fn put(transaction: &Transaction<'_>, grant: &DeviceGrant) -> Result<(), Fie
 /// [`FieldError`] of the database.
 pub fn say(transaction: &Transaction<'_>, word: &AllowanceWord) -> Result<(), FieldError> {
     let (grant, seq) = match word {
-        AllowanceWord::Spent(spend) => (spend.grant, spend.seq),
+        AllowanceWord::Spent(spend) => (spend.grant, spend.seq.into()),
         AllowanceWord::Closed(closing) => (closing.grant, CLOSING),
+        AllowanceWord::Shown(shown) => (shown.terms.id, SHOWN),
     };
     transaction
         .prepare_cached("INSERT OR IGNORE INTO allowance_word (grant_id, seq, word) VALUES (?1, ?2, ?3)")?
@@ -105,7 +108,8 @@ pub fn words(connection: &Connection) -> Result<Vec<String>, FieldError> {
 }
 
 /// Takes in the server's record of a grant: a new one may be spent, one that was asked back or freed may not any more,
-/// and what the record shows need not be told again.
+/// what the record shows need not be told again, and what it does not show is told (again, to a server that was restored
+/// from a backup).
 ///
 /// # Errors
 /// [`FieldError`] of the database.
@@ -119,19 +123,61 @@ pub fn received(transaction: &Transaction<'_>, grant: &Grant) -> Result<(), Fiel
     // The server knows of a spend that this phone does not: its database was brought back from an older copy, or there
     // are two of it. Another spend would take a place that is taken.
     let known = |seq| mine.spends.iter().any(|it| it.seq == seq);
-    if grant.settled.iter().any(|it| !known(it.seq)) {
+    let forked = grant.settled.iter().any(|it| !known(it.seq));
+    if forked {
         mine.closed = true;
     }
     put(transaction, &mine)?;
     let mut forget = transaction.prepare_cached("DELETE FROM allowance_word WHERE grant_id = ?1 AND seq = ?2")?;
-    for settled in &grant.settled {
-        let told = |it: &&Spend| it.seq == settled.seq && it.order == settled.order && it.amount == settled.amount;
-        if mine.spends.iter().any(|it| told(&it)) {
-            forget.execute((grant.terms.id.as_bytes(), settled.seq))?;
+    forget.execute((grant.terms.id.as_bytes(), SHOWN))?;
+    for spend in &mine.spends {
+        let shows = |it: &SettledSpend| it.seq == spend.seq && it.order == spend.order && it.amount == spend.amount;
+        if grant.settled.iter().any(shows) {
+            forget.execute((grant.terms.id.as_bytes(), spend.seq))?;
+        } else {
+            say(transaction, &AllowanceWord::Spent(spend.clone()))?;
         }
     }
-    if grant.close.is_some() || matches!(grant.state, GrantState::Closed | GrantState::WrittenOff) {
+    if grant.close.is_some() || is_freed(grant.state) {
         forget.execute((grant.terms.id.as_bytes(), CLOSING))?;
+    } else if mine.closed && !forked {
+        say(transaction, &AllowanceWord::Closed(mine.close()))?;
+    }
+    Ok(())
+}
+
+/// Notes that the server has lost its record of a grant, or never had it: the grant is shown to it, with everything that
+/// was spent, so that what this phone has promised stands. One that two people wrote off is over.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn lost(transaction: &Transaction<'_>, grant: &Grant) -> Result<(), FieldError> {
+    let Some(mut mine) = get(transaction, grant.terms.id)? else {
+        return Ok(());
+    };
+    if grant.state == GrantState::WrittenOff {
+        transaction
+            .prepare_cached("DELETE FROM allowance_word WHERE grant_id = ?1")?
+            .execute([grant.terms.id.as_bytes()])?;
+        return Ok(());
+    }
+    say(
+        transaction,
+        &AllowanceWord::Shown(ShownGrant {
+            terms: mine.terms.clone(),
+            signature: grant.signature.clone(),
+        }),
+    )?;
+    for spend in &mine.spends {
+        say(transaction, &AllowanceWord::Spent(spend.clone()))?;
+    }
+    // One that was closed because the server knew of other spends says nothing of its own sum.
+    let complete = grant
+        .settled
+        .iter()
+        .all(|it| mine.spends.iter().any(|spend| spend.seq == it.seq));
+    if mine.closed && complete {
+        say(transaction, &AllowanceWord::Closed(mine.close()))?;
     }
     Ok(())
 }

@@ -207,6 +207,24 @@ pub fn remove_unseen(transaction: &Transaction<'_>, stream: i64, mark: i64) -> R
     )
 }
 
+/// The records of `kind` that [`remove_unseen`] would remove.
+///
+/// # Errors
+/// [`FieldError`] of the database.
+pub fn unseen(
+    connection: &Connection,
+    stream: i64,
+    mark: i64,
+    kind: &RecordKind,
+) -> Result<Vec<LedgerRecord>, FieldError> {
+    read_all(
+        connection,
+        kind,
+        "SELECT body FROM record WHERE kind = ?1 AND stream = ?2 AND seen <> ?3",
+        &[&kind.as_str(), &stream, &mark],
+    )
+}
+
 fn remove_where(transaction: &Transaction<'_>, sql: &str, of: impl rusqlite::Params) -> Result<usize, FieldError> {
     let rows: Vec<i64> = transaction
         .prepare_cached(sql)?

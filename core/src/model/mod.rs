@@ -43,9 +43,10 @@ pub use ledger::{
     LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine,
     OrderEvent, OrderEventKind, OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel,
     PaymentInstruction, Person, Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch,
-    SettledSpend, ShippingAmount, SpecialLiability, Spend, SpendReference, SpendStanding, Statement, StatementAnswer,
-    StatementLine, StatementLineKind, StatementProduct, StatementVerdict, Suspension, SuspensionDecision, Territory,
-    TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
+    SettledSpend, ShippingAmount, ShownGrant, SpecialLiability, Spend, SpendReference, SpendStanding, Statement,
+    StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementVerdict, Suspension,
+    SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel,
+    WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{

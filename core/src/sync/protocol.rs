@@ -8,8 +8,8 @@ use minicbor::{Decode, Encode, bytes::ByteArray};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ChangeHash, DeviceId, DocumentId, GrantClosing, LedgerRecord, OrganisationId, RecordKind, Spend, TerritoryId,
-    Timestamp, UserId,
+    ChangeHash, DeviceId, DocumentId, GrantClosing, LedgerRecord, OrganisationId, RecordKind, ShownGrant, Spend,
+    TerritoryId, Timestamp, UserId,
 };
 
 /// The version of the protocol this build speaks.
@@ -222,6 +222,8 @@ pub enum AllowanceWord {
     Spent(Spend),
     /// It has closed the grant for good.
     Closed(GrantClosing),
+    /// It holds a grant that the server, restored from a backup, does not know any more.
+    Shown(ShownGrant),
 }
 
 /// The server's answer to one exchange.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fieldledger_core::{
     model::{
-        CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, LedgerRecord, Money, Order,
-        OrganisationId, ProductId, RecordKey, RecordKind, StatementConfirmation, Timestamp,
+        CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, GrantId, LedgerRecord, Money,
+        Order, OrganisationId, ProductId, RecordKey, RecordKind, StatementConfirmation, Timestamp,
     },
     sync::protocol::{AllowanceWord, MAX_WORDS},
 };
@@ -40,7 +40,7 @@ impl SyncService {
         let mut ids = documents.clone();
         ids.extend(words.iter().filter_map(|word| match word {
             AllowanceWord::Spent(spend) => Some(spend.order),
-            AllowanceWord::Closed(_) => None,
+            AllowanceWord::Closed(_) | AllowanceWord::Shown(_) => None,
         }));
         // What speaks of another device's grants is from a phone that was enrolled anew, or from a copy of one.
         let mut groups: BTreeMap<(CustomerId, bool), Arrivals> = BTreeMap::new();
@@ -61,8 +61,21 @@ impl SyncService {
                 Arrived::Answer(answer) => arrivals.answers.push(answer),
             }
         }
+        let shown: BTreeMap<GrantId, CustomerId> = words
+            .iter()
+            .filter_map(|word| match word {
+                AllowanceWord::Shown(shown) => Some((shown.terms.id, shown.terms.customer)),
+                AllowanceWord::Spent(_) | AllowanceWord::Closed(_) => None,
+            })
+            .collect();
         for word in words {
             let (customer, from) = match &word {
+                AllowanceWord::Shown(shown) => {
+                    if !self.is_ours(device, shown, now).await? {
+                        continue;
+                    }
+                    (Some(shown.terms.customer), device.id)
+                }
                 AllowanceWord::Spent(spend) => (Some(spend.customer), spend.device),
                 AllowanceWord::Closed(closing) => {
                     let key = RecordKey {
@@ -72,7 +85,7 @@ impl SyncService {
                     let grant = self.store.record(org, &key).await?.map(|it| it.record);
                     let customer = match grant {
                         Some(LedgerRecord::Grant(grant)) => Some(grant.terms.customer),
-                        _ => None,
+                        _ => shown.get(&closing.grant).copied(),
                     };
                     (customer, closing.device)
                 }

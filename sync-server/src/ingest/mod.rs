@@ -16,11 +16,14 @@ mod exchange;
 mod live;
 mod own;
 mod route;
+mod shown;
 mod take_in;
 mod validator;
 pub mod worker;
 mod workers;
 
+#[cfg(test)]
+mod arrivals_tests;
 #[cfg(test)]
 mod check_tests;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fieldledger_core::{
     model::{
         CollectionNote, DocumentId, Grant, InvalidField, LineId, Money, Order, OrderDecision, OrderDecisionLine,
-        OrderState, ProductId, Receipt, Role, Spend, SpendReference, SpendStanding, StatementAnswer,
+        OrderState, ProductId, Receipt, Role, ShownGrant, Spend, SpendReference, SpendStanding, StatementAnswer,
         StatementConfirmation, Timestamp,
     },
     rules::{
@@ -16,7 +16,7 @@ use fieldledger_core::{
 };
 
 use super::{ArrivedDelivery, Draft, deliveries};
-use crate::store::{CustomerLedger, LedgerChange};
+use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
 
 /// Why an order that was approved goes to review after all.
 const TWICE: &str = "two spends claim the same place of the allowance";
@@ -43,7 +43,8 @@ pub struct Arrivals {
     pub answers: Vec<StatementConfirmation>,
     /// List prices of what was delivered.
     pub list_prices: BTreeMap<ProductId, Money>,
-    /// Words about grants for this customer, in the phone's order.
+    /// Words about grants for this customer, in the phone's order. A grant that is shown has been found to be signed by
+    /// this server, and comes from the device it was given to.
     pub words: Vec<AllowanceWord>,
     /// Whether the phone is reported lost, or is not the one the grants were given to.
     pub revoked: bool,
@@ -56,6 +57,11 @@ pub struct Arrivals {
 pub fn take_in(ledger: &CustomerLedger, arrivals: &Arrivals, now: Timestamp) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
     draft.end_leases(now);
+    for word in &arrivals.words {
+        if let AllowanceWord::Shown(shown) = word {
+            take_back(&mut draft, shown, now)?;
+        }
+    }
     // Spends first: what they guarantee has been counted against the limit since the grant was issued, and must not be
     // counted a second time by a check.
     for word in &arrivals.words {
@@ -149,6 +155,28 @@ fn put_if_changed(draft: &mut Draft, grant: Grant) {
     if grant_of(draft, grant.terms.id).as_ref() != Some(&grant) {
         draft.put(grant);
     }
+}
+
+/// A grant that a restored server had lost. Its phone may have spent it, so it is reserved again even when others have been
+/// given the same credit meanwhile; then what can be asked back is asked back.
+fn take_back(draft: &mut Draft, shown: &ShownGrant, now: Timestamp) -> Result<(), InvalidField> {
+    if grant_of(draft, shown.terms.id).is_some() {
+        return Ok(());
+    }
+    let grant = allowance::take_back(shown.clone(), now);
+    let mut detail = format!("{} for {}", grant.terms.amount, draft.ledger().customer.code);
+    draft.put(grant);
+    if draft.is_over_limit(now)? {
+        detail.push_str("; what is owed and reserved is above the limit now");
+    }
+    draft.audit(AuditEntry {
+        at: now,
+        actor: format!("device:{}", shown.terms.device),
+        action: "allowance.taken_back".to_owned(),
+        subject: shown.terms.id.to_string(),
+        detail,
+    });
+    draft.recall_excess(now, "server", "more is reserved than the limit allows, after a restore")
 }
 
 /// A spend: moves from the reserve to the exposure together with its order, which must have come too.

@@ -178,22 +178,7 @@ pub fn change_account(
     account.validate()?;
     draft.put(account);
     draft.audit(line(now, by, action, subject, detail));
-    let position = draft.position(now)?;
-    let recalls = allowance::recalls(&draft.ledger().grants, &position)
-        .map_err(|error| InvalidField::new("credit", error.to_string()))?;
-    for id in recalls {
-        let mut grant = found(draft.ledger(), id)?;
-        if allowance::recall(&mut grant, "the limit was cut") {
-            draft.audit(line(
-                now,
-                by,
-                "allowance.recalled",
-                id.to_string(),
-                "the limit was cut".to_owned(),
-            ));
-            draft.put(grant);
-        }
-    }
+    draft.recall_excess(now, &by.to_string(), "the limit was cut")?;
     draft.finish("", now)
 }
 
@@ -252,6 +237,7 @@ pub fn grant(
         close: None,
         reason: String::new(),
         written_off_by: Vec::new(),
+        taken_back_at: None,
     });
     draft.finish(wish.id.to_string(), now)
 }

@@ -113,6 +113,28 @@ impl Draft {
         }
     }
 
+    /// Asks back the allowances that should come back when more is owed and reserved than the limit allows.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub(super) fn recall_excess(&mut self, now: Timestamp, actor: &str, reason: &str) -> Result<(), InvalidField> {
+        let position = self.position(now)?;
+        let asked = allowance::recalls(&self.ledger.grants, &position).map_err(uncountable)?;
+        for mut grant in self.ledger.grants.clone() {
+            if asked.contains(&grant.terms.id) && allowance::recall(&mut grant, reason) {
+                self.audit(AuditEntry {
+                    at: now,
+                    actor: actor.to_owned(),
+                    action: "allowance.recalled".to_owned(),
+                    subject: grant.terms.id.to_string(),
+                    detail: reason.to_owned(),
+                });
+                self.put(grant);
+            }
+        }
+        Ok(())
+    }
+
     /// The credit file as of `now`. A customer about whom no account has been kept (an imported file only) keeps that
     /// file, with what phones have ordered since on top.
     ///

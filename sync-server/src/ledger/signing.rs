@@ -1,7 +1,7 @@
 //! The server's signature under a grant. A server that was restored from a backup older than the grant can tell by it
 //! that a phone shows its own promise.
 
-use fieldledger_core::model::{Grant, GrantTerms};
+use fieldledger_core::model::GrantTerms;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -22,16 +22,16 @@ impl SigningKey {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether this server signed the grant's terms, compared in constant time.
-    pub fn has_signed(&self, grant: &Grant) -> bool {
-        let digits = &grant.signature;
+    /// Whether this server signed the terms, compared in constant time.
+    pub fn has_signed(&self, terms: &GrantTerms, signature: &str) -> bool {
+        let digits = signature;
         if digits.len() != 64 || !digits.is_ascii() {
             return false;
         }
         let bytes: Option<Vec<u8>> = (0..32)
             .map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).ok())
             .collect();
-        bytes.is_some_and(|bytes| self.mac(&grant.terms).verify_slice(&bytes).is_ok())
+        bytes.is_some_and(|bytes| self.mac(terms).verify_slice(&bytes).is_ok())
     }
 
     fn mac(&self, terms: &GrantTerms) -> Hmac<Sha256> {

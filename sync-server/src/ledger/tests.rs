@@ -157,10 +157,10 @@ async fn granted(store: &SqliteStore, number: u8, amount: i64) -> Result<DeviceG
     }
     let ledger = ledger(store).await;
     let grant = ledger.grants.iter().find(|it| it.terms.id == wish.id).unwrap();
-    assert!(signed_with.has_signed(grant));
+    assert!(signed_with.has_signed(&grant.terms, &grant.signature));
     let mut forged = grant.clone();
     forged.terms.amount = cny(999_999);
-    assert!(!signed_with.has_signed(&forged));
+    assert!(!signed_with.has_signed(&forged.terms, &forged.signature));
     Ok(DeviceGrant::new(grant.terms.clone()))
 }
 
@@ -303,6 +303,71 @@ async fn a_lease_is_free_when_its_grace_is_over_whoever_decides_next() {
         "never silently approved"
     );
     assert_eq!(store.audit_log(ORG, 1).await.unwrap()[0].action, "allowance.expired");
+}
+
+/// The grant as the phone has it, shown to a server on which `store` was restored.
+async fn shown(issuer: &SqliteStore, number: u8) -> AllowanceWord {
+    let id = GrantId::from_bytes([number; 16]);
+    let grants = ledger(issuer).await.grants;
+    let grant = grants.into_iter().find(|it| it.terms.id == id).unwrap();
+    AllowanceWord::Shown(ShownGrant {
+        terms: grant.terms,
+        signature: grant.signature,
+    })
+}
+
+#[tokio::test]
+async fn a_restored_server_reserves_again_what_a_phone_shows_and_settles_what_was_spent() {
+    let (store, restored) = (company().await, company().await);
+    let mut grant = granted(&store, 9, 700).await.unwrap();
+    let sold = order(2, 650);
+    let words = [spend(&mut grant, &sold), shown(&store, 9).await];
+    // The order's document came back first, from a colleague, and was held.
+    arrive(&restored, &[order(1, 500), sold.clone()], &[]).await;
+    assert_eq!(standing(&restored, 2).await, Some(OrderStanding::Held));
+    arrive(&restored, std::slice::from_ref(&sold), &words).await;
+    assert_eq!(
+        standing(&restored, 2).await,
+        Some(OrderStanding::Approved),
+        "as promised"
+    );
+    assert_eq!(
+        position(&restored).await,
+        (1_150, 50),
+        "above the limit, and not hidden"
+    );
+    let grants = ledger(&restored).await.grants;
+    assert_eq!(
+        (grants[0].state, grants[0].taken_back_at),
+        (GrantState::Recalled, Some(NOW))
+    );
+    let log = restored.audit_log(ORG, 10).await.unwrap();
+    let actions: Vec<&str> = log.iter().map(|it| it.action.as_str()).collect();
+    assert_eq!(actions, ["allowance.recalled", "allowance.taken_back"]);
+    assert!(log[1].detail.contains("above the limit"), "{}", log[1].detail);
+    let before = ledger(&restored).await;
+    arrive(&restored, std::slice::from_ref(&sold), &words).await;
+    assert_eq!(ledger(&restored).await, before);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_taken_back_has_its_grace_anew() {
+    let (store, restored) = (company().await, company().await);
+    granted(&store, 9, 700).await.unwrap();
+    let policy = AllowancePolicy::default();
+    let late = NOW.plus_millis(i64::from(policy.valid_hours + policy.grace_hours + 1) * 3_600_000);
+    let arrivals = Arrivals {
+        words: vec![shown(&store, 9).await],
+        ..Arrivals::default()
+    };
+    let decide = Box::new(move |ledger: &_| take_in(ledger, &arrivals, late));
+    restored.decide(ORG, SHOP, None, decide, late).await.unwrap();
+    let grace = i64::from(policy.grace_hours) * 3_600_000;
+    for (at, state) in [(grace - 1, GrantState::Open), (grace, GrantState::Expired)] {
+        let decide = Box::new(move |ledger: &_| end_leases(ledger, late.plus_millis(at)));
+        restored.decide(ORG, SHOP, None, decide, late).await.unwrap();
+        assert_eq!(ledger(&restored).await.grants[0].state, state);
+    }
 }
 
 #[tokio::test]

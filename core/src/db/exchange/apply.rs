@@ -444,6 +444,11 @@ impl Storing<'_> {
             streams::set_cursor(transaction, reference, Some(page.next))?;
         }
         if mark != 0 && !page.more {
+            for record in records::unseen(transaction, reference, mark, &RecordKind::Grant)? {
+                if let LedgerRecord::Grant(grant) = record {
+                    allowances::lost(transaction, &grant)?;
+                }
+            }
             if records::remove_unseen(transaction, reference, mark)? > 0 {
                 self.applied.changes.insert(Change::Records);
             }

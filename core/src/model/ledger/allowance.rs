@@ -75,6 +75,20 @@ pub struct Grant {
     /// The two people who wrote it off; the first alone has only proposed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written_off_by: Vec<UserId>,
+    /// When a server that had been restored from an older backup took it back from the phone that showed it; `None` for
+    /// one that was never lost. A lease has its grace from then on, since nobody can tell any more which spends had come
+    /// in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back_at: Option<Timestamp>,
+}
+
+/// A grant that a phone shows to a server that seems to have lost it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownGrant {
+    /// What was promised.
+    pub terms: GrantTerms,
+    /// The server's signature under the terms, as in [`Grant::signature`].
+    pub signature: String,
 }
 
 /// A spend that has arrived at the server.

@@ -17,7 +17,7 @@ mod statement;
 mod warning;
 
 pub use allowance::{
-    Grant, GrantClose, GrantClosing, GrantMode, GrantState, GrantTerms, SettledSpend, Spend, SpendStanding,
+    Grant, GrantClose, GrantClosing, GrantMode, GrantState, GrantTerms, SettledSpend, ShownGrant, Spend, SpendStanding,
 };
 pub use company::{Customer, OrganisationProfile, Person, Product, Territory};
 pub use credit::{

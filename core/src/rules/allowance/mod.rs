@@ -21,6 +21,6 @@ mod tests;
 pub use device::{ClockFreeze, ClockReading, DeviceClock, DeviceGrant, SpendRefusal, SpendRequest};
 pub use issue::{CreditPosition, GrantRequest, NoGrant, issue, recalls, suggest};
 pub use settle::{
-    Arrival, CloseOutcome, NotFreed, Settlement, close, expire, is_freed, missing, recall, reserved, settle, unsettled,
-    worst_case, write_off,
+    Arrival, CloseOutcome, NotFreed, Settlement, close, expire, is_freed, missing, recall, reserved, settle, take_back,
+    unsettled, worst_case, write_off,
 };

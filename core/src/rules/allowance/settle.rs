@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 
 use super::issue::hours;
 use crate::model::{
-    DocumentId, Grant, GrantClose, GrantClosing, GrantMode, GrantState, InvalidMoney, Money, SettledSpend, Spend,
-    SpendStanding, Timestamp, UserId,
+    DocumentId, Grant, GrantClose, GrantClosing, GrantMode, GrantState, InvalidMoney, Money, SettledSpend, ShownGrant,
+    Spend, SpendStanding, Timestamp, UserId,
 };
 
 /// How something came in from a phone.
@@ -283,10 +283,28 @@ pub fn recall(grant: &mut Grant, reason: &str) -> bool {
     is_new
 }
 
+/// A grant that a restored server takes back from the phone that shows it, open and with nothing settled: whoever calls
+/// has made sure of the signature. What the phone has spent and closed it says again.
+pub fn take_back(shown: ShownGrant, now: Timestamp) -> Grant {
+    Grant {
+        terms: shown.terms,
+        signature: shown.signature,
+        state: GrantState::Open,
+        settled: Vec::new(),
+        close: None,
+        reason: String::new(),
+        written_off_by: Vec::new(),
+        taken_back_at: Some(now),
+    }
+}
+
 /// Frees a lease whose grace is over by the server's clock; true when it does now. A strict grant never ends by time:
 /// the goods may have been handed over.
 pub fn expire(grant: &mut Grant, grace_hours: u32, now: Timestamp) -> bool {
-    let over = now >= grant.terms.not_after.plus_millis(hours(grace_hours));
+    let ends_at = grant
+        .taken_back_at
+        .map_or(grant.terms.not_after, |it| it.max(grant.terms.not_after));
+    let over = now >= ends_at.plus_millis(hours(grace_hours));
     let ends = grant.terms.mode == GrantMode::Lease && over && !is_freed(grant.state);
     if ends {
         grant.state = GrantState::Expired;

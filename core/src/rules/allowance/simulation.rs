@@ -403,6 +403,7 @@ impl World {
             close: None,
             reason: String::new(),
             written_off_by: Vec::new(),
+            taken_back_at: None,
         };
         self.grants.insert(terms.id, grant);
         self.count("granted");

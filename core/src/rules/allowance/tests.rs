@@ -48,6 +48,7 @@ fn grant(amount: i64, mode: GrantMode) -> Grant {
         close: None,
         reason: String::new(),
         written_off_by: Vec::new(),
+        taken_back_at: None,
     }
 }
 fn spend(seq: u32, order: u8, amount: i64, remaining: i64) -> Spend {

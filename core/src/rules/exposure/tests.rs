@@ -259,6 +259,7 @@ fn a_credit_file_says_everything_in_the_limits_currency() {
         close: None,
         reason: String::new(),
         written_off_by: Vec::new(),
+        taken_back_at: None,
     };
     let invoiced = BTreeSet::from(["K3".to_owned()]);
     let sources = FileSources {

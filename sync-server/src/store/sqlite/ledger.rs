@@ -23,9 +23,7 @@ impl LedgerStore for SqliteStore {
     }
 
     async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError> {
-        let mut fresh = [0; 64];
-        getrandom::fill(&mut fresh)
-            .map_err(|error| StoreError::Engine(format!("the system gives no random numbers: {error}")))?;
+        let fresh = self.lineages.key();
         self.write(move |connection| {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO signing_key (organisation, key) VALUES (?1, ?2)")?
@@ -63,6 +61,21 @@ impl LedgerStore for SqliteStore {
         })
         .await
     }
+}
+
+/// Makes the keys that companies sign grants with, where there are none.
+pub(super) fn make_signing_keys(connection: &Connection, fresh: &Lineages) -> Result<(), StoreError> {
+    let without: Vec<[u8; 16]> = connection
+        .prepare("SELECT id FROM organisation WHERE id NOT IN (SELECT organisation FROM signing_key) ORDER BY id")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for organisation in without {
+        connection.execute(
+            "INSERT INTO signing_key (organisation, key) VALUES (?1, ?2)",
+            params![organisation, fresh.key()],
+        )?;
+    }
+    Ok(())
 }
 
 /// What was answered when this key was used before.

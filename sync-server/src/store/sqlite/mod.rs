@@ -65,7 +65,7 @@ pub struct SqliteStore {
     _lock: Option<File>,
 }
 
-/// Where names of histories come from.
+/// Where names of histories and keys come from.
 #[derive(Clone)]
 struct Lineages(Arc<Mutex<ChaCha12Rng>>);
 
@@ -82,7 +82,16 @@ impl Lineages {
     }
 
     fn next(&self) -> [u8; 8] {
-        let mut bytes = [0; 8];
+        self.bytes()
+    }
+
+    /// A key that nobody can guess, unless the store was seeded.
+    fn key(&self) -> [u8; 64] {
+        self.bytes()
+    }
+
+    fn bytes<const LENGTH: usize>(&self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -223,6 +232,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn backup(&self, to: &Path) -> Result<BackupReport, StoreError> {
         let to = to.to_owned();
+        // Without the key in it, whoever restores the backup could not tell the company's own promises to its phones.
+        let fresh = self.lineages.clone();
+        self.write(move |connection| ledger::make_signing_keys(connection, &fresh))
+            .await?;
         let (report, covered) = self
             .read(move |connection| maintenance::copy_into(connection, &to))
             .await?;

@@ -158,6 +158,7 @@ pub(in crate::store) async fn a_grant_stays_with_its_phone(store: &dyn Store) {
         close: None,
         reason: String::new(),
         written_off_by: Vec::new(),
+        taken_back_at: None,
     };
     let done = decide(store, None, writing(vec![grant.clone().into(), invoice("1", 5)])).await;
     let Decided::Done { marks, .. } = done else {
