@@ -164,7 +164,11 @@ pub const MAX_TEXT_BYTES: usize = 20_000;
 /// Most lines, photos or replies one document may hold.
 pub const MAX_ITEMS: usize = 1_000;
 
-pub(crate) fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
+/// Refuses text that is longer than [`MAX_TEXT_BYTES`].
+///
+/// # Errors
+/// [`InvalidField`] on `field`.
+pub fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(InvalidField::new(
             field,
@@ -191,7 +195,11 @@ pub(crate) fn check_most(field: &str, number: rust_decimal::Decimal, most: u64) 
 /// First and last year of a date that may be typed or imported: outside them a date is a slip of the keyboard.
 pub const SANE_YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 
-pub(crate) fn check_date(field: &str, date: chrono::NaiveDate) -> Result<(), InvalidField> {
+/// Refuses a date outside [`SANE_YEARS`].
+///
+/// # Errors
+/// [`InvalidField`] on `field`.
+pub fn check_date(field: &str, date: chrono::NaiveDate) -> Result<(), InvalidField> {
     let (first, last) = (SANE_YEARS.start(), SANE_YEARS.end());
     if !SANE_YEARS.contains(&chrono::Datelike::year(&date)) {
         return Err(InvalidField::new(
@@ -218,19 +226,23 @@ pub(crate) fn check_amount(field: &str, amount: rust_decimal::Decimal, currency:
     Ok(())
 }
 
-/// As [`check_amount`], and more than nothing.
-pub(crate) fn check_some_amount(
-    field: &str,
-    amount: rust_decimal::Decimal,
-    currency: Currency,
-) -> Result<(), InvalidField> {
+/// Refuses an amount of `currency` that cannot be owed or paid: nothing or less, above [`MAX_AMOUNT`], finer than the minor
+/// unit.
+///
+/// # Errors
+/// [`InvalidField`] on `field`.
+pub fn check_some_amount(field: &str, amount: rust_decimal::Decimal, currency: Currency) -> Result<(), InvalidField> {
     if amount.is_zero() {
         return Err(InvalidField::new(field, "must be more than zero"));
     }
     check_amount(field, amount, currency)
 }
 
-pub(crate) fn check_named(field: &str, text: &str) -> Result<(), InvalidField> {
+/// Refuses text that says nothing, or is longer than [`MAX_TEXT_BYTES`].
+///
+/// # Errors
+/// [`InvalidField`] on `field`.
+pub fn check_named(field: &str, text: &str) -> Result<(), InvalidField> {
     if text.trim().is_empty() {
         return Err(InvalidField::new(field, "must not be empty"));
     }

@@ -55,7 +55,7 @@ pub fn propose_receipt(
 ) -> Result<Proposal, AllocationError> {
     let mut work = Work::begin(books, Source::Cash(receipt), on, policy)?;
     for it in &receipt.instructions {
-        work.follow(it);
+        work.follow(it, AllocationBasis::Instruction);
     }
     if let Some(text) = &receipt.pays {
         work.pay_named(text);
@@ -87,6 +87,48 @@ pub fn propose_credit_note(
             work.pay_exact_amount();
             work.pay_oldest();
         }
+    }
+    Ok(work.finish())
+}
+
+/// Sets a cleared receipt against exactly what a person names, in this order. What they do not name stays open.
+///
+/// # Errors
+/// As [`propose_receipt`].
+pub fn receipt_by_hand(
+    books: &CustomerBooks<'_>,
+    receipt: &Receipt,
+    wanted: &[PaymentInstruction],
+    on: NaiveDate,
+    policy: &Policy,
+) -> Result<Proposal, AllocationError> {
+    by_hand(books, Source::Cash(receipt), wanted, on, policy)
+}
+
+/// Sets a credit note against exactly what a person names, in this order.
+///
+/// # Errors
+/// As [`propose_receipt`].
+pub fn credit_note_by_hand(
+    books: &CustomerBooks<'_>,
+    note: &CreditNote,
+    wanted: &[PaymentInstruction],
+    on: NaiveDate,
+    policy: &Policy,
+) -> Result<Proposal, AllocationError> {
+    by_hand(books, Source::Note(note), wanted, on, policy)
+}
+
+fn by_hand(
+    books: &CustomerBooks<'_>,
+    source: Source<'_>,
+    wanted: &[PaymentInstruction],
+    on: NaiveDate,
+    policy: &Policy,
+) -> Result<Proposal, AllocationError> {
+    let mut work = Work::begin(books, source, on, policy)?;
+    for it in wanted {
+        work.follow(it, AllocationBasis::Manual);
     }
     Ok(work.finish())
 }
@@ -184,8 +226,8 @@ impl<'w> Work<'w> {
         }
     }
 
-    fn follow(&mut self, instruction: &PaymentInstruction) {
-        self.pay_where(AllocationBasis::Instruction, instruction.amount, |it| {
+    fn follow(&mut self, instruction: &PaymentInstruction, basis: AllocationBasis) {
+        self.pay_where(basis, instruction.amount, |it| {
             it.invoice_number == instruction.invoice_number
                 && instruction.instalment.is_none_or(|no| no == it.instalment)
         });

@@ -12,8 +12,8 @@ pub struct ExtensionRequest {
     pub due_on: NaiveDate,
     /// The day it is approved.
     pub approved_on: NaiveDate,
-    /// Who approves.
-    pub by: UserId,
+    /// Who approves; `None` for other software, which the audit log names.
+    pub by: Option<UserId>,
     /// Why.
     pub reason: String,
 }
@@ -60,7 +60,7 @@ pub fn extended(instalment: &Instalment, open: Decimal, request: ExtensionReques
     extended.extensions.push(Extension {
         approved_on: request.approved_on,
         due_on: request.due_on,
-        by: Some(request.by),
+        by: request.by,
         reason: request.reason,
     });
     Ok(extended)
@@ -81,7 +81,7 @@ mod tests {
         ExtensionRequest {
             due_on: day(due_on),
             approved_on: day(approved_on),
-            by: FINANCE,
+            by: Some(FINANCE),
             reason: "their customer pays in April".to_owned(),
         }
     }

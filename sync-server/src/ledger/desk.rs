@@ -12,13 +12,13 @@ use fieldledger_core::{
     },
 };
 
-use super::{Draft, signing::SigningKey};
+use super::{Actor, Draft, signing::SigningKey};
 use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
 
-fn line(at: Timestamp, by: UserId, action: &str, subject: String, detail: String) -> AuditEntry {
+fn line(at: Timestamp, by: &Actor, action: &str, subject: String, detail: String) -> AuditEntry {
     AuditEntry {
         at,
-        actor: by.to_string(),
+        actor: by.name.clone(),
         action: action.to_owned(),
         subject,
         detail,
@@ -63,7 +63,7 @@ pub fn decide_held_order(
         InvalidField::new(field, error.to_string())
     })?;
     let detail = format!("{}: {reason}", decision.number);
-    draft.audit(line(now, by, action, order.to_string(), detail));
+    draft.audit(line(now, &by.into(), action, order.to_string(), detail));
     draft.put(decision);
     draft.finish("", now)
 }
@@ -102,15 +102,33 @@ pub enum AccountChange {
 /// and reserved, the allowances that should come back are asked back.
 ///
 /// # Errors
-/// [`InvalidField`]: a reason is missing, a limit below zero, an assessment that ends before it begins, no hold to lift.
+/// [`InvalidField`]: a reason is missing, a limit below zero, a day out of range, an assessment that ends before it begins,
+/// no hold to lift.
 pub fn change_account(
     ledger: &CustomerLedger,
     change: AccountChange,
-    by: UserId,
+    by: impl Into<Actor>,
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
     draft.end_leases(now);
+    let by = by.into();
+    decide_account(&mut draft, change, &by, now)?;
+    draft.recall_excess(now, &by.name, "the limit was cut")?;
+    draft.finish("", now)
+}
+
+/// What [`change_account`] does to the account, without the allowances.
+///
+/// # Errors
+/// As [`change_account`].
+pub fn decide_account(
+    draft: &mut Draft,
+    change: AccountChange,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<(), InvalidField> {
+    let ledger = draft.ledger();
     let today = now.date_in(ledger.organisation.time_zone);
     let mut account = ledger.account.clone();
     let subject = ledger.customer.code.clone();
@@ -139,25 +157,29 @@ pub fn change_account(
                     .or(before.map(|it| it.terms_days))
                     .unwrap_or(0),
                 reason: reason.clone(),
-                by: Some(by),
+                by: by.user,
                 recorded_at: now,
             };
+            terms.validate()?;
             let detail = format!("{:?}, {:?} from {from}: {reason}", terms.grade, terms.limit);
             account.terms.push(terms);
             ("credit.terms_set", detail)
         }
         AccountChange::Assessed(assessment) => {
+            assessment.validate()?;
             let detail = format!("by {} until {}", assessment.assessor, assessment.valid_until);
             account.assessments.push(assessment);
             ("credit.assessed", detail)
         }
         AccountChange::Hold { reason } => {
-            account.holds.push(CreditHold {
+            let hold = CreditHold {
                 from: today,
                 until: None,
                 reason: reason.clone(),
-                by: Some(by),
-            });
+                by: by.user,
+            };
+            hold.validate()?;
+            account.holds.push(hold);
             ("credit.held", reason)
         }
         AccountChange::LiftHold { reason } => {
@@ -178,8 +200,7 @@ pub fn change_account(
     account.validate()?;
     draft.put(account);
     draft.audit(line(now, by, action, subject, detail));
-    draft.recall_excess(now, &by.to_string(), "the limit was cut")?;
-    draft.finish("", now)
+    Ok(())
 }
 
 /// Credit to be reserved for a phone.
@@ -228,7 +249,7 @@ pub fn grant(
         "{} for {} until {}",
         terms.amount, ledger.customer.code, terms.not_after
     );
-    draft.audit(line(now, by, "allowance.granted", wish.id.to_string(), detail));
+    draft.audit(line(now, &by.into(), "allowance.granted", wish.id.to_string(), detail));
     draft.put(Grant {
         signature: key.sign(&terms),
         terms,
@@ -277,7 +298,13 @@ pub fn recall(
     if !allowance::recall(&mut grant, reason) {
         return Err(InvalidField::new("grant", "is not open any more"));
     }
-    draft.audit(line(now, by, "allowance.recalled", id.to_string(), reason.to_owned()));
+    draft.audit(line(
+        now,
+        &by.into(),
+        "allowance.recalled",
+        id.to_string(),
+        reason.to_owned(),
+    ));
     draft.put(grant);
     draft.finish("", now)
 }
@@ -304,7 +331,7 @@ pub fn write_off(
     } else {
         "allowance.write_off_proposed"
     };
-    draft.audit(line(now, by, action, id.to_string(), reason.to_owned()));
+    draft.audit(line(now, &by.into(), action, id.to_string(), reason.to_owned()));
     draft.put(grant);
     draft.finish(if freed { "freed" } else { "proposed" }, now)
 }

@@ -16,7 +16,7 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
+use crate::store::{AuditEntry, CustomerLedger, LedgerChange, Requirement};
 
 /// A customer's ledger with what a decision has changed so far.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct Draft {
     ledger: CustomerLedger,
     changed: BTreeMap<RecordKey, LedgerRecord>,
     audit: Vec<AuditEntry>,
+    requires: Vec<Requirement>,
 }
 
 /// Why the rules could not say where a customer stands.
@@ -38,6 +39,7 @@ impl Draft {
             ledger: ledger.clone(),
             changed: BTreeMap::new(),
             audit: Vec::new(),
+            requires: Vec::new(),
         }
     }
 
@@ -133,6 +135,11 @@ impl Draft {
             }
         }
         Ok(())
+    }
+
+    /// Makes the change depend on something that is not part of the ledger: see [`Requirement`].
+    pub fn require(&mut self, requirement: Requirement) {
+        self.requires.push(requirement);
     }
 
     /// The credit file as of `now`. A customer about whom no account has been kept (an imported file only) keeps that
@@ -264,6 +271,7 @@ impl Draft {
             records: self.changed.into_values().collect(),
             audit: self.audit,
             answer: answer.into(),
+            requires: self.requires,
         })
     }
 

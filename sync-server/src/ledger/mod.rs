@@ -5,16 +5,20 @@
 //! * `arrivals`: orders, their changes, and words about offline allowances that come in from phones.
 //! * [`collecting`]: warnings acknowledged, reminders, stops of supply.
 //! * `deliveries`: what was signed for, and the due dates that count from it.
-//! * `desk`: what people decide: held orders, grants.
+//! * `desk`: what people decide: held orders, grants, credit accounts.
+//! * [`finance`]: invoices, receipts, credit notes, contracts and what becomes of them.
 //! * [`notes`]: what reps' notes about collecting say.
 //! * [`routine`]: what is looked after without anybody asking.
 //! * `signing`: the server's signature under a grant.
+//! * [`Actor`]: who does it, a person or software.
 
+mod actor;
 mod arrivals;
 pub mod collecting;
 mod deliveries;
 mod desk;
 mod draft;
+pub mod finance;
 pub mod notes;
 pub mod routine;
 pub mod signing;
@@ -22,7 +26,10 @@ pub mod signing;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use actor::Actor;
 pub use arrivals::{Arrivals, ArrivedOrder, take_in};
 pub use deliveries::ArrivedDelivery;
-pub use desk::{AccountChange, GrantWish, change_account, decide_held_order, end_leases, grant, recall, write_off};
+pub use desk::{
+    AccountChange, GrantWish, change_account, decide_account, decide_held_order, end_leases, grant, recall, write_off,
+};
 pub use draft::Draft;

@@ -5,7 +5,7 @@ use fieldledger_core::{
     model::{
         Contract, CreditAccount, CreditFile, CreditNote, Customer, CustomerId, Grant, InvalidField, Invoice,
         LedgerDelivery, LedgerOrder, LedgerRecord, OrderDecision, OrganisationId, OrganisationProfile, Policy, Receipt,
-        Statement, Timestamp, Warning,
+        RecordKey, Statement, Timestamp, Warning,
     },
     sync::protocol::StreamMark,
 };
@@ -36,6 +36,16 @@ pub trait LedgerStore {
         customer: CustomerId,
         once: Option<OnceOnly>,
         decide: Decide,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError>;
+
+    /// Writes a change that is about no customer in particular, such as money whose payer is not known yet, with what
+    /// [`LedgerChange::requires`] checked in the same transaction. `once` as in [`Self::decide`].
+    async fn write_change(
+        &self,
+        org: OrganisationId,
+        once: Option<OnceOnly>,
+        change: LedgerChange,
         now: Timestamp,
     ) -> Result<Decided, StoreError>;
 }
@@ -89,6 +99,20 @@ pub struct LedgerChange {
     pub audit: Vec<AuditEntry>,
     /// What the one who asked is told.
     pub answer: String,
+    /// What has to be so; else nothing is written and the change is refused.
+    pub requires: Vec<Requirement>,
+}
+
+/// Something about a record that the one who decided could not see in the customer's ledger: that its number is free in
+/// the whole company, or that it is still as it was read before. Looked at in the transaction that writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requirement {
+    /// The record.
+    pub key: RecordKey,
+    /// The version it has to have; `None`: there is no such record.
+    pub version: Option<u64>,
+    /// What is said when it is not so.
+    pub otherwise: InvalidField,
 }
 
 /// A request that has its effect once, however often it is sent.

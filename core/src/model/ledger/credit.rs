@@ -59,7 +59,7 @@ pub struct CreditTerms {
     pub terms_days: u32,
     /// Why.
     pub reason: String,
-    /// Who decided; `None` for an import.
+    /// Who decided; `None` for an import and for other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
     /// The server's time when it was written down.
@@ -89,7 +89,7 @@ pub struct CreditHold {
     pub until: Option<NaiveDate>,
     /// Why.
     pub reason: String,
-    /// Who placed it; `None` for an import.
+    /// Who placed it; `None` for an import and for other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
 }

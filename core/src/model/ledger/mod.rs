@@ -7,6 +7,7 @@
 mod allowance;
 mod company;
 mod credit;
+mod credit_check;
 mod policy;
 mod policy_check;
 mod receivable;

@@ -176,7 +176,7 @@ pub struct Extension {
     pub approved_on: NaiveDate,
     /// The new due date.
     pub due_on: NaiveDate,
-    /// Who approved; `None` for an import.
+    /// Who approved; `None` for an import and for other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
     /// Why.
@@ -366,7 +366,7 @@ pub struct Allocation {
     pub reversal_reason: String,
     /// On what grounds it was made.
     pub basis: AllocationBasis,
-    /// Who made it; `None` when the rules did.
+    /// Who made it; `None` when the rules did, or other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
 }
@@ -422,6 +422,10 @@ pub struct UnidentifiedReceipt {
     pub valued_on: NaiveDate,
     /// How much.
     pub amount: Money,
+    /// The day it counts from once its payer is known; `None`: [`Self::valued_on`]. Later for money that came when the
+    /// books of its day were closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posted_on: Option<NaiveDate>,
     /// The payer as the bank names it.
     #[serde(default)]
     pub payer: String,

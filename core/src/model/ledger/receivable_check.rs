@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::{Allocation, CreditNote, Instalment, Invoice, Receipt};
+use super::{Allocation, CreditNote, Instalment, Invoice, Receipt, UnidentifiedReceipt};
 use crate::model::{
     Currency, InvalidField, MAX_QUANTITY, check_amount, check_count, check_date, check_most, check_named,
     check_some_amount, check_text,
@@ -86,6 +86,7 @@ impl Instalment {
         check_count("instalments.disputes", self.disputes.len())?;
         for it in &self.disputes {
             check_date("instalments.disputes.opened_on", it.opened_on)?;
+            check_text("instalments.disputes.reason", &it.reason)?;
             if it.settled_on.is_some_and(|end| end < it.opened_on) {
                 return Err(InvalidField::new(
                     "instalments.disputes.settled_on",
@@ -173,6 +174,29 @@ impl CreditNote {
         }
         check_text("reason", &self.reason)?;
         check_allocations(&self.allocations, self.amount.amount)
+    }
+}
+
+impl UnidentifiedReceipt {
+    /// The day it counts from once its payer is known.
+    pub fn counts_from(&self) -> NaiveDate {
+        self.posted_on.unwrap_or(self.valued_on)
+    }
+
+    /// Checks what a form would check.
+    ///
+    /// # Errors
+    /// [`InvalidField`] naming the field: no reference, an amount of nothing, too large or finer than the minor unit, a
+    /// date far out of range, a text that is too long.
+    pub fn validate(&self) -> Result<(), InvalidField> {
+        check_named("reference", &self.reference)?;
+        check_some_amount("amount", self.amount.amount, self.amount.currency)?;
+        check_date("valued_on", self.valued_on)?;
+        if let Some(day) = self.posted_on {
+            check_date("posted_on", day)?;
+        }
+        check_text("payer", &self.payer)?;
+        check_text("text", &self.text)
     }
 }
 

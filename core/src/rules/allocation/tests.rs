@@ -401,3 +401,23 @@ proptest! {
         prop_assert_eq!(all_in_turn(&other_invoices, other_receipts, &policy), paid);
     }
 }
+
+#[test]
+fn by_hand_only_what_is_named_is_paid_and_nothing_is_guessed() {
+    let invoices = three();
+    let money = [receipt("R1", ON, "120")];
+    let credit = [note("C1", ON, "60")];
+    let books = books(&invoices, &money, &credit);
+    let named = |number: &str, amount: Option<&str>| PaymentInstruction {
+        invoice_number: number.into(),
+        instalment: None,
+        amount: amount.map(dec),
+    };
+    let wanted = [named("12", Some("30")), named("0012", None), named("nobody's", None)];
+    let it = receipt_by_hand(&books, &money[0], &wanted, day(ON), &Policy::default()).unwrap();
+    assert_eq!(said(&it), ["12/1 Principal 30 Manual", "0012/1 Principal 50 Manual"]);
+    assert_eq!(it.left, dec("40"), "invoice 3 is older and still nobody named it");
+    let it = credit_note_by_hand(&books, &credit[0], &wanted[1..], day(ON), &Policy::default()).unwrap();
+    assert_eq!(said(&it), ["0012/1 Principal 50 Manual"]);
+    assert_eq!(it.left, dec("10"));
+}

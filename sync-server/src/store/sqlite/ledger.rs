@@ -61,6 +61,25 @@ impl LedgerStore for SqliteStore {
         })
         .await
     }
+
+    async fn write_change(
+        &self,
+        org: OrganisationId,
+        once: Option<OnceOnly>,
+        change: LedgerChange,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        let lineages = self.lineages.clone();
+        self.write(move |connection| {
+            if let Some(once) = &once
+                && let Some(before) = answered(connection, org, once)?
+            {
+                return Ok(before);
+            }
+            write(connection, &lineages, org, change, once.as_ref(), now)
+        })
+        .await
+    }
 }
 
 /// Makes the keys that companies sign grants with, where there are none.
@@ -101,6 +120,12 @@ fn write(
     once: Option<&OnceOnly>,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
+    for required in change.requires {
+        let found = records::version(connection, org, &required.key)?;
+        if found != required.version {
+            return Ok(Decided::Refused(required.otherwise));
+        }
+    }
     let mut marks = Vec::new();
     if !change.records.is_empty() {
         let (outcomes, grown) = records::put(Log::new(connection, org, lineages), &change.records, true, now)?;

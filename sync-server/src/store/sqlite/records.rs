@@ -32,6 +32,19 @@ pub(super) fn one(
     }
 }
 
+/// The version that a record has now, of a kind that this build does not know too; `None` when it is not here.
+pub(super) fn version(
+    connection: &Connection,
+    org: OrganisationId,
+    key: &RecordKey,
+) -> Result<Option<u64>, StoreError> {
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT version FROM record WHERE organisation = ?1 AND kind = ?2 AND key = ?3")?
+        .query_row(params![org.as_bytes(), key.kind.as_str(), key.id], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(i64::unsigned_abs))
+}
+
 /// The record in a row of the table; `None` for one of a kind that this build does not know.
 pub(super) fn of_row(connection: &Connection, row: i64) -> Result<Option<StoredRecord>, StoreError> {
     let mut statement =

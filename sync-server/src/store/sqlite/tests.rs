@@ -42,6 +42,8 @@ suite!(
     a_request_with_a_key_has_its_effect_once,
     a_refused_decision_leaves_nothing_behind,
     a_grant_stays_with_its_phone,
+    a_change_is_written_only_when_what_it_requires_is_so,
+    what_is_about_no_customer_is_written_once_too,
     customers_are_found_by_parts_of_name_and_number_in_any_case,
     a_search_of_customers_keeps_to_its_territories_and_its_limit,
 );

@@ -186,3 +186,71 @@ pub(in crate::store) async fn a_grant_stays_with_its_phone(store: &dyn Store) {
     assert_eq!(ledger.grants, [grant]);
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
 }
+
+/// A number that another customer has is not in the ledger that a decision sees; the store looks when it writes.
+pub(in crate::store) async fn a_change_is_written_only_when_what_it_requires_is_so(store: &dyn Store) {
+    with_a_customer(store).await;
+    let key = invoice("007", 5).key();
+    let requiring = |version, number| LedgerChange {
+        records: vec![invoice(number, 5)],
+        requires: vec![Requirement {
+            key: key.clone(),
+            version,
+            otherwise: InvalidField::new("number", "is used already"),
+        }],
+        ..LedgerChange::default()
+    };
+    let decided = async |change: LedgerChange| decide(store, None, move |_| Ok(change)).await;
+    let refused = |decided: &Decided| matches!(decided, Decided::Refused(it) if it.field == "number");
+    let early = decided(requiring(Some(1), "007")).await;
+    assert!(refused(&early), "it is not there yet: {early:?}");
+    assert!(matches!(decided(requiring(None, "007")).await, Decided::Done { .. }));
+    assert!(refused(&decided(requiring(None, "008")).await));
+    assert!(refused(&decided(requiring(Some(2), "008")).await));
+    assert!(matches!(decided(requiring(Some(1), "008")).await, Decided::Done { .. }));
+    let ledger = store.customer_ledger(ORG, CUSTOMER).await.unwrap().unwrap();
+    assert_eq!(ledger.invoices.len(), 2);
+}
+
+pub(in crate::store) async fn what_is_about_no_customer_is_written_once_too(store: &dyn Store) {
+    with_a_customer(store).await;
+    let change = |amount| LedgerChange {
+        records: vec![
+            UnidentifiedReceipt {
+                reference: "BK-1".to_owned(),
+                valued_on: day("2026-01-05"),
+                amount: cny(amount),
+                posted_on: None,
+                payer: "Wang".to_owned(),
+                text: String::new(),
+                arrived_at: NOW,
+                identified_as: None,
+            }
+            .into(),
+        ],
+        answer: "recorded".to_owned(),
+        ..LedgerChange::default()
+    };
+    let once = |digest| {
+        Some(OnceOnly {
+            key: "bank-1".to_owned(),
+            digest: [digest; 32],
+        })
+    };
+    let write = async |digest, amount| {
+        store
+            .write_change(ORG, once(digest), change(amount), NOW)
+            .await
+            .unwrap()
+    };
+    assert!(matches!(write(1, 5).await, Decided::Done { answer, .. } if answer == "recorded"));
+    assert!(matches!(write(1, 6).await, Decided::Repeated { answer } if answer == "recorded"));
+    assert_eq!(write(2, 6).await, Decided::KeyReused);
+    let stored = store.records(ORG, &RecordKind::UnidentifiedReceipt).await.unwrap();
+    assert!(
+        matches!(&stored[..], [StoredRecord { version: 1, record, .. }] if *record == change(5).records[0]),
+        "{stored:?}"
+    );
+    let entries = read_on(store, StreamId::Finance, &mut None).await;
+    assert_eq!(entries.len(), 1, "what finance alone may see is in its own stream");
+}
