@@ -398,6 +398,7 @@ fn allowances_are_asked_back_when_a_bounced_cheque_lets_the_exposure_outgrow_the
         state: GrantState::Open,
         settled: Vec::new(),
         close: None,
+        taken_back_at: None,
         reason: String::new(),
         written_off_by: Vec::new(),
     });
