@@ -7,6 +7,10 @@
 //! Ranking works on a few numbers for each customer and makes no sentence: a page asks the reasons that it shows for
 //! theirs.
 
+mod file;
+
+pub use file::{dunning_of_today, items_of_file};
+
 use std::cmp::Reverse;
 
 use chrono::NaiveDate;

@@ -266,7 +266,7 @@ pub struct ShippingAmount {
     pub amount: Money,
 }
 
-/// What is open of the items that are due on one day, and the largest of them.
+/// What is open of the items that are due on one day and have come equally far in dunning, and the largest of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DueAmount {
     /// The due date, extensions included; `None` while there is none.
@@ -279,6 +279,17 @@ pub struct DueAmount {
     /// Whether the customer disputes them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disputed: bool,
+    /// The dunning level that they have reached; 0 is none, and what a file of an older server says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dunning_level: u8,
+    /// The day on which they reached it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dunned_on: Option<NaiveDate>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(level: &u8) -> bool {
+    *level == 0
 }
 
 /// A customer's credit file (信用档案), readable offline, always shown with its as-of time. Every amount is in the

@@ -99,6 +99,8 @@ fn sound() -> CreditFile {
         amount: cny(amount),
         largest: cny(amount),
         disputed,
+        dunning_level: 0,
+        dunned_on: None,
     };
     CreditFile {
         dues: vec![

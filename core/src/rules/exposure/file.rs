@@ -97,34 +97,45 @@ fn liabilities(account: &CreditAccount, rates: &DayRates<'_>, to: Currency) -> R
     sums.converted(rates, to)
 }
 
-/// Open items by due date and by whether they are disputed, in the order of their due dates.
+/// What is summed up together: due date, dispute, dunning level and its day; then the currency, which is converted away.
+type DueKey = (Option<NaiveDate>, bool, u8, Option<NaiveDate>);
+
+/// Open items by due date, by whether they are disputed and by how far dunning has come, in the order of their due dates.
 fn dues(items: &[OpenItem], rates: &DayRates<'_>, to: Currency) -> Result<Vec<DueAmount>, ExposureError> {
-    let mut by_day: BTreeMap<(Option<NaiveDate>, bool, Currency), (Decimal, Decimal)> = BTreeMap::new();
+    let mut by_day: BTreeMap<(DueKey, Currency), (Decimal, Decimal)> = BTreeMap::new();
     for item in items {
         let open = item.open();
         if open <= Decimal::ZERO {
             continue;
         }
-        let (sum, largest) = by_day.entry((item.due_on, item.disputed, item.currency)).or_default();
+        let key = (item.due_on, item.disputed, item.dunning_level, item.dunned_on);
+        let (sum, largest) = by_day.entry((key, item.currency)).or_default();
         *sum = sum.saturating_add(open);
         *largest = open.max(*largest);
     }
     let mut dues: Vec<DueAmount> = Vec::with_capacity(by_day.len());
-    for ((on, disputed, currency), (sum, largest)) in by_day {
+    let mut last_key: Option<DueKey> = None;
+    for ((key, currency), (sum, largest)) in by_day {
         let amount = rates.convert(Money::new(sum, currency), to)?;
         let largest = rates.convert(Money::new(largest, currency), to)?;
         match dues.last_mut() {
-            Some(last) if last.on == on && last.disputed == disputed => {
+            Some(last) if last_key == Some(key) => {
                 last.amount = last.amount.checked_add(amount)?;
                 last.largest.amount = last.largest.amount.max(largest.amount);
             }
-            _ => dues.push(DueAmount {
-                on,
-                amount,
-                largest,
-                disputed,
-            }),
+            _ => {
+                let (on, disputed, dunning_level, dunned_on) = key;
+                dues.push(DueAmount {
+                    on,
+                    amount,
+                    largest,
+                    disputed,
+                    dunning_level,
+                    dunned_on,
+                });
+            }
         }
+        last_key = Some(key);
     }
     Ok(dues)
 }

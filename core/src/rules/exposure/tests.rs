@@ -290,8 +290,12 @@ fn a_credit_file_says_everything_in_the_limits_currency() {
         (2, Some(day("2026-12-31")))
     );
     assert_eq!(
-        file.dues.iter().map(|it| it.amount).collect::<Vec<_>>(),
-        [cny(7), cny(35), cny(100)]
+        file.dues
+            .iter()
+            .map(|it| (it.amount, it.dunning_level))
+            .collect::<Vec<_>>(),
+        [(cny(7), 0), (cny(5), 0), (cny(30), 2), (cny(100), 0)],
+        "what has come further in dunning stands apart, so that phones can tell what is to be done today"
     );
     // Within a week only the order without a day ships; the other one ships on the tenth day.
     let within = |days| open_orders_within(&file, Horizon::Dynamic { days }, day("2026-03-01")).unwrap();
