@@ -5,7 +5,7 @@
 
 mod allowances;
 mod clock;
-mod collections;
+mod collecting;
 mod deliveries;
 mod documents;
 mod evidence;
@@ -32,6 +32,11 @@ use rusqlite::{Connection, Transaction};
 
 pub use allowances::Allowance;
 pub use clock::{BootClock, PhoneClock, SystemPhoneClock};
+pub use collecting::{
+    AnsweredBy, AsOf, BooksView, ClosedCollection, CreditView, CustomerTold, ItemView, LineView, PromiseQuery,
+    PromiseState, PromiseView, Promises, ReceiptNotice, ReceiptNotices, StatementReply, StatementRow, StatementView,
+    Unranked, Worklist, WorklistEntry, WorklistQuery,
+};
 pub use deliveries::{NewDelivery, NewDeliveryLine, SignOff};
 pub use documents::{Document, StoredModel};
 pub use ledger::CreditFileView;

@@ -113,7 +113,7 @@ pub enum SearchHit {
 }
 
 /// Documents with one of these flags are not shown.
-const HIDDEN: i64 = INCOMPLETE | KEPT;
+pub(crate) const HIDDEN: i64 = INCOMPLETE | KEPT;
 
 /// How many candidates of the index are fetched at once, at first and at most: few for the common case that most of them
 /// fit, no more than a phone has memory for when few do.
@@ -438,6 +438,30 @@ pub(crate) fn select(
     conditions.sql.push(condition.to_owned());
     conditions.of.extend_from_slice(of);
     conditions.fetch(connection, order, limit)
+}
+
+/// The trees of the documents of a kind about a customer that fit a condition of our own making, newest first.
+pub(crate) fn trees_of_customer(
+    connection: &Connection,
+    customer: CustomerId,
+    kind: &DocumentKind,
+    condition: &str,
+) -> Result<Vec<(DocumentId, Value)>, FieldError> {
+    let Some(customer) = interned(connection, customer.as_bytes())? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT d.row, d.id, d.view FROM document d
+         WHERE d.customer = ?1 AND d.kind = ?2 AND d.flags & {HIDDEN} = 0 AND ({condition})
+         ORDER BY d.moment DESC, d.row DESC"
+    ))?;
+    let mut rows = statement.query((customer, kind_number(kind)))?;
+    let mut trees = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: [u8; 16] = row.get("id")?;
+        trees.push((DocumentId::from_bytes(id), read_tree(connection, row)?));
+    }
+    Ok(trees)
 }
 
 /// One document as a row.

@@ -62,6 +62,8 @@ pub const TOKEN: &str = "token";
 pub const DEVICE_STATE: &str = "device_state";
 /// Key of the [`LastContact`].
 pub const LAST_CONTACT: &str = "last_contact";
+/// Key of the server's time ([`Timestamp`]) when this phone last had everything that the server had for it.
+pub const CAUGHT_UP: &str = "caught_up";
 /// Key of the phone's reckoning of the server's time ([`crate::rules::allowance::DeviceClock`]).
 pub const ALLOWANCE_CLOCK: &str = "allowance_clock";
 /// Key of the installation's name, 16 numbers.

@@ -1,5 +1,6 @@
 //! Ledger records: what the server alone writes.
 
+use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params_from_iter};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     error::FieldError,
-    model::{Customer, CustomerId, LedgerRecord, RecordKind, TerritoryId, UserId},
+    model::{CreditFile, Customer, CustomerId, LedgerRecord, RecordKind, TerritoryId, UserId},
     sync::protocol::{RecordEntry, RecordName},
 };
 
@@ -277,6 +278,88 @@ pub(crate) fn of_customer(
         "SELECT body FROM record WHERE kind = ?1 AND customer = ?2 ORDER BY day DESC, row DESC",
         &[&kind.as_str(), &customer],
     )
+}
+
+/// The records of `kind` about a customer that are dated `first` or later, newest first.
+pub(crate) fn of_customer_since(
+    connection: &Connection,
+    kind: &RecordKind,
+    customer: CustomerId,
+    first: NaiveDate,
+) -> Result<Vec<LedgerRecord>, FieldError> {
+    let Some(customer) = interned(connection, customer.as_bytes())? else {
+        return Ok(Vec::new());
+    };
+    read_all(
+        connection,
+        kind,
+        "SELECT body FROM record WHERE kind = ?1 AND customer = ?2 AND day >= ?3 ORDER BY day DESC, row DESC",
+        &[&kind.as_str(), &customer, &day_number(first)],
+    )
+}
+
+/// Whether anything of the books of a customer is here: an invoice, a receipt or a credit note.
+pub(crate) fn has_books(connection: &Connection, customer: CustomerId) -> Result<bool, FieldError> {
+    let Some(customer) = interned(connection, customer.as_bytes())? else {
+        return Ok(false);
+    };
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM record WHERE customer = ?1 AND kind IN ('invoice', 'receipt', 'credit_note') LIMIT 1",
+        )?
+        .exists([customer])?)
+}
+
+/// The customer's name; empty while this phone does not know the customer.
+pub(crate) fn name_of_customer(connection: &Connection, customer: CustomerId) -> Result<String, FieldError> {
+    let stored: Option<Option<String>> = connection
+        .prepare_cached("SELECT name FROM record WHERE kind = 'customer' AND id = ?1")?
+        .query_row([customer.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(stored.flatten().unwrap_or_default())
+}
+
+/// The little of a customer that a list of many is made from; the rest of a record is not read.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct CustomerLine {
+    /// Its id.
+    pub(crate) id: CustomerId,
+    /// The company's number for it.
+    pub(crate) code: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// The rep in charge.
+    #[serde(default)]
+    pub(crate) rep: Option<UserId>,
+}
+
+/// Every customer by name with its credit file.
+pub(crate) fn customers_with_files(
+    connection: &Connection,
+    mut each: impl FnMut(CustomerLine, &mut dyn FnMut() -> Result<Option<CreditFile>, FieldError>) -> Result<(), FieldError>,
+) -> Result<(), FieldError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.body, f.body FROM record c LEFT JOIN record f ON f.customer = c.customer AND f.kind = 'credit_file'
+         WHERE c.kind = 'customer' AND c.name IS NOT NULL ORDER BY c.name, c.row",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        // One that only a newer version can read is in no list of this one.
+        let Ok(customer) = serde_json::from_slice(&codec::unpack(body)?) else {
+            continue;
+        };
+        each(customer, &mut || {
+            let body = row.get_ref(1)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+            Ok(
+                match body.map(|body| read_body(&RecordKind::CreditFile, body)).transpose()? {
+                    Some(Some(LedgerRecord::CreditFile(file))) => Some(file),
+                    _ => None,
+                },
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// The records of `kind` by name, some of them.

@@ -46,6 +46,10 @@ impl FieldStore {
             let applied = exchange::apply(transaction, response, sent, me, &mut || self.random_bytes())?;
             if applied.refused.is_none() {
                 meta::set(transaction, meta::LAST_CONTACT, &contact)?;
+                if !applied.more {
+                    // Until then records may be here whose counterparts are still to come.
+                    meta::set(transaction, meta::CAUGHT_UP, &contact.server_time)?;
+                }
                 let clock = DeviceClock::synced(contact.server_time, self.clock_reading());
                 meta::set(transaction, meta::ALLOWANCE_CLOCK, &clock)?;
                 if let Some(token) = &applied.new_token {

@@ -86,7 +86,7 @@ impl FieldStore {
             )?;
             let mut promises_due = Vec::new();
             for promise in promises {
-                if !is_kept(connection, &promise, zone)? {
+                if !is_kept(connection, &promise, zone, date)? {
                     promises_due.push(promise);
                 }
             }
@@ -181,19 +181,25 @@ impl FieldStore {
     }
 }
 
-/// Whether what arrived since a promise covers it: payments valued from the day it was made.
-fn is_kept(connection: &Connection, promise: &DocumentRow, zone: chrono_tz::Tz) -> Result<bool, FieldError> {
+/// Whether what arrived since a promise covers it, be it late: payments valued from the day it was made that are certain
+/// on `date`. Whether it was kept in its time is what [`FieldStore::promises`] tells.
+fn is_kept(
+    connection: &Connection,
+    promise: &DocumentRow,
+    zone: chrono_tz::Tz,
+    date: NaiveDate,
+) -> Result<bool, FieldError> {
     let (Some(customer), Some(amount), Some(made)) = (promise.customer, promise.amount, promise.at) else {
         return Ok(false);
     };
     let made = made.date_in(zone);
-    let paid: Decimal = records::of_customer(connection, &RecordKind::Receipt, customer)?
+    let paid: Decimal = records::of_customer_since(connection, &RecordKind::Receipt, customer, made)?
         .into_iter()
         .filter_map(|record| match record {
             LedgerRecord::Receipt(receipt) => Some(receipt),
             _ => None,
         })
-        .filter(|receipt| receipt.valued_on >= made && receipt.amount.currency == amount.currency)
+        .filter(|receipt| receipt.is_certain_on(date) && receipt.amount.currency == amount.currency)
         .map(|receipt| receipt.amount.amount)
         .fold(Decimal::ZERO, Decimal::saturating_add);
     Ok(paid >= amount.amount)

@@ -154,7 +154,7 @@ impl FieldStore {
     }
 
     /// The server's time as far as this phone can tell: its reckoning, else its wall clock, never before the last contact.
-    fn reckoned_now(&self, connection: &Connection) -> Result<Timestamp, FieldError> {
+    pub(super) fn reckoned_now(&self, connection: &Connection) -> Result<Timestamp, FieldError> {
         let contact = self.last_contact_in(connection)?;
         Ok(match self.allowance_clock_in(connection)? {
             Ok(now) => now,
@@ -163,7 +163,7 @@ impl FieldStore {
     }
 }
 
-fn policy(connection: &Connection) -> Result<(Policy, u64), FieldError> {
+pub(super) fn policy(connection: &Connection) -> Result<(Policy, u64), FieldError> {
     Ok(match records::get(connection, &RecordKind::Policy, "self")? {
         Some((LedgerRecord::Policy(policy), version)) => (policy, version),
         _ => (Policy::default(), 0),

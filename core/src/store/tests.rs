@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod collecting;
 mod damage;
 mod find;
 mod schema;
