@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_network;
+mod collections;
 mod copied_phone;
 mod credit;
 mod full_server;

@@ -1,11 +1,15 @@
 //! What can be typed after `fieldledger phone`.
 
+mod collecting;
+
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use fieldledger_core::model::{Party, Position};
 use rust_decimal::Decimal;
+
+pub(super) use collecting::{CloseArgs, PromisesArgs, ReceiptsArgs, StatementCommand, WorklistArgs};
 
 /// Arguments of `fieldledger phone`.
 #[derive(Debug, Args)]
@@ -72,6 +76,30 @@ pub(super) enum Command {
     Deliver(DeliverCommand),
     /// Note a contact about money
     Collect(Collect),
+    /// Whom to see today about money, and why
+    Worklist(WorklistArgs),
+    /// Where a customer's credit stands: file, open items, allowances, promises
+    Credit {
+        /// Number or id
+        customer: String,
+    },
+    /// Promises to pay, and what became of them as far as this phone knows
+    Promises(PromisesArgs),
+    /// Money that arrived and that customers have still to be told of
+    Receipts(ReceiptsArgs),
+    /// The statements of account
+    Statements {
+        /// Only of this customer
+        customer: Option<String>,
+        /// Those of colleagues' customers as well
+        #[arg(long)]
+        everyone: bool,
+    },
+    /// Show and answer a statement of account
+    #[command(subcommand)]
+    Statement(StatementCommand),
+    /// Close a collection: was it late, why, what was difficult, what solved it
+    Close(CloseArgs),
     /// Take orders
     #[command(subcommand)]
     Order(OrderCommand),
@@ -139,6 +167,14 @@ pub(super) struct At {
 }
 
 impl At {
+    /// No position.
+    pub(super) const fn nowhere() -> Self {
+        Self {
+            at: None,
+            mocked: false,
+        }
+    }
+
     pub(super) fn position(&self) -> Option<Position> {
         self.at.map(|position| Position {
             mocked: self.mocked,

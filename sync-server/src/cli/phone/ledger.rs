@@ -534,7 +534,7 @@ fn exposure_text(exposure: Result<Money, InvalidMoney>) -> String {
     exposure.map_or_else(|error| error.to_string(), |exposure| exposure.to_string())
 }
 
-fn limit_text(limit: CreditLimit) -> String {
+pub(super) fn limit_text(limit: CreditLimit) -> String {
     match limit {
         CreditLimit::NoLimit => "no limit".to_owned(),
         CreditLimit::Limited(limit) => limit.to_string(),

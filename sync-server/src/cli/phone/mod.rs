@@ -2,6 +2,7 @@
 
 mod allowances;
 mod args;
+mod collecting;
 mod find;
 mod ledger;
 mod show;
@@ -176,6 +177,13 @@ impl Phone {
             Command::Visit(command) => self.visit(command),
             Command::Deliver(command) => self.deliver(command),
             Command::Collect(collect) => self.collect(collect),
+            Command::Worklist(args) => self.worklist(&args),
+            Command::Credit { customer } => self.credit(&customer),
+            Command::Promises(args) => self.promises(&args),
+            Command::Receipts(args) => self.receipts(&args),
+            Command::Statements { customer, everyone } => self.statements(customer.as_deref(), everyone),
+            Command::Statement(command) => self.statement(command),
+            Command::Close(args) => self.close(args),
             Command::Order(command) => self.order(command),
             Command::Allowances { give_back } => self.allowances(give_back.as_deref()),
             Command::Decision { order } => self.decision(&order),

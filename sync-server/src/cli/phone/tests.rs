@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod collecting;
+
 use clap::Parser as _;
 use fieldledger_core::{
     db::exchange::{Limits, Sent},

@@ -26,7 +26,11 @@ use crate::cli::table::plain;
 
 /// A word of a list that the model spells in snake case. The models keep words that only a newer version knows; what a
 /// person types here must be one that this version knows.
-fn word<T: DeserializeOwned + serde::Serialize>(what: &str, typed: &str, known: &[&str]) -> Result<T, Problem> {
+pub(super) fn word<T: DeserializeOwned + serde::Serialize>(
+    what: &str,
+    typed: &str,
+    known: &[&str],
+) -> Result<T, Problem> {
     let word = typed.replace('-', "_").to_lowercase();
     let unknown = || Problem::wrong(format!("{typed:?} is no {what}; it is one of {}", known.join(", ")));
     if !known.contains(&word.as_str()) {
@@ -70,18 +74,18 @@ fn now() -> Timestamp {
 }
 
 impl Phone {
-    fn recorded(&self, id: DocumentId, what: &str, value: &impl serde::Serialize) -> Done {
+    pub(super) fn recorded(&self, id: DocumentId, what: &str, value: &impl serde::Serialize) -> Done {
         self.say(
             format!("{what}  [{}]  waits to be sent", short(id)),
             json!({ "id": id, "document": value }),
         )
     }
 
-    fn user(&self) -> Result<UserId, Problem> {
+    pub(super) fn user(&self) -> Result<UserId, Problem> {
         Ok(self.store.identity().ok_or(FieldError::NotEnrolled)?.user)
     }
 
-    fn name(&self, customer: CustomerId) -> String {
+    pub(super) fn name(&self, customer: CustomerId) -> String {
         match self.store.customer(customer) {
             Ok(Some(customer)) => plain(&customer.name),
             _ => short(customer),
@@ -479,7 +483,7 @@ fn decision_text(decision: &CreditDecision) -> String {
 }
 
 /// What is kept of a file: its hash, its size, what it is.
-fn evidence(
+pub(super) fn evidence(
     file: &Path,
     kind: &str,
     caption: String,
