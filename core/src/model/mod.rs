@@ -44,8 +44,8 @@ pub use ledger::{
     OrderEvent, OrderEventKind, OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel,
     PaymentInstruction, Person, Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch,
     SettledSpend, ShippingAmount, ShownGrant, SpecialLiability, Spend, SpendReference, SpendStanding, Statement,
-    StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementVerdict, Suspension,
-    SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel,
+    StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict,
+    Suspension, SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel,
     WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};

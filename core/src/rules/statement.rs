@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate, Weekday};
 use rust_decimal::Decimal;
 
 use super::books::{BooksError, CustomerBooks, Source};
 use crate::model::{
     Currency, InvalidField, InvalidMoney, Invoice, LedgerDelivery, LedgerLine, LedgerOrder, Money, StatementLine,
-    StatementLineKind, StatementProduct,
+    StatementLineKind, StatementProduct, StatementSchedule,
 };
 
 #[cfg(test)]
@@ -26,6 +26,20 @@ pub struct Period {
     pub from: NaiveDate,
     /// Last day.
     pub to: NaiveDate,
+}
+
+/// The last period of a schedule that has ended before `today`; `None` for one without periods.
+pub fn last_ended(schedule: StatementSchedule, today: NaiveDate) -> Option<Period> {
+    let to = match schedule {
+        StatementSchedule::Monthly => today.with_day(1)?.pred_opt()?,
+        StatementSchedule::Weekly => today.week(Weekday::Mon).checked_first_day()?.pred_opt()?,
+        StatementSchedule::OnRequest => return None,
+    };
+    let from = match schedule {
+        StatementSchedule::Weekly => to.week(Weekday::Mon).checked_first_day()?,
+        _ => to.with_day(1)?,
+    };
+    Some(Period { from, to })
 }
 
 /// The lines of a statement with the balances around them.

@@ -23,6 +23,7 @@ mod phone;
 mod report;
 mod restore;
 pub mod serve;
+mod statement;
 mod table;
 mod user;
 mod verify;
@@ -49,6 +50,8 @@ enum Command {
     Device(device::Device),
     /// Credit: where customers stand, held orders, offline allowances
     Credit(credit::Credit),
+    /// Statements of account: issue, show, give to customers by link
+    Statement(statement::StatementArgs),
     /// Tell the newest lines of the audit log
     Audit(organisation::Audit),
     /// Write a consistent copy of everything into a new folder, while the server runs or not
@@ -81,6 +84,7 @@ pub struct DataFolder {
     /// Folder that holds everything the server keeps
     #[arg(
         long,
+        global = true,
         env = "FIELDLEDGER_DATA",
         default_value = "./fieldledger-data",
         value_name = "DIR"
@@ -94,7 +98,7 @@ struct Place {
     #[command(flatten)]
     folder: DataFolder,
     /// Name or id of the organisation; not needed while there is only one
-    #[arg(long, env = "FIELDLEDGER_ORGANISATION", value_name = "NAME")]
+    #[arg(long, global = true, env = "FIELDLEDGER_ORGANISATION", value_name = "NAME")]
     organisation: Option<String>,
 }
 
@@ -182,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::User(it) => user::run(it),
         Command::Device(it) => device::run(it),
         Command::Credit(it) => credit::run(it),
+        Command::Statement(it) => statement::run(it),
         Command::Audit(it) => organisation::run_audit(&it),
         Command::Report(it) => report::run(it),
         Command::Backup(it) => backup::run(&it),

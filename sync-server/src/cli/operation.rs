@@ -5,6 +5,7 @@ mod accounts;
 mod credit;
 mod desk;
 mod devices;
+mod statement;
 mod table;
 
 use std::{fmt::Write as _, path::PathBuf};
@@ -17,6 +18,7 @@ use fieldledger_core::{
     sync::protocol::{StreamId, StreamMark},
 };
 use serde::{Deserialize, Serialize};
+pub use statement::StatementAction;
 use table::table;
 
 use super::{AFTER_DAMAGE, Failure};
@@ -139,6 +141,8 @@ pub enum Action {
     },
     /// Asks or decides about credit.
     Credit(CreditAction),
+    /// Statements of account.
+    Statement(StatementAction),
     /// Tells the end of the audit log.
     AuditLog {
         /// How many lines.

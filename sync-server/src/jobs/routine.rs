@@ -1,14 +1,18 @@
-//! The daily round: due dates, early warnings and proposals to stop supply for every customer with an account.
+//! The daily round: due dates, early warnings, proposals to stop supply and statements of account for every customer with
+//! an account.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::NaiveDate;
-use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKey, RecordKind};
+use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKey, RecordKind, StatementId};
 
 use crate::{
-    ledger::routine::{self, Surroundings},
+    ledger::{
+        routine::{self, Surroundings},
+        statements,
+    },
     state::{AppState, Shared},
-    store::{Decided, StoreError},
+    store::{CustomerLedger, Decide, Decided, StoreError},
 };
 
 /// How often is looked whether a new day has begun at a company.
@@ -23,6 +27,8 @@ pub struct LookedAfter {
     pub customers: u64,
     /// Those about whom something was written.
     pub changed: u64,
+    /// Statements of account that were issued.
+    pub statements: u64,
     /// Those whose books could not be counted; the log says why.
     pub failed: u64,
 }
@@ -58,7 +64,7 @@ async fn rounds(state: &Shared, done: &mut BTreeMap<OrganisationId, NaiveDate>) 
             continue;
         }
         let sum = look_after(state, organisation).await?;
-        tracing::info!(%organisation, customers = sum.customers, changed = sum.changed, failed = sum.failed, "daily round done");
+        tracing::info!(%organisation, customers = sum.customers, changed = sum.changed, statements = sum.statements, failed = sum.failed, "daily round done");
         if state.is_stopping() {
             return Ok(());
         }
@@ -96,6 +102,7 @@ async fn look_after_one(
     let around = Surroundings::of(&*state.store, org, &ledger).await?;
     let now = state.clock.now();
     sum.customers += 1;
+    issue_statements(state, org, &ledger, sum).await?;
     // Most days nothing changes for most customers, and asking takes no lock.
     match routine::look_after(&ledger, &around, now) {
         Ok(change) if change.records.is_empty() => return Ok(()),
@@ -106,9 +113,50 @@ async fn look_after_one(
             return Ok(());
         }
     }
+    sum.changed += 1;
     let decide = Box::new(move |ledger: &_| routine::look_after(ledger, &around, now));
-    if let Decided::Done { marks, .. } = state.store.decide(org, customer, None, decide, now).await? {
-        sum.changed += 1;
+    decide_on(state, org, customer, decide).await
+}
+
+/// Issues what the customer's schedule says.
+async fn issue_statements(
+    state: &Shared,
+    org: OrganisationId,
+    ledger: &CustomerLedger,
+    sum: &mut LookedAfter,
+) -> Result<(), StoreError> {
+    let now = state.clock.now();
+    let fresh = || {
+        let id = uuid::Builder::from_random_bytes(state.secrets.bytes()).into_uuid();
+        StatementId::from_bytes(id.into_bytes())
+    };
+    let customer = ledger.customer.id;
+    match statements::due(ledger, fresh, now) {
+        Ok(wishes) => {
+            for wish in wishes {
+                sum.statements += 1;
+                let decide = Box::new(move |ledger: &_| statements::issue(ledger, wish, None, now));
+                decide_on(state, org, customer, decide).await?;
+            }
+        }
+        Err(why) => {
+            tracing::warn!(%customer, field = why.field, "no statement can be issued: {}", why.message);
+        }
+    }
+    Ok(())
+}
+
+async fn decide_on(
+    state: &Shared,
+    org: OrganisationId,
+    customer: CustomerId,
+    decide: Decide,
+) -> Result<(), StoreError> {
+    let decided = state
+        .store
+        .decide(org, customer, None, decide, state.clock.now())
+        .await?;
+    if let Decided::Done { marks, .. } = decided {
         for mark in marks {
             state.sync.live().publish(org, mark);
         }

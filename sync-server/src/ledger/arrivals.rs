@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fieldledger_core::{
     model::{
         CollectionNote, DocumentId, Grant, InvalidField, LineId, Money, Order, OrderDecision, OrderDecisionLine,
-        OrderState, ProductId, Receipt, Role, ShownGrant, Spend, SpendReference, SpendStanding, StatementAnswer,
-        StatementConfirmation, Timestamp,
+        OrderState, ProductId, Receipt, Role, ShownGrant, Spend, SpendReference, SpendStanding, StatementConfirmation,
+        Timestamp,
     },
     rules::{
         allowance::{self, Arrival},
@@ -15,7 +15,7 @@ use fieldledger_core::{
     sync::protocol::AllowanceWord,
 };
 
-use super::{ArrivedDelivery, Draft, deliveries};
+use super::{ArrivedDelivery, Draft, deliveries, statements};
 use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
 
 /// Why an order that was approved goes to review after all.
@@ -122,23 +122,7 @@ fn answered(draft: &mut Draft, answer: &StatementConfirmation, now: Timestamp) {
     let Some(mut statement) = stated.cloned() else {
         return;
     };
-    let mut changed = false;
-    for (no, given) in &answer.answers {
-        let known = statement.answers.get(no);
-        let is_same =
-            known.is_some_and(|it| (it.verdict, &it.remark, &it.by) == (given.verdict, &given.remark, &answer.person));
-        if !is_same && statement.lines.iter().any(|line| line.no == *no) {
-            let said = StatementAnswer {
-                verdict: given.verdict,
-                by: answer.person.clone(),
-                at: now,
-                remark: given.remark.clone(),
-            };
-            statement.answers.insert(*no, said);
-            changed = true;
-        }
-    }
-    if changed {
+    if statements::take_answers(&mut statement, &answer.answers, &answer.person, now) {
         draft.put(statement);
     }
 }

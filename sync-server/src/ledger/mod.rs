@@ -9,7 +9,8 @@
 //! * [`finance`]: invoices, receipts, credit notes, contracts and what becomes of them.
 //! * [`notes`]: what reps' notes about collecting say.
 //! * [`routine`]: what is looked after without anybody asking.
-//! * `signing`: the server's signature under a grant.
+//! * [`signing`]: the server's signature under a grant.
+//! * [`statements`]: statements of account, issued and answered.
 //! * [`Actor`]: who does it, a person or software.
 
 mod actor;
@@ -22,6 +23,7 @@ pub mod finance;
 pub mod notes;
 pub mod routine;
 pub mod signing;
+pub mod statements;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -9,6 +9,7 @@ use fieldledger_core::{
 
 mod deliveries;
 mod routine;
+mod statements;
 
 use super::*;
 use crate::store::{Decided, DocumentStore as _, LedgerStore as _, PeopleStore as _, sqlite::SqliteStore};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use fieldledger_core::model::{DeviceId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId};
+use fieldledger_core::model::{
+    CustomerId, DeviceId, LedgerRecord, OrganisationId, Role, StatementId, TerritoryId, Timestamp, UserId,
+};
 
 use super::StoreError;
 
@@ -74,6 +76,16 @@ pub trait PeopleStore {
     /// Shuts a device out.
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError>;
 
+    /// The link with this secret, valid or not.
+    async fn statement_link(&self, token_hash: &[u8; 32]) -> Result<Option<StatementLink>, StoreError>;
+
+    /// Every link to a statement, oldest first.
+    async fn statement_links(
+        &self,
+        org: OrganisationId,
+        statement: StatementId,
+    ) -> Result<Vec<StatementLink>, StoreError>;
+
     /// Carries out the steps of one administrative action, in this order and at the time of `line`, and writes `line` to
     /// the audit log, all in one transaction: nothing is done that the log does not tell, and nothing is told that was
     /// not done.
@@ -113,6 +125,38 @@ pub enum Step {
     PutEnrolment(Enrolment),
     /// Shuts a device out.
     RevokeDevice(DeviceId),
+    /// Keeps a link to a statement.
+    PutStatementLink(StatementLink),
+    /// Ends every link to a statement.
+    RevokeStatementLinks(StatementId),
+}
+
+/// A link with which a customer's contact reads and answers one statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementLink {
+    /// SHA-256 of the secret in the link.
+    pub token_hash: [u8; 32],
+    /// The company.
+    pub organisation: OrganisationId,
+    /// The customer.
+    pub customer: CustomerId,
+    /// The statement.
+    pub statement: StatementId,
+    /// Whom it was given to.
+    pub contact: String,
+    /// When.
+    pub made_at: Timestamp,
+    /// From when it leads nowhere.
+    pub expires_at: Timestamp,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl StatementLink {
+    /// Whether it leads to the statement at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
 }
 
 /// Action of the audit log: a device's token came from another installation of the app than the device was given to.

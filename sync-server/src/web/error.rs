@@ -25,6 +25,8 @@ pub(crate) enum PageError {
     Csrf,
     /// Nothing there, or nothing this person may know of.
     NotFound,
+    /// A link to a statement that has expired or was taken back.
+    LinkOver,
     /// A value in the address or the form cannot be used; the key of its name in the catalogue.
     BadField(&'static str),
     /// The record was changed at the same moment.
@@ -40,6 +42,7 @@ impl PageError {
         match self {
             Self::FieldWork | Self::NotYourRole | Self::Csrf => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::LinkOver => StatusCode::GONE,
             Self::BadField(_) => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::CONFLICT,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -53,6 +56,7 @@ impl PageError {
             Self::NotYourRole => (text.t("error.forbidden"), text.t("error.not_your_role").to_owned()),
             Self::Csrf => (text.t("error.forbidden"), text.t("error.csrf").to_owned()),
             Self::NotFound => (text.t("error.not_found"), text.t("error.not_found_text").to_owned()),
+            Self::LinkOver => (text.t("statement.over"), text.t("statement.over_text").to_owned()),
             Self::BadField(key) => (
                 text.t("error.bad_request"),
                 text.fill("error.bad_field", "field", text.t(key)),

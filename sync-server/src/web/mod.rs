@@ -18,6 +18,7 @@ mod page;
 mod quarantine;
 mod record;
 mod sign_in;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -50,6 +51,7 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/records/{id}/settle", post(record::settle))
         .route("/customers", get(customers::list))
         .route("/customers/{id}", get(customers::show))
+        .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))
@@ -81,7 +83,8 @@ async fn guard(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page may be stricter.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     // Pages hold a company's data: nobody else may keep them.
     headers

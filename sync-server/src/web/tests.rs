@@ -6,4 +6,5 @@ mod devices;
 mod feed;
 mod records;
 mod samples;
+mod statement;
 mod world;

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{CreditRuleChanges, PaymentChannel};
+use super::{CreditRuleChanges, PaymentChannel, StatementSchedule};
 use crate::model::{Currency, CustomerId, InvalidField, Money, Timestamp, UserId};
 
 /// A credit grade with the terms that the default policy gives it.
@@ -163,6 +163,9 @@ pub struct CreditAccount {
     /// Ways in which the customer may pay; empty means every way but a private account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<PaymentChannel>,
+    /// When the customer gets a statement of account; `None`: as the policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<StatementSchedule>,
 }
 
 impl CreditAccount {
@@ -177,6 +180,7 @@ impl CreditAccount {
             suspensions: Vec::new(),
             rules: CreditRuleChanges::default(),
             channels: Vec::new(),
+            statements: None,
         }
     }
 

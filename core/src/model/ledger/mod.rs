@@ -28,7 +28,8 @@ pub use credit::{
 pub use policy::{
     AllowancePolicy, AllowanceSize, CreditRate, CreditRuleChanges, CreditRules, DunningPolicy, DunningStep,
     DunningTask, ExpiredReview, GradePolicy, HolidayCalendar, Horizon, InterestOrder, InterestPolicy, InterestTier,
-    OldestItemRule, OverdueShareRule, Policy, PromisePolicy, RuleName, RuleSwitch, TimerPolicy, WarningPolicy,
+    OldestItemRule, OverdueShareRule, Policy, PromisePolicy, RuleName, RuleSwitch, StatementSchedule, TimerPolicy,
+    WarningPolicy,
 };
 pub use receivable::{
     Allocation, AllocationBasis, AllocationPart, Charge, ChargeKind, CreditNote, Dispute, DunningNotice, Extension,

@@ -34,6 +34,8 @@ pub struct Policy {
     pub allowances: AllowancePolicy,
     /// Within how long people have to act.
     pub timers: TimerPolicy,
+    /// When a customer gets a statement of account for whom nothing else was agreed.
+    pub statements: StatementSchedule,
     /// Days on which nothing is due; `None`: a due date stays where it falls.
     pub holidays: Option<HolidayCalendar>,
     /// Last day of the books that is closed: what is entered later counts from the day after at the earliest.
@@ -401,6 +403,19 @@ pub struct TimerPolicy {
     pub confirm_delivery_hours: u32,
 }
 
+/// How often a customer gets a statement of account (DOMAIN §2.3: companies monthly, shops weekly).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementSchedule {
+    /// For each calendar month.
+    #[default]
+    Monthly,
+    /// For each week from Monday to Sunday.
+    Weekly,
+    /// Only when somebody asks for one.
+    OnRequest,
+}
+
 /// Days on which nothing is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -437,6 +452,7 @@ impl Default for Policy {
             warnings: WarningPolicy::default(),
             allowances: AllowancePolicy::default(),
             timers: TimerPolicy::default(),
+            statements: StatementSchedule::default(),
             holidays: None,
             books_closed_until: None,
         }

@@ -233,3 +233,22 @@ proptest! {
         prop_assert_eq!(first.closing.amount, open - left);
     }
 }
+
+#[test]
+fn the_last_period_that_ended_is_the_month_or_the_week_before() {
+    let ended = |schedule, today: &str| {
+        let it = last_ended(schedule, today.parse().unwrap())?;
+        Some(format!("{} {}", it.from, it.to))
+    };
+    for (schedule, today, period) in [
+        (StatementSchedule::Monthly, "2026-03-01", Some("2026-02-01 2026-02-28")),
+        (StatementSchedule::Monthly, "2028-03-31", Some("2028-02-01 2028-02-29")),
+        (StatementSchedule::Monthly, "2026-01-15", Some("2025-12-01 2025-12-31")),
+        // 2026-03-02 is a Monday.
+        (StatementSchedule::Weekly, "2026-03-02", Some("2026-02-23 2026-03-01")),
+        (StatementSchedule::Weekly, "2026-03-08", Some("2026-02-23 2026-03-01")),
+        (StatementSchedule::OnRequest, "2026-03-08", None),
+    ] {
+        assert_eq!(ended(schedule, today).as_deref(), period, "{today}");
+    }
+}

@@ -237,7 +237,7 @@ impl Desk<'_> {
     }
 
     /// Lets somebody with a say about money through.
-    async fn finance(&self, login: &str) -> Result<Account, Failure> {
+    pub(super) async fn finance(&self, login: &str) -> Result<Account, Failure> {
         use fieldledger_core::model::Role;
         let account = self.account(login).await?;
         if [Role::Finance, Role::Supervisor, Role::Administrator]
@@ -253,7 +253,7 @@ impl Desk<'_> {
         }
     }
 
-    async fn decide(&self, customer: CustomerId, decide: Decide) -> Result<String, Failure> {
+    pub(super) async fn decide(&self, customer: CustomerId, decide: Decide) -> Result<String, Failure> {
         let now = self.state.clock.now();
         match self.state.store.decide(self.org, customer, None, decide, now).await? {
             Decided::Done { answer, marks } => {
@@ -268,7 +268,7 @@ impl Desk<'_> {
         }
     }
 
-    async fn customers(&self) -> Result<Vec<Customer>, Failure> {
+    pub(super) async fn customers(&self) -> Result<Vec<Customer>, Failure> {
         let records = self.state.store.records(self.org, &RecordKind::Customer).await?;
         Ok(records
             .into_iter()
@@ -279,7 +279,7 @@ impl Desk<'_> {
             .collect())
     }
 
-    async fn ledger_of(&self, code: &str) -> Result<CustomerLedger, Failure> {
+    pub(super) async fn ledger_of(&self, code: &str) -> Result<CustomerLedger, Failure> {
         let customers = self.customers().await?;
         let found = customers.iter().find(|it| it.code == code);
         let found = found.ok_or_else(|| Failure::new(format!("there is no customer with the number {code:?}")))?;

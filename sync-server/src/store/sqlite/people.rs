@@ -3,6 +3,7 @@
 mod accounts;
 pub(super) mod audit;
 mod devices;
+mod links;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -11,14 +12,14 @@ use accounts::{ACCOUNT, account, account_of, put_account};
 use async_trait::async_trait;
 use audit::{audit, audit_entry, verify_audit_log};
 use devices::{DEVICE, OFFERED_TOKENS, adopt_token, device, no_device, redeem};
-use fieldledger_core::model::{DeviceId, OrganisationId, Timestamp, UserId};
+use fieldledger_core::model::{DeviceId, OrganisationId, StatementId, Timestamp, UserId};
 use rusqlite::{Connection, Row, params};
 use steps::{create_organisation, end_sessions_of, put_enrolment, revoke_device, take};
 
 use super::SqliteStore;
 use crate::store::{
-    Account, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session, Step,
-    StoreError,
+    Account, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session, StatementLink,
+    Step, StoreError,
 };
 
 #[async_trait]
@@ -215,6 +216,21 @@ impl PeopleStore for SqliteStore {
 
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |connection| revoke_device(connection, org, device, now))
+            .await
+    }
+
+    async fn statement_link(&self, token_hash: &[u8; 32]) -> Result<Option<StatementLink>, StoreError> {
+        let token_hash = *token_hash;
+        self.read(move |connection| links::with_secret(connection, &token_hash))
+            .await
+    }
+
+    async fn statement_links(
+        &self,
+        org: OrganisationId,
+        statement: StatementId,
+    ) -> Result<Vec<StatementLink>, StoreError> {
+        self.read(move |connection| links::of_statement(connection, org, statement))
             .await
     }
 

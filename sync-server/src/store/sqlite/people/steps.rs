@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::{
     accounts::{put_account, require_account},
     devices::no_device,
+    links,
 };
 use crate::store::{
     Enrolment, PutOutcome, Step, StoreError,
@@ -25,6 +26,8 @@ pub(super) fn take(
         Step::EndSessionsOf(user) => end_sessions_of(connection, org, *user),
         Step::PutEnrolment(enrolment) => put_enrolment(connection, enrolment),
         Step::RevokeDevice(device) => revoke_device(connection, org, *device, now),
+        Step::PutStatementLink(link) => links::put(connection, link),
+        Step::RevokeStatementLinks(statement) => links::revoke(connection, org, *statement, now),
         Step::PutRecords(all) => {
             let (outcomes, _) = records::put(Log::new(connection, org, lineages), all, true, now)?;
             let refused = outcomes.into_iter().find_map(|it| match it {
