@@ -2,11 +2,12 @@
 //!
 //! `cargo run --release -p fieldledger-tests --bin bench [-- [--quick] [--only PART] [FILE]]`
 //!
-//! `--only record`, `--only exchange` and `--only large` measure a part, for whoever works on it, and write no file.
+//! `--only record`, `--only exchange`, `--only large` and `--only credit` measure a part, for whoever works on it, and write no file.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod baseline;
 mod cpu;
+mod credit;
 mod large;
 mod product;
 mod table;
@@ -82,6 +83,11 @@ async fn measure(quick: bool, part: Option<&str>) -> Result<Vec<Figure>> {
     }
     if wanted("large") {
         a_phone_with_many(folder.path(), many, &mut figures).await?;
+    }
+    if wanted("credit") {
+        eprintln!("credit and collections");
+        credit::phone(folder.path(), quick, &mut figures).await?;
+        credit::ageing(folder.path(), quick, &mut figures).await?;
     }
     Ok(figures)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use fieldledger_core::{
-    model::Currency,
+    model::{Currency, InvalidMoney},
     rules::{
         ageing::Bucket,
         figures::{
@@ -15,9 +16,31 @@ use fieldledger_core::{
 use rust_decimal::Decimal;
 
 use super::{
-    Body, Cell, Group, GroupBy, Reader, ReportError, ReportName, Row, in_books,
+    Body, Cell, Group, GroupBy, Reader, ReportError, ReportName, Row, aged, in_books,
     sums::{Span, Sums, measure, not_due},
 };
+
+/// What groups of customers come to, with a total for each currency.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: BTreeMap<(Group, Currency), Sums>,
+    totals: BTreeMap<Currency, Sums>,
+}
+
+impl Groups {
+    /// Adds what a customer comes to in one currency.
+    pub(super) fn add(
+        &mut self,
+        group: Group,
+        currency: Currency,
+        as_of: NaiveDate,
+        sums: &Sums,
+    ) -> Result<(), InvalidMoney> {
+        let new = || Sums::new(as_of);
+        self.groups.entry((group, currency)).or_insert_with(new).merge(sums)?;
+        self.totals.entry(currency).or_insert_with(new).merge(sums)
+    }
+}
 
 /// The report by groups.
 pub(super) async fn grouped(reader: &Reader<'_>, by: GroupBy) -> Result<Body, ReportError> {
@@ -26,24 +49,11 @@ pub(super) async fn grouped(reader: &Reader<'_>, by: GroupBy) -> Result<Body, Re
         from: request.first_day(),
         as_of: request.as_of,
     };
-    let with_promises = matches!(request.name, ReportName::Promises | ReportName::Kpi);
-    let mut groups: BTreeMap<(Group, Currency), Sums> = BTreeMap::new();
-    let mut totals: BTreeMap<Currency, Sums> = BTreeMap::new();
-    for customer in &reader.customers {
-        let ledger = reader.ledger(customer.id).await?;
-        let promises = if with_promises {
-            reader.promises_of(customer.id).await?
-        } else {
-            Vec::new()
-        };
-        let sums = measure(&ledger, &promises, span).map_err(in_books(customer))?;
-        for (currency, sum) in sums {
-            let new = || Sums::new(span.as_of);
-            let key = (reader.group(customer, by), currency);
-            groups.entry(key).or_insert_with(new).merge(&sum)?;
-            totals.entry(currency).or_insert_with(new).merge(&sum)?;
-        }
-    }
+    let Groups { groups, totals } = if request.name == ReportName::Ageing {
+        aged::groups(reader, by).await?
+    } else {
+        measured(reader, by, span).await?
+    };
     let mut columns = match by {
         GroupBy::Customer => vec!["customer", "name"],
         GroupBy::Rep => vec!["rep"],
@@ -72,6 +82,25 @@ pub(super) async fn grouped(reader: &Reader<'_>, by: GroupBy) -> Result<Body, Re
         row(true, vec![Cell::text("total")], *currency, sums);
     }
     Ok((columns, rows))
+}
+
+/// Every figure of every group, from all that is recorded about each customer.
+async fn measured(reader: &Reader<'_>, by: GroupBy, span: Span) -> Result<Groups, ReportError> {
+    let with_promises = matches!(reader.request.name, ReportName::Promises | ReportName::Kpi);
+    let mut groups = Groups::default();
+    for customer in &reader.customers {
+        let ledger = reader.ledger(customer.id).await?;
+        let promises = if with_promises {
+            reader.promises_of(customer.id).await?
+        } else {
+            Vec::new()
+        };
+        let sums = measure(&ledger, &promises, span).map_err(in_books(customer))?;
+        for (currency, sum) in sums {
+            groups.add(reader.group(customer, by), currency, span.as_of, &sum)?;
+        }
+    }
+    Ok(groups)
 }
 
 fn columns_of(name: ReportName) -> &'static [&'static str] {

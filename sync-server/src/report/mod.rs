@@ -4,6 +4,7 @@
 //! one customer's ledger, the sums and the rows of the answer. A report of a past day stays as it was, whatever happens
 //! later. Amounts of several currencies are never added to each other: each has rows and a total of its own.
 
+mod aged;
 mod details;
 mod figures;
 mod sums;

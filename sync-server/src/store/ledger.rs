@@ -1,5 +1,7 @@
 //! A customer's ledger as one thing: read, decided on and written in one transaction.
 
+use std::ops::ControlFlow;
+
 use async_trait::async_trait;
 use fieldledger_core::{
     model::{
@@ -7,6 +9,7 @@ use fieldledger_core::{
         LedgerDelivery, LedgerOrder, LedgerRecord, OrderDecision, OrganisationId, OrganisationProfile, Policy, Receipt,
         RecordKey, Statement, Timestamp, Warning,
     },
+    rules::books::CustomerBooks,
     sync::protocol::StreamMark,
 };
 
@@ -22,6 +25,10 @@ pub trait LedgerStore {
         org: OrganisationId,
         customer: CustomerId,
     ) -> Result<Option<CustomerLedger>, StoreError>;
+
+    /// Hands the books of every customer in a part of them to `each`, one customer after the other, from one snapshot: what
+    /// is held in memory is one customer's books, however many there are. A customer without books is left out.
+    async fn each_books(&self, org: OrganisationId, part: CustomerPart, each: EachBooks) -> Result<(), StoreError>;
 
     /// The key that the company's grants are signed with, made when there is none. Backups hold it.
     async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError>;
@@ -48,6 +55,71 @@ pub trait LedgerStore {
         change: LedgerChange,
         now: Timestamp,
     ) -> Result<Decided, StoreError>;
+}
+
+/// What [`LedgerStore::each_books`] calls for each customer; a break ends it.
+pub type EachBooks = Box<dyn FnMut(CustomerId, &HeldBooks) -> ControlFlow<()> + Send>;
+
+/// A customer's books without anything else that is recorded about them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeldBooks {
+    /// Invoices.
+    pub invoices: Vec<Invoice>,
+    /// Receipts.
+    pub receipts: Vec<Receipt>,
+    /// Credit notes.
+    pub credit_notes: Vec<CreditNote>,
+}
+
+impl HeldBooks {
+    /// As the rules read them.
+    pub fn view(&self) -> CustomerBooks<'_> {
+        CustomerBooks {
+            invoices: &self.invoices,
+            receipts: &self.receipts,
+            credit_notes: &self.credit_notes,
+        }
+    }
+
+    /// Forgets what is in them and keeps the room.
+    pub fn clear(&mut self) {
+        self.invoices.clear();
+        self.receipts.clear();
+        self.credit_notes.clear();
+    }
+
+    /// Whether nothing is in them.
+    pub fn is_empty(&self) -> bool {
+        self.invoices.is_empty() && self.receipts.is_empty() && self.credit_notes.is_empty()
+    }
+}
+
+/// One of several parts into which the customers are divided by their ids, so that they can be read side by side. Ids are
+/// random, so the parts are about equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustomerPart {
+    index: u8,
+    of: u8,
+}
+
+impl CustomerPart {
+    /// Every part of `of`; one when it is zero.
+    pub fn all(of: u8) -> impl Iterator<Item = Self> {
+        let of = of.max(1);
+        (0..of).map(move |index| Self { index, of })
+    }
+
+    /// Where the part begins, and where the next one does: beyond every id for the last part.
+    pub fn bounds(self) -> ([u8; 16], Vec<u8>) {
+        let begin = |index: u8| u16::from(index) * 256 / u16::from(self.of);
+        let mut first = [0; 16];
+        first[0] = u8::try_from(begin(self.index)).unwrap_or(u8::MAX);
+        let end = match u8::try_from(begin(self.index + 1)) {
+            Ok(next) => vec![next],
+            Err(_) => vec![u8::MAX; 17],
+        };
+        (first, end)
+    }
 }
 
 /// What [`LedgerStore::decide`] asks.

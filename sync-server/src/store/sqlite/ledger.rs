@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Lineages, SqliteStore, people, records, streams::Log};
 use crate::ledger::signing::SigningKey;
 use crate::store::{
-    CustomerLedger, Decide, Decided, LedgerChange, LedgerStore, OnceOnly, PutOutcome, StoreError, StoredRecord,
+    CustomerLedger, CustomerPart, Decide, Decided, EachBooks, HeldBooks, LedgerChange, LedgerStore, OnceOnly,
+    PutOutcome, StoreError, StoredRecord,
 };
 
 #[async_trait]
@@ -20,6 +21,11 @@ impl LedgerStore for SqliteStore {
         customer: CustomerId,
     ) -> Result<Option<CustomerLedger>, StoreError> {
         self.read(move |connection| read(connection, org, customer)).await
+    }
+
+    async fn each_books(&self, org: OrganisationId, part: CustomerPart, each: EachBooks) -> Result<(), StoreError> {
+        self.read(move |connection| each_books(connection, org, part, each))
+            .await
     }
 
     async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError> {
@@ -160,6 +166,50 @@ fn write(
         answer: change.answer,
         marks,
     })
+}
+
+/// In the order of the index by customer: the plus signs keep SQLite from choosing another one, by which it would have to
+/// sort everything first.
+fn each_books(
+    connection: &Connection,
+    org: OrganisationId,
+    part: CustomerPart,
+    mut each: EachBooks,
+) -> Result<(), StoreError> {
+    let (first, end) = part.bounds();
+    let mut statement = connection.prepare_cached(
+        "SELECT customer, kind, json, key FROM record
+         WHERE customer >= ?1 AND customer < ?2 AND +organisation = ?3
+         AND +kind IN ('invoice', 'receipt', 'credit_note') ORDER BY customer",
+    )?;
+    let mut rows = statement.query(params![first, end, org.as_bytes()])?;
+    let (mut books, mut customer) = (HeldBooks::default(), None);
+    while let Some(row) = rows.next()? {
+        let of: [u8; 16] = row.get(0)?;
+        if customer != Some(of) {
+            if let Some(before) = customer.replace(of)
+                && each(CustomerId::from_bytes(before), &books).is_break()
+            {
+                return Ok(());
+            }
+            books.clear();
+        }
+        let kind = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let json = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+        let read = match kind {
+            "invoice" => serde_json::from_str(json).map(|it| books.invoices.push(it)),
+            "receipt" => serde_json::from_str(json).map(|it| books.receipts.push(it)),
+            _ => serde_json::from_str(json).map(|it| books.credit_notes.push(it)),
+        };
+        if let Err(error) = read {
+            let key: String = row.get(3)?;
+            return Err(StoreError::Damaged(format!("{kind} {key}: {error}")));
+        }
+    }
+    if let Some(last) = customer {
+        let _ = each(CustomerId::from_bytes(last), &books);
+    }
+    Ok(())
 }
 
 /// Everything about a customer, from one snapshot of the database.

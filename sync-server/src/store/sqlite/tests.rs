@@ -38,6 +38,7 @@ suite!(
     the_newest_review_gives_the_verdict,
     quarantine_keeps_one_copy_of_each,
     compaction_keeps_every_cursor_and_every_change,
+    books_come_customer_by_customer,
     two_decisions_never_count_on_the_same_credit,
     a_request_with_a_key_has_its_effect_once,
     a_refused_decision_leaves_nothing_behind,

@@ -1,5 +1,10 @@
 //! Decisions about a customer's ledger.
 
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
+
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
@@ -253,4 +258,56 @@ pub(in crate::store) async fn what_is_about_no_customer_is_written_once_too(stor
     );
     let entries = read_on(store, StreamId::Finance, &mut None).await;
     assert_eq!(entries.len(), 1, "what finance alone may see is in its own stream");
+}
+
+/// Every customer's books come once, in whichever part, with nothing of another customer or company in them.
+pub(in crate::store) async fn books_come_customer_by_customer(store: &dyn Store) {
+    with_a_customer(store).await;
+    let ids: Vec<CustomerId> = [0, 63, 64, 127, 128, 255]
+        .map(|first| CustomerId::from_bytes([first; 16]))
+        .to_vec();
+    let mut records = Vec::new();
+    for (no, id) in ids.iter().enumerate() {
+        let mut shop = customer(NORTH, &format!("Shop {no}"));
+        let LedgerRecord::Customer(it) = &mut shop else {
+            unreachable!("a customer was made")
+        };
+        it.id = *id;
+        records.push(shop);
+        let number = format!("F-{no}");
+        let mut paid = fieldledger_core::model::Receipt::cleared(format!("R-{no}"), *id, day("2026-01-06"), cny(1));
+        paid.pays = Some(number.clone());
+        records.push(Invoice::new(number, *id, day("2026-01-05"), day("2026-02-04"), cny(10)).into());
+        records.push(paid.into());
+    }
+    let written = store.put_records(ORG, records, true, NOW).await.unwrap();
+    assert!(written.iter().all(|it| *it == PutOutcome::Created), "{written:?}");
+    for parts in [1, 3, 4] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for part in CustomerPart::all(parts) {
+            let sink = Arc::clone(&seen);
+            let each = move |id: CustomerId, books: &HeldBooks| {
+                let mine = books.invoices.iter().all(|it| it.customer == id) && books.receipts[0].customer == id;
+                let counts = (books.invoices.len(), books.receipts.len(), mine);
+                sink.lock().unwrap().push((id, counts));
+                ControlFlow::Continue(())
+            };
+            store.each_books(ORG, part, Box::new(each)).await.unwrap();
+        }
+        let seen = seen.lock().unwrap();
+        let expected: Vec<_> = ids.iter().map(|id| (*id, (1, 1, true))).collect();
+        assert_eq!(*seen, expected, "{parts} parts; the shop without books is left out");
+    }
+    let seen = Arc::new(Mutex::new(0));
+    let sink = Arc::clone(&seen);
+    let first_only = move |_, _: &HeldBooks| {
+        *sink.lock().unwrap() += 1;
+        ControlFlow::Break(())
+    };
+    let whole = CustomerPart::all(1).next().unwrap();
+    store.each_books(ORG, whole, Box::new(first_only)).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), 1);
+    let elsewhere = OrganisationId::from_bytes([0xEE; 16]);
+    let nothing = |_, _: &HeldBooks| panic!("another company's books");
+    store.each_books(elsewhere, whole, Box::new(nothing)).await.unwrap();
 }
