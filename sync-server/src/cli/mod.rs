@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::store::StoreError;
 
 mod backup;
+mod collect;
 pub mod control;
 mod credit;
 mod decode_worker;
@@ -50,6 +51,8 @@ enum Command {
     Device(device::Device),
     /// Credit: where customers stand, held orders, offline allowances
     Credit(credit::Credit),
+    /// Collecting: warnings, reminders, stops of supply, who is late in telling whom
+    Collect(collect::Collect),
     /// Statements of account: issue, show, give to customers by link
     Statement(statement::StatementArgs),
     /// Tell the newest lines of the audit log
@@ -186,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::User(it) => user::run(it),
         Command::Device(it) => device::run(it),
         Command::Credit(it) => credit::run(it),
+        Command::Collect(it) => collect::run(it),
         Command::Statement(it) => statement::run(it),
         Command::Audit(it) => organisation::run_audit(&it),
         Command::Report(it) => report::run(it),

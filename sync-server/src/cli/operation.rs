@@ -2,6 +2,7 @@
 //! (see [`super::control`]): either way it is the same code.
 
 mod accounts;
+mod collect;
 mod credit;
 mod desk;
 mod devices;
@@ -11,6 +12,7 @@ mod table;
 use std::{fmt::Write as _, path::PathBuf};
 
 use chrono_tz::Tz;
+pub use collect::CollectAction;
 pub use credit::CreditAction;
 use desk::Desk;
 use fieldledger_core::{
@@ -143,6 +145,8 @@ pub enum Action {
     Credit(CreditAction),
     /// Statements of account.
     Statement(StatementAction),
+    /// Collecting.
+    Collect(CollectAction),
     /// Tells the end of the audit log.
     AuditLog {
         /// How many lines.

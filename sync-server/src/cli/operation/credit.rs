@@ -452,7 +452,7 @@ impl Desk<'_> {
         Ok(text.into())
     }
 
-    async fn policy(&self) -> Result<fieldledger_core::model::Policy, Failure> {
+    pub(super) async fn policy(&self) -> Result<fieldledger_core::model::Policy, Failure> {
         let records = self.state.store.records(self.org, &RecordKind::Policy).await?;
         let policy = records.into_iter().find_map(|it| match it.record {
             LedgerRecord::Policy(policy) => Some(policy),

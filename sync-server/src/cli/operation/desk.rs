@@ -115,6 +115,7 @@ impl Desk<'_> {
             Action::ListDevices => self.list_devices().await,
             Action::RevokeDevice { device } => self.revoke_device(&device).await,
             Action::Credit(action) => self.credit(action).await,
+            Action::Collect(action) => self.collect(action).await,
             Action::Statement(action) => self.statement(action).await,
             Action::AuditLog { limit } => {
                 let log = self.state.store.audit_log(self.org, limit).await?;
