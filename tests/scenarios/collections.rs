@@ -113,10 +113,9 @@ async fn an_overdue_customer_is_seen_pays_is_told_and_the_collection_is_closed()
     );
     phone.sync().await.unwrap();
 
-    // The bank shows the money three days after the promised day's tolerance; finance tells sales at once.
+    // The bank shows the money three days after the promised day's tolerance; the phone of the rep tells them.
     let mut receipt = Receipt::cleared("TT-1", shop, today(), yuan(8_000));
     receipt.arrived_at = Some(now());
-    receipt.sales_told_at = Some(now());
     receipt.allocations.push(Allocation {
         invoice_number: "F-1001".to_owned(),
         instalment: 1,
@@ -131,7 +130,24 @@ async fn an_overdue_customer_is_seen_pays_is_told_and_the_collection_is_closed()
     });
     let file = company.credit_file(shop, 50_000, 0, now());
     write(&server, vec![receipt.into(), file.into()]).await;
+    // Somebody else who reads the territory does not make it known to the rep.
+    let other = server.phone_of(company.chen_jing).await.unwrap();
+    other.sync().await.unwrap();
+    other.sync().await.unwrap();
+    assert_eq!(ledger(&server).await.receipts[0].sales_told_at, None);
     phone.sync().await.unwrap();
+    assert_eq!(
+        ledger(&server).await.receipts[0].sales_told_at,
+        None,
+        "sent is not received"
+    );
+    phone.sync().await.unwrap();
+    let receipt = ledger(&server).await.receipts.remove(0);
+    assert!(
+        receipt
+            .sales_told_at
+            .is_some_and(|at| Some(at) >= receipt.arrived_at && at <= now())
+    );
     let notices = phone.store.receipt_notices(false, false).unwrap().notices;
     assert_eq!(notices.len(), 1);
     let note = phone

@@ -8,7 +8,7 @@ use fieldledger_core::{
         CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, GrantId, LedgerRecord, Money,
         Order, OrganisationId, ProductId, RecordKey, RecordKind, StatementConfirmation, Timestamp,
     },
-    sync::protocol::{AllowanceWord, MAX_WORDS},
+    sync::protocol::{AllowanceWord, Cursor, MAX_WORDS, StreamId},
 };
 
 use super::SyncService;
@@ -127,6 +127,36 @@ impl SyncService {
                     tracing::warn!(%customer, field = why.field, "an order could not be decided on: {}", why.message);
                 }
                 Decided::Repeated { .. } | Decided::KeyReused | Decided::UnknownCustomer => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A phone that has read past a receipt has shown it to the rep: sales was told of the money, with the reply before
+    /// this request.
+    pub(super) async fn note_who_knows(
+        &self,
+        account: &Account,
+        device: &Device,
+        cursors: &BTreeMap<StreamId, Option<Cursor>>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (org, rep) = (account.organisation, account.user);
+        let territories = cursors
+            .iter()
+            .filter_map(|(stream, cursor)| Some((*stream, (*cursor)?)))
+            .filter(|(stream, _)| matches!(stream, StreamId::Territory(territory) if account.may_read(*territory)));
+        let mut untold: BTreeMap<CustomerId, Vec<String>> = BTreeMap::new();
+        for (customer, reference) in self.store.untold_receipts(org, rep, territories.collect()).await? {
+            untold.entry(customer).or_default().push(reference);
+        }
+        let told_at = device.last_contact.unwrap_or(now);
+        for (customer, references) in untold {
+            let decide = Box::new(move |ledger: &_| ledger::sales_told(ledger, &references, told_at, now));
+            if let Decided::Done { marks, .. } = self.store.decide(org, customer, None, decide, now).await? {
+                for mark in marks {
+                    self.live.publish(org, mark);
+                }
             }
         }
         Ok(())

@@ -83,6 +83,7 @@ impl SyncService {
         self.decide_arrivals(account, device, &documents, &words, now).await?;
         let cursors: BTreeMap<StreamId, Option<Cursor>> =
             cursors.into_iter().map(|it| (it.stream, it.cursor)).collect();
+        self.note_who_knows(account, device, &cursors, now).await?;
         let streams = followed(&*self.store, account, device.id, MAX_STREAMS).await?;
         let budget = usize::try_from(budget_bytes)
             .unwrap_or(usize::MAX)

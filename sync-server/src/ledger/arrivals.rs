@@ -99,6 +99,28 @@ pub fn take_in(ledger: &CustomerLedger, arrivals: &Arrivals, now: Timestamp) -> 
     draft.finish("", now)
 }
 
+/// Sales was told of these receipts at `told_at`: a phone of the customer's rep received them. The first time counts.
+///
+/// # Errors
+/// [`InvalidField`] when it cannot be told where the customer stands.
+pub fn sales_told(
+    ledger: &CustomerLedger,
+    references: &[String],
+    told_at: Timestamp,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let mut draft = Draft::of(ledger);
+    let untold = ledger.receipts.iter().filter(|it| it.sales_told_at.is_none());
+    for receipt in untold.filter(|it| references.contains(&it.reference)) {
+        draft.put(Receipt {
+            // Nobody is told before finance knows.
+            sales_told_at: Some(told_at.max(receipt.arrived_at.unwrap_or(told_at)).min(now)),
+            ..receipt.clone()
+        });
+    }
+    draft.finish("", now)
+}
+
 /// A note that says that money was confirmed to the customer stops the receipt's timer; the first one counts. The server's
 /// time counts, since a phone's clock could make a rep look faster than they were.
 fn told(draft: &mut Draft, id: DocumentId, note: &CollectionNote, now: Timestamp) {

@@ -29,7 +29,7 @@ pub mod statements;
 mod tests;
 
 pub use actor::Actor;
-pub use arrivals::{Arrivals, ArrivedOrder, take_in};
+pub use arrivals::{Arrivals, ArrivedOrder, sales_told, take_in};
 pub use deliveries::ArrivedDelivery;
 pub use desk::{
     AccountChange, GrantWish, change_account, decide_account, decide_held_order, end_leases, grant, recall, write_off,

@@ -7,10 +7,10 @@ use fieldledger_core::{
     model::{
         Contract, CreditAccount, CreditFile, CreditNote, Customer, CustomerId, Grant, InvalidField, Invoice,
         LedgerDelivery, LedgerOrder, LedgerRecord, OrderDecision, OrganisationId, OrganisationProfile, Policy, Receipt,
-        RecordKey, Statement, Timestamp, Warning,
+        RecordKey, Statement, Timestamp, UserId, Warning,
     },
     rules::books::CustomerBooks,
-    sync::protocol::StreamMark,
+    sync::protocol::{Cursor, StreamId, StreamMark},
 };
 
 use super::{AuditEntry, StoreError};
@@ -32,6 +32,15 @@ pub trait LedgerStore {
 
     /// The key that the company's grants are signed with, made when there is none. Backups hold it.
     async fn signing_key(&self, org: OrganisationId) -> Result<SigningKey, StoreError>;
+
+    /// Money of customers in the care of `rep` that finance knows of and nobody in sales has been told of, as far as it lies
+    /// before these places: somebody who has read so far has received it.
+    async fn untold_receipts(
+        &self,
+        org: OrganisationId,
+        rep: UserId,
+        read: Vec<(StreamId, Cursor)>,
+    ) -> Result<Vec<(CustomerId, String)>, StoreError>;
 
     /// Reads everything about a customer, lets `decide` say what to write, and writes it. No other write comes in
     /// between, so two decisions can never both count on the same credit.

@@ -3,10 +3,15 @@
 use async_trait::async_trait;
 use fieldledger_core::model::{
     CreditAccount, CustomerId, InvalidField, LedgerRecord, OrganisationId, Policy, RecordKey, RecordKind, Timestamp,
+    UserId,
 };
+use fieldledger_core::sync::protocol::{Cursor, StreamId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Lineages, SqliteStore, people, records, streams::Log};
+use super::{
+    Lineages, SqliteStore, people, records,
+    streams::{self, Log},
+};
 use crate::ledger::signing::SigningKey;
 use crate::store::{
     CustomerLedger, CustomerPart, Decide, Decided, EachBooks, HeldBooks, LedgerChange, LedgerStore, OnceOnly,
@@ -40,6 +45,16 @@ impl LedgerStore for SqliteStore {
             Ok(SigningKey(key))
         })
         .await
+    }
+
+    async fn untold_receipts(
+        &self,
+        org: OrganisationId,
+        rep: UserId,
+        read: Vec<(StreamId, Cursor)>,
+    ) -> Result<Vec<(CustomerId, String)>, StoreError> {
+        self.read(move |connection| untold_receipts(connection, org, rep, &read))
+            .await
     }
 
     async fn decide(
@@ -86,6 +101,41 @@ impl LedgerStore for SqliteStore {
         })
         .await
     }
+}
+
+fn untold_receipts(
+    connection: &Connection,
+    org: OrganisationId,
+    rep: UserId,
+    read: &[(StreamId, Cursor)],
+) -> Result<Vec<(CustomerId, String)>, StoreError> {
+    // The conditions of the index, word for word. A customer without a rep is in everybody's care.
+    let mut statement = connection.prepare_cached(
+        "SELECT r.customer, json_extract(r.json, '$.reference') FROM record r
+         JOIN record c ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation
+         WHERE r.kind = 'receipt' AND json_extract(r.json, '$.arrived_at') IS NOT NULL
+           AND json_extract(r.json, '$.sales_told_at') IS NULL
+           AND r.stream = ?1 AND r.place <= ?2
+           AND coalesce(json_extract(c.json, '$.rep'), ?3) = ?3",
+    )?;
+    let mut untold = Vec::new();
+    for (stream, cursor) in read {
+        let Some(found) = streams::find(connection, org, *stream)? else {
+            continue;
+        };
+        // Another history: its places say nothing of this one.
+        if found.end.lineage != cursor.lineage {
+            continue;
+        }
+        let place = streams::place_of(found.id, cursor.seq)?;
+        let rows = statement.query_map(params![found.id, place, rep.to_string()], |row| {
+            Ok((CustomerId::from_bytes(row.get(0)?), row.get(1)?))
+        })?;
+        for row in rows {
+            untold.push(row?);
+        }
+    }
+    Ok(untold)
 }
 
 /// Makes the keys that companies sign grants with, where there are none.
