@@ -125,6 +125,15 @@ pub struct ServerConfig {
     )]
     pub sign_in_per_minute: u32,
 
+    /// Requests that other software may make with one API token in a minute. 0: no limit.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_API_PER_MINUTE",
+        default_value_t = 600,
+        value_name = "COUNT"
+    )]
+    pub api_per_minute: u32,
+
     /// Address of a reverse proxy whose `X-Forwarded-For` is believed. May be given several times.
     #[arg(
         long = "trusted-proxy",
@@ -163,6 +172,7 @@ impl Default for ServerConfig {
             sync_per_minute: 600,
             enrol_per_minute: 20,
             sign_in_per_minute: 20,
+            api_per_minute: 600,
             trusted_proxies: Vec::new(),
             metrics_token: None,
         }

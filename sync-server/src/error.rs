@@ -8,7 +8,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use fieldledger_core::sync::protocol::{ErrorBody, WireError};
+use fieldledger_core::{
+    model::InvalidField,
+    sync::protocol::{ErrorBody, WireError},
+};
+use serde::Serialize;
 
 use crate::store::StoreError;
 
@@ -52,6 +56,16 @@ pub mod code {
     pub const WRONG_METHOD: &str = "wrong_method";
     /// The request took too long.
     pub const TIMED_OUT: &str = "timed_out";
+    /// The token of other software is not known.
+    pub const TOKEN_UNKNOWN: &str = "token_unknown";
+    /// The token of other software has ended.
+    pub const TOKEN_EXPIRED: &str = "token_expired";
+    /// A field cannot be stored as it is; `field` names it.
+    pub const INVALID_FIELD: &str = "invalid_field";
+    /// The request needs the header `Idempotency-Key`.
+    pub const KEY_REQUIRED: &str = "idempotency_key_required";
+    /// The key in `Idempotency-Key` was used before for something else.
+    pub const KEY_REUSED: &str = "idempotency_key_reused";
     /// The server cannot do it at present.
     pub const UNAVAILABLE: &str = "unavailable";
     /// The server failed.
@@ -69,6 +83,8 @@ pub struct ApiError {
     pub message: String,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// The field that is wrong, as the request spells it.
+    pub field: Option<String>,
 }
 
 impl ApiError {
@@ -79,6 +95,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            field: None,
         }
     }
     /// No valid token or session.
@@ -125,6 +142,13 @@ impl ApiError {
     /// The request cannot be read.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code::MALFORMED, message)
+    }
+    /// A field of the request cannot be stored as it is.
+    pub fn invalid_field(invalid: InvalidField) -> Self {
+        Self {
+            field: Some(invalid.field),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::INVALID_FIELD, invalid.message)
+        }
     }
     /// The request is too large.
     pub fn too_large(limit: usize) -> Self {
@@ -173,11 +197,24 @@ fn seconds_up(wait: Duration) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorCode(pub(crate) &'static str);
 
+/// An error's body. Phones read the first two fields.
+#[derive(Serialize)]
+struct Body {
+    #[serde(flatten)]
+    error: ErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
+        let error = ErrorBody {
             code: self.code.to_owned(),
             message: self.message,
+        };
+        let body = Body {
+            error,
+            field: self.field,
         };
         let mut response = (self.status, Json(body)).into_response();
         response.extensions_mut().insert(ErrorCode(self.code));

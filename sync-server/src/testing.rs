@@ -131,6 +131,7 @@ impl Fixture {
             sync_per_minute: 0,
             enrol_per_minute: 0,
             sign_in_per_minute: 0,
+            api_per_minute: 0,
             ..ServerConfig::default()
         };
         Self::with(config).await

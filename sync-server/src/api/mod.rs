@@ -2,6 +2,7 @@
 
 mod body;
 mod enrol;
+mod finance;
 mod health;
 mod live;
 mod middleware;
@@ -43,7 +44,7 @@ pub(crate) fn routes() -> Vec<Route> {
         path,
         handler,
     };
-    vec![
+    let mut routes = vec![
         post(SYNC_PATH, routing::post(sync::sync)),
         get(LIVE_PATH, routing::get(live::live)),
         post(ENROL_PATH, routing::post(enrol::enrol)),
@@ -51,7 +52,9 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/readyz", routing::get(health::readyz)),
         get("/metrics", routing::get(health::metrics)),
         get("/openapi.json", routing::get(openapi::document)),
-    ]
+    ];
+    routes.extend(finance::routes());
+    routes
 }
 
 /// The interface as a router.

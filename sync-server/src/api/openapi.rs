@@ -85,6 +85,7 @@ impl Modify for Tokens {
         };
         let components = openapi.components.get_or_insert_with(Default::default);
         components.add_security_scheme("device_token", bearer("Token of an enrolled device"));
+        components.add_security_scheme("api_token", bearer("Token of `fieldledger token create`"));
         components.add_security_scheme("metrics_token", bearer("Token of `--metrics-token`"));
     }
 }
@@ -106,14 +107,16 @@ impl Modify for Tokens {
         super::health::metrics,
         document,
     ),
-    components(schemas(Enrolment, Enrolled, Grown, Problem)),
+    components(schemas(Enrolment, Enrolled, Grown, Problem, super::finance::FieldProblem)),
     modifiers(&Tokens)
 )]
 struct Interface;
 
 /// The description of the interface.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Interface::openapi()
+    let mut whole = Interface::openapi();
+    whole.merge(super::finance::FinanceInterface::openapi());
+    whole
 }
 
 /// The description of this interface.

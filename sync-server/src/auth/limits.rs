@@ -21,6 +21,7 @@ pub struct Limits {
     sync: Limiter<DeviceId>,
     enrol: Limiter<IpAddr>,
     sign_in: Limiter<IpAddr>,
+    software: Limiter<[u8; 16]>,
 }
 
 impl Limits {
@@ -30,6 +31,7 @@ impl Limits {
             sync: Limiter::per_minute(config.sync_per_minute),
             enrol: Limiter::per_minute(config.enrol_per_minute),
             sign_in: Limiter::per_minute(config.sign_in_per_minute),
+            software: Limiter::per_minute(config.api_per_minute),
         }
     }
     /// One exchange of a device.
@@ -45,6 +47,13 @@ impl Limits {
     /// 429 with the time to wait.
     pub fn stranger(&self, address: IpAddr) -> Result<(), ApiError> {
         self.enrol.check(network(address))
+    }
+    /// One request with the API token of this id.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub fn software(&self, token: [u8; 16]) -> Result<(), ApiError> {
+        self.software.check(token)
     }
     /// One sign-in.
     ///

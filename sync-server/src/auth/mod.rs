@@ -1,7 +1,7 @@
-//! Who is asking: people with a password and a session, devices with a token.
+//! Who is asking: people with a password and a session, devices and other software with a token.
 //!
 //! * [`sign_in`], [`sign_out`]: what the sign-in page calls.
-//! * [`SignedIn`], [`DeviceAuth`], [`RemoteAddress`]: extractors that handlers take.
+//! * [`SignedIn`], [`DeviceAuth`], [`SoftwareAuth`], [`RemoteAddress`]: extractors that handlers take.
 //! * [`require_role`]: what a role may do.
 
 mod device;
@@ -11,6 +11,7 @@ mod lockout;
 mod password;
 mod secret;
 mod session;
+mod software;
 
 use fieldledger_core::model::Role;
 
@@ -22,6 +23,7 @@ pub use lockout::Lockout;
 pub use password::{PasswordError, check_new_password, hash_password, verify_password};
 pub use secret::{Secrets, hash_secret, normal_code, same_secret};
 pub use session::{NewSession, SignedIn, sign_in, sign_out};
+pub use software::SoftwareAuth;
 
 use crate::{error::ApiError, store::Account};
 

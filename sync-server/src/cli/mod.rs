@@ -26,6 +26,7 @@ mod restore;
 pub mod serve;
 mod statement;
 mod table;
+mod token;
 mod user;
 mod verify;
 
@@ -49,6 +50,8 @@ enum Command {
     User(user::User),
     /// Enrol, tell and shut out devices
     Device(device::Device),
+    /// Make, tell and revoke tokens of other software, such as an ERP
+    Token(token::Token),
     /// Credit: where customers stand, held orders, offline allowances
     Credit(credit::Credit),
     /// Collecting: warnings, reminders, stops of supply, who is late in telling whom
@@ -188,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Territory(it) => organisation::run_territory(it),
         Command::User(it) => user::run(it),
         Command::Device(it) => device::run(it),
+        Command::Token(it) => token::run(it),
         Command::Credit(it) => credit::run(it),
         Command::Collect(it) => collect::run(it),
         Command::Statement(it) => statement::run(it),

@@ -8,6 +8,7 @@ mod desk;
 mod devices;
 mod statement;
 mod table;
+mod tokens;
 
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -27,7 +28,7 @@ use super::{AFTER_DAMAGE, Failure};
 use crate::{
     report::{Format, ReportRequest},
     state::AppState,
-    store::Step,
+    store::{ApiRole, Step},
 };
 
 /// Name under which the audit log knows the command line.
@@ -133,6 +134,22 @@ pub enum Action {
     RevokeDevice {
         /// Its id, or its beginning.
         device: String,
+    },
+    /// Makes a token for other software.
+    CreateToken {
+        /// What the software is called.
+        name: String,
+        /// What it may do.
+        role: ApiRole,
+        /// For how many days it works; without it until it is revoked.
+        days: Option<u32>,
+    },
+    /// Tells the tokens of other software.
+    ListTokens,
+    /// Revokes a token of other software.
+    RevokeToken {
+        /// Its name.
+        name: String,
     },
     /// Computes a report.
     Report {

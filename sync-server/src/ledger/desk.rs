@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
         Assessment, CreditGrade, CreditHold, CreditLimit, CreditTerms, DeviceId, DocumentId, Grant, GrantId, GrantMode,
-        GrantState, InvalidField, Money, Role, Timestamp, UserId,
+        GrantState, InvalidField, Money, OrderDecision, Role, Timestamp, UserId,
     },
     rules::{
         allowance::{self, GrantRequest},
@@ -39,16 +39,31 @@ pub fn decide_held_order(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
-    let found = ledger.decisions.iter().find(|it| it.order == order);
-    let mut decision = found
-        .cloned()
-        .ok_or_else(|| InvalidField::new("order", "is not known, or not of this customer"))?;
     let act = orders::Act {
         by,
         roles,
         at: now,
         reason,
     };
+    answer_held_order(&mut draft, order, release, act, &by.into())?;
+    draft.finish("", now)
+}
+
+/// What [`decide_held_order`] does to the order. `told_by` is who brings the person's decision: they themselves, or software.
+///
+/// # Errors
+/// As [`decide_held_order`].
+pub fn answer_held_order(
+    draft: &mut Draft,
+    order: DocumentId,
+    release: bool,
+    act: orders::Act<'_>,
+    told_by: &Actor,
+) -> Result<OrderDecision, InvalidField> {
+    let found = draft.ledger().decisions.iter().find(|it| it.order == order);
+    let mut decision = found
+        .cloned()
+        .ok_or_else(|| InvalidField::new("order", "is not known, or not of this customer"))?;
     let (done, action) = if release {
         (orders::release(&mut decision, act), "order.released")
     } else {
@@ -62,10 +77,14 @@ pub fn decide_held_order(
         };
         InvalidField::new(field, error.to_string())
     })?;
-    let detail = format!("{}: {reason}", decision.number);
-    draft.audit(line(now, &by.into(), action, order.to_string(), detail));
-    draft.put(decision);
-    draft.finish("", now)
+    let on_behalf = match told_by.user {
+        Some(user) if user == act.by => String::new(),
+        _ => format!(" (decided by {})", act.by),
+    };
+    let detail = format!("{}: {}{on_behalf}", decision.number, act.reason);
+    draft.audit(line(act.at, told_by, action, order.to_string(), detail));
+    draft.put(decision.clone());
+    Ok(decision)
 }
 
 /// What finance decides about a customer's credit account.

@@ -112,6 +112,9 @@ pub trait DocumentStore {
     /// The customers that match, those first whose whole name or number is the text, and each part by name.
     async fn find_customers(&self, org: OrganisationId, search: &CustomerSearch) -> Result<FoundCustomers, StoreError>;
 
+    /// The customers with exactly this number: one, unless somebody gave it twice.
+    async fn customers_of_code(&self, org: OrganisationId, code: &str) -> Result<Vec<Customer>, StoreError>;
+
     /// The records of `kind` about one customer.
     async fn records_about(
         &self,

@@ -56,12 +56,13 @@ pub trait LedgerStore {
     ) -> Result<Decided, StoreError>;
 
     /// Writes a change that is about no customer in particular, such as money whose payer is not known yet, with what
-    /// [`LedgerChange::requires`] checked in the same transaction. `once` as in [`Self::decide`].
+    /// [`LedgerChange::requires`] checked in the same transaction. `once` as in [`Self::decide`]: also what would be refused
+    /// by now (the books were closed) gets the answer of the first time.
     async fn write_change(
         &self,
         org: OrganisationId,
         once: Option<OnceOnly>,
-        change: LedgerChange,
+        change: Result<LedgerChange, InvalidField>,
         now: Timestamp,
     ) -> Result<Decided, StoreError>;
 }

@@ -2,7 +2,7 @@
 //!
 //! * [`DocumentStore`]: streams, documents, ledger records, quarantine, feed.
 //! * [`LedgerStore`]: decisions about a customer's ledger.
-//! * [`PeopleStore`]: organisations, accounts, sessions, enrolments, devices, audit log.
+//! * [`PeopleStore`]: organisations, accounts, sessions, enrolments, devices, tokens of software, audit log.
 //!
 //! Every method is one transaction: it happens wholly or not at all, and what it returned has been made durable.
 
@@ -13,6 +13,7 @@ pub mod sqlite;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub(crate) mod suite;
+mod tokens;
 mod tree;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 pub use documents::*;
 pub use ledger::*;
 pub use people::*;
+pub use tokens::*;
 pub use tree::Tree;
 
 /// Everything a server needs to keep.

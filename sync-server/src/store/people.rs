@@ -7,7 +7,7 @@ use fieldledger_core::model::{
     CustomerId, DeviceId, LedgerRecord, OrganisationId, Role, StatementId, TerritoryId, Timestamp, UserId,
 };
 
-use super::StoreError;
+use super::{ApiToken, NewApiToken, StoreError};
 
 /// People and their devices.
 #[async_trait]
@@ -76,6 +76,15 @@ pub trait PeopleStore {
     /// Shuts a device out.
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError>;
 
+    /// The token of other software with this hash, whether it still works or not.
+    async fn api_token(&self, token_hash: &[u8; 32]) -> Result<Option<ApiToken>, StoreError>;
+
+    /// Every token of other software in an organisation, those that do not work any more included, oldest first.
+    async fn api_tokens(&self, org: OrganisationId) -> Result<Vec<ApiToken>, StoreError>;
+
+    /// Notes that a token of other software was used.
+    async fn api_token_used(&self, org: OrganisationId, id: [u8; 16], now: Timestamp) -> Result<(), StoreError>;
+
     /// The link with this secret, valid or not.
     async fn statement_link(&self, token_hash: &[u8; 32]) -> Result<Option<StatementLink>, StoreError>;
 
@@ -129,6 +138,10 @@ pub enum Step {
     PutStatementLink(StatementLink),
     /// Ends every link to a statement.
     RevokeStatementLinks(StatementId),
+    /// Makes a token for other software.
+    PutApiToken(NewApiToken),
+    /// Revokes a token of other software.
+    RevokeApiToken([u8; 16]),
 }
 
 /// A link with which a customer's contact reads and answers one statement.
@@ -337,7 +350,7 @@ pub struct DeviceContact {
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
-    /// Who: a user id, `device:…`, or `operator` for the command line.
+    /// Who: a user id, `device:…`, `token:…` with the name of other software's token, or `operator` for the command line.
     pub actor: String,
     /// What was done, as a stable name (`device.revoked`).
     pub action: String,

@@ -65,6 +65,9 @@ impl Instalment {
         if let Some(day) = self.due_on {
             check_date("instalments.due_on", day)?;
         }
+        if let Some(rule) = self.rule {
+            rule.offset.validate("instalments.due.offset")?;
+        }
         check_count("instalments.charges", self.charges.len())?;
         for charge in &self.charges {
             check_some_amount("instalments.charges.amount", charge.amount, currency)?;

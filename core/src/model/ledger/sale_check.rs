@@ -53,7 +53,7 @@ impl DueOffset {
     /// Longest time that a due date may lie after its event, in days; a hundred years.
     pub const MAX_DAYS: u32 = 36_525;
 
-    fn validate(self, field: &str) -> Result<(), InvalidField> {
+    pub(super) fn validate(self, field: &str) -> Result<(), InvalidField> {
         let too_long = match self {
             Self::Days(days) | Self::EndOfMonth(days) => days > Self::MAX_DAYS,
             Self::Months(months) => months > 1_200,

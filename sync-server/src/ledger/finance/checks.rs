@@ -58,7 +58,8 @@ pub(super) fn check_company_money(
     check_convertible(policy, field, money, organisation.currency, day)
 }
 
-fn check_convertible(
+/// Refuses money in a currency that the policy has no rate for.
+pub(super) fn check_convertible(
     policy: &Policy,
     field: &str,
     money: Money,

@@ -5,11 +5,13 @@
 //! * [`receipt`]: money that arrived, cleared, came back.
 //! * [`allocation`]: which money pays what, by the rules or by hand, and its reversal.
 //! * [`credit_note`], [`contract`], [`dispute`], [`extension`].
+//! * [`account`]: what is decided about credit.
 //! * [`unidentified`]: money whose payer nobody knows yet.
 //!
 //! No date in closed books is written ([`Policy::books_closed_until`](fieldledger_core::model::Policy)): a document of a
 //! closed day is taken only with a later day to count from.
 
+pub mod account;
 pub mod allocation;
 mod checks;
 pub mod contract;

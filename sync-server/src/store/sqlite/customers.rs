@@ -1,10 +1,10 @@
 //! Customers found by what somebody types.
 
 use fieldledger_core::{
-    model::{LedgerRecord, OrganisationId},
+    model::{Customer, LedgerRecord, OrganisationId},
     sync::protocol::StreamId,
 };
-use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::{documents::push_list, records};
 use crate::store::{CustomerSearch, FoundCustomers, StoreError};
@@ -30,6 +30,24 @@ pub(super) fn find(
     for row in rows.into_iter().skip(from).take(limit) {
         if let Some(LedgerRecord::Customer(customer)) = records::of_row(connection, row)?.map(|it| it.record) {
             found.customers.push(customer);
+        }
+    }
+    Ok(found)
+}
+
+/// The customers with exactly this number.
+pub(super) fn of_code(connection: &Connection, org: OrganisationId, code: &str) -> Result<Vec<Customer>, StoreError> {
+    let rows: Vec<i64> = connection
+        .prepare_cached(
+            "SELECT id FROM record WHERE organisation = ?1 AND kind = 'customer' AND json ->> '$.code' = ?2
+             ORDER BY key LIMIT 2",
+        )?
+        .query_map(params![org.as_bytes(), code], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(LedgerRecord::Customer(customer)) = records::of_row(connection, row)?.map(|it| it.record) {
+            found.push(customer);
         }
     }
     Ok(found)

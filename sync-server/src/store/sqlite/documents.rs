@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use fieldledger_core::{
     model::{
-        ChangeHash, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
+        ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
         RecordKind, TerritoryId, Timestamp,
     },
     sync::protocol::{Cursor, StreamId, StreamMark, StreamPage},
@@ -198,6 +198,12 @@ impl DocumentStore for SqliteStore {
     async fn find_customers(&self, org: OrganisationId, search: &CustomerSearch) -> Result<FoundCustomers, StoreError> {
         let search = search.clone();
         self.read(move |connection| customers::find(connection, org, &search))
+            .await
+    }
+
+    async fn customers_of_code(&self, org: OrganisationId, code: &str) -> Result<Vec<Customer>, StoreError> {
+        let code = code.to_owned();
+        self.read(move |connection| customers::of_code(connection, org, &code))
             .await
     }
 

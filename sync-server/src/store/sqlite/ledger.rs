@@ -87,7 +87,7 @@ impl LedgerStore for SqliteStore {
         &self,
         org: OrganisationId,
         once: Option<OnceOnly>,
-        change: LedgerChange,
+        change: Result<LedgerChange, InvalidField>,
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
         let lineages = self.lineages.clone();
@@ -97,7 +97,10 @@ impl LedgerStore for SqliteStore {
             {
                 return Ok(before);
             }
-            write(connection, &lineages, org, change, once.as_ref(), now)
+            match change {
+                Ok(change) => write(connection, &lineages, org, change, once.as_ref(), now),
+                Err(invalid) => Ok(Decided::Refused(invalid)),
+            }
         })
         .await
     }

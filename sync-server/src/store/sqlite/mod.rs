@@ -54,6 +54,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_record_versions.sql"),
     include_str!("../../../migrations/0004_ledger.sql"),
+    include_str!("../../../migrations/0005_api_tokens.sql"),
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
 ];

@@ -7,6 +7,7 @@ mod links;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use accounts::{ACCOUNT, account, account_of, put_account};
 use async_trait::async_trait;
@@ -18,8 +19,8 @@ use steps::{create_organisation, end_sessions_of, put_enrolment, revoke_device, 
 
 use super::SqliteStore;
 use crate::store::{
-    Account, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session, StatementLink,
-    Step, StoreError,
+    Account, ApiToken, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session,
+    StatementLink, Step, StoreError,
 };
 
 #[async_trait]
@@ -216,6 +217,21 @@ impl PeopleStore for SqliteStore {
 
     async fn revoke_device(&self, org: OrganisationId, device: DeviceId, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |connection| revoke_device(connection, org, device, now))
+            .await
+    }
+
+    async fn api_token(&self, token_hash: &[u8; 32]) -> Result<Option<ApiToken>, StoreError> {
+        let token_hash = *token_hash;
+        self.read(move |connection| tokens::by_hash(connection, &token_hash))
+            .await
+    }
+
+    async fn api_tokens(&self, org: OrganisationId) -> Result<Vec<ApiToken>, StoreError> {
+        self.read(move |connection| tokens::all_of(connection, org)).await
+    }
+
+    async fn api_token_used(&self, org: OrganisationId, id: [u8; 16], now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| tokens::used(connection, org, &id, now))
             .await
     }
 

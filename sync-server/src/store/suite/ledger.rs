@@ -244,13 +244,25 @@ pub(in crate::store) async fn what_is_about_no_customer_is_written_once_too(stor
     };
     let write = async |digest, amount| {
         store
-            .write_change(ORG, once(digest), change(amount), NOW)
+            .write_change(ORG, once(digest), Ok(change(amount)), NOW)
             .await
             .unwrap()
     };
     assert!(matches!(write(1, 5).await, Decided::Done { answer, .. } if answer == "recorded"));
     assert!(matches!(write(1, 6).await, Decided::Repeated { answer } if answer == "recorded"));
     assert_eq!(write(2, 6).await, Decided::KeyReused);
+    let refused = async |digest| {
+        let refused = Err(InvalidField::new("valued_on", "lies in closed books"));
+        store.write_change(ORG, once(digest), refused, NOW).await.unwrap()
+    };
+    assert!(
+        matches!(refused(1).await, Decided::Repeated { .. }),
+        "answered as it was then"
+    );
+    let other = store
+        .write_change(ORG, None, Err(InvalidField::new("valued_on", "no")), NOW)
+        .await;
+    assert!(matches!(other.unwrap(), Decided::Refused(_)));
     let stored = store.records(ORG, &RecordKind::UnidentifiedReceipt).await.unwrap();
     assert!(
         matches!(&stored[..], [StoredRecord { version: 1, record, .. }] if *record == change(5).records[0]),

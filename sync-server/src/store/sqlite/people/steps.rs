@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::{
     accounts::{put_account, require_account},
     devices::no_device,
-    links,
+    links, tokens,
 };
 use crate::store::{
     Enrolment, PutOutcome, Step, StoreError,
@@ -28,6 +28,8 @@ pub(super) fn take(
         Step::RevokeDevice(device) => revoke_device(connection, org, *device, now),
         Step::PutStatementLink(link) => links::put(connection, link),
         Step::RevokeStatementLinks(statement) => links::revoke(connection, org, *statement, now),
+        Step::PutApiToken(new) => tokens::put(connection, org, new, now),
+        Step::RevokeApiToken(id) => tokens::revoke(connection, org, id, now),
         Step::PutRecords(all) => {
             let (outcomes, _) = records::put(Log::new(connection, org, lineages), all, true, now)?;
             let refused = outcomes.into_iter().find_map(|it| match it {
