@@ -3,6 +3,7 @@
 mod cast;
 mod check;
 mod crash;
+mod credit;
 mod day;
 mod phone;
 mod proxy;
@@ -249,14 +250,21 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
 
     step(
         8,
+        "Credit: one limit, two reps, money that arrives, a statement that adds up",
+    );
+    let about_credit = credit::show(&server, org, &cast, &mut phones).await?;
+    settle(&mut phones).await?;
+
+    step(
+        9,
         "What was recorded, sent, received, merged, disagreed about and rejected",
     );
-    let mut problems = Vec::new();
+    let mut problems = about_credit;
     tell!("{}", indented(&report::table(&phones)?.to_string()));
     tell!("{}", indented(&report::disagreements(&phones[0], delivery)?));
     tell!("{}", indented(&report::rejected(&phones)?));
 
-    step(9, "Does everybody agree?");
+    step(10, "Does everybody agree?");
     if killed.found < killed.acknowledged {
         problems.push(format!(
             "{} acknowledged visits are lost",
