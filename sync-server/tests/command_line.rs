@@ -202,6 +202,50 @@ fn an_operator_works_beside_a_running_server_as_without_one() {
 }
 
 #[test]
+fn a_token_of_software_is_shown_once_and_ends_at_once_beside_a_running_server() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path().join("data");
+    company(&folder);
+    let reader = works(
+        &folder,
+        &["token", "create", "report", "--role", "read-only", "--days", "30"],
+    );
+    assert!(reader.contains("(read_only) works until 20"), "{reader}");
+    let server = Server::start(&folder);
+    let token = works(&folder, &["token", "create", "ERP", "--role", "finance"]);
+    let token = token.lines().next().unwrap().to_owned();
+    let ask = |token: &str| {
+        let head = format!("GET /api/v1/unmatched HTTP/1.1\r\nAuthorization: Bearer {token}");
+        server.request(&head, "")
+    };
+    assert!(ask(&token).starts_with("HTTP/1.1 200"), "{}", ask(&token));
+    assert!(ask(reader.lines().next().unwrap()).starts_with("HTTP/1.1 200"));
+    let list = works(&folder, &["token", "list"]);
+    assert!(
+        list.contains("ERP") && list.contains("works until it is revoked"),
+        "{list}"
+    );
+    assert!(!list.contains(&token));
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let file = file.unwrap().path();
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(
+            !bytes.windows(token.len()).any(|it| it == token.as_bytes()),
+            "{} holds the token",
+            file.display()
+        );
+    }
+    assert!(fails(&folder, &["token", "create", "ERP", "--role", "finance"]).contains("given once"));
+    assert!(fails(&folder, &["token", "revoke", "ERB"]).contains("token list"));
+    works(&folder, &["token", "revoke", "ERP"]);
+    assert!(ask(&token).starts_with("HTTP/1.1 403"));
+    let log = works(&folder, &["audit"]);
+    for action in ["token.created", "token.revoked", "token:ERP"] {
+        assert!(log.contains(action), "{log}");
+    }
+}
+
+#[test]
 #[cfg(unix)]
 fn only_its_own_user_may_reach_a_running_server_through_the_folder() {
     use std::os::unix::fs::PermissionsExt as _;

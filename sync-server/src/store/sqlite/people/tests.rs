@@ -6,8 +6,8 @@ use fieldledger_core::model::{
 };
 
 use crate::store::{
-    Account, AuditEntry, DeviceContact, Enrolment, NewDevice, PeopleStore as _, Redemption, Session, Step, StoreError,
-    sqlite::SqliteStore,
+    Account, ApiRole, AuditEntry, DeviceContact, Enrolment, NewApiToken, NewDevice, PeopleStore as _, Redemption,
+    Session, Step, StoreError, sqlite::SqliteStore,
 };
 
 const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
@@ -359,4 +359,66 @@ async fn an_enrolled_phone_is_in_the_audit_log_and_a_failed_attempt_is_not() {
         (line.subject.clone(), line.detail.as_str()),
         (format!("device:{device}"), "phone, from loopback")
     );
+}
+
+fn new_token(number: u8, name: &str) -> NewApiToken {
+    NewApiToken {
+        id: [number; 16],
+        token_hash: [number; 32],
+        name: name.to_owned(),
+        role: ApiRole::Finance,
+        expires_at: (number == 2).then(|| at(1_000)),
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_software_is_found_by_its_digest_and_its_name_is_given_once() {
+    let store = store().await;
+    let line = |action: &str| AuditEntry {
+        at: at(5),
+        actor: "operator".to_owned(),
+        action: action.to_owned(),
+        subject: "token:ERP".to_owned(),
+        detail: String::new(),
+    };
+    let make = async |new| {
+        store
+            .administer(ORG, vec![Step::PutApiToken(new)], line("token.created"))
+            .await
+    };
+    make(new_token(1, "ERP")).await.unwrap();
+    make(new_token(2, "bank")).await.unwrap();
+    let found = store.api_token(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!(
+        (found.name.as_str(), found.role, found.created_at),
+        ("ERP", ApiRole::Finance, at(5))
+    );
+    assert_eq!(store.api_token(&[9; 32]).await.unwrap(), None);
+    let ends = store.api_token(&[2; 32]).await.unwrap().unwrap();
+    assert!(!ends.is_expired(at(999)) && ends.is_expired(at(1_000)));
+    store.api_token_used(ORG, [1; 16], at(7)).await.unwrap();
+    let revoke = async |id| {
+        store
+            .administer(ORG, vec![Step::RevokeApiToken(id)], line("token.revoked"))
+            .await
+    };
+    revoke([1; 16]).await.unwrap();
+    let found = store.api_token(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((found.revoked_at, found.last_used_at), (Some(at(5)), Some(at(7))));
+    assert!(matches!(revoke([9; 16]).await, Err(StoreError::NotFound(_))));
+    // Also of one that works no more: the audit log must tell them apart.
+    let again = make(new_token(3, "ERP")).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    let names: Vec<String> = store
+        .api_tokens(ORG)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|it| it.name)
+        .collect();
+    assert_eq!(names, ["ERP", "bank"]);
+    let other = OrganisationId::from_bytes([9; 16]);
+    assert!(store.api_tokens(other).await.unwrap().is_empty());
+    let told = store.audit_log(ORG, 10).await.unwrap();
+    assert_eq!(told.len(), 3, "what was refused is not in the log");
 }
