@@ -82,8 +82,22 @@ enum Command {
     Release(Decision),
     /// Turn a held order down
     Refuse(Decision),
-    /// Tell the offline allowances: granted, reserved, worst case, stale phones
+    /// Tell the offline allowances, and what the customers owe at present and at worst; stale phones are marked
     Allowances {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Suggest how much to reserve for phones: by grade, planned visits and the usual order
+    Suggest {
+        /// The customer's number
+        #[arg(required_unless_present = "user")]
+        customer: Option<String>,
+        /// Login of a rep: for each customer that the rep plans to visit
+        #[arg(long, value_name = "LOGIN")]
+        user: Option<String>,
+        /// How many days from today on to look for planned visits; as long as an allowance may be spent when left out
+        #[arg(long)]
+        days: Option<u32>,
         #[command(flatten)]
         place: Place,
     },
@@ -209,6 +223,12 @@ pub(super) fn run(args: Credit) -> Result<(), Failure> {
         Command::Release(it) => decided(it, true),
         Command::Refuse(it) => decided(it, false),
         Command::Allowances { place } => (CreditAction::Allowances, place),
+        Command::Suggest {
+            customer,
+            user,
+            days,
+            place,
+        } => (CreditAction::Suggest { customer, user, days }, place),
         Command::Grant {
             customer,
             device,

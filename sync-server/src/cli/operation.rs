@@ -2,6 +2,9 @@
 //! (see [`super::control`]): either way it is the same code.
 
 mod accounts;
+mod allowances;
+#[cfg(test)]
+mod allowances_tests;
 mod collect;
 mod credit;
 mod desk;

@@ -176,7 +176,7 @@ pub fn suggest(
     let (Some(size), Some(share), true) = (size, share_of(grade, policy), policy.allowances.enabled) else {
         return Ok(none);
     };
-    let Some(usual) = median(recent_orders, currency)? else {
+    let Some(usual) = usual_order(recent_orders, currency)? else {
         return Ok(none);
     };
     let wanted = usual
@@ -248,8 +248,11 @@ fn whole_steps(amount: Decimal, step: Decimal) -> Decimal {
     amount.checked_rem(step).map_or(amount, |rest| amount - rest)
 }
 
-/// The middle of `orders`, or the mean of the two in the middle; `None` without any.
-fn median(orders: &[Money], currency: Currency) -> Result<Option<Decimal>, InvalidMoney> {
+/// A customer's usual order: the middle of `orders`, or the mean of the two in the middle; `None` without any.
+///
+/// # Errors
+/// [`InvalidMoney`] when one is in another currency, or a sum overflows.
+pub fn usual_order(orders: &[Money], currency: Currency) -> Result<Option<Decimal>, InvalidMoney> {
     if let Some(other) = orders.iter().find(|it| it.currency != currency) {
         return Err(InvalidMoney::MixedCurrencies(currency, other.currency));
     }

@@ -19,7 +19,7 @@ mod terms;
 mod tests;
 
 pub use device::{ClockFreeze, ClockReading, DeviceClock, DeviceGrant, SpendRefusal, SpendRequest};
-pub use issue::{CreditPosition, GrantRequest, NoGrant, issue, recalls, suggest};
+pub use issue::{CreditPosition, GrantRequest, NoGrant, issue, recalls, suggest, usual_order};
 pub use settle::{
     Arrival, CloseOutcome, NotFreed, Settlement, close, expire, is_freed, missing, recall, reserved, settle, take_back,
     unsettled, worst_case, write_off,

@@ -79,7 +79,8 @@ pub fn worst_case(grant: &Grant) -> Money {
         .iter()
         .filter(|it| it.standing != SpendStanding::Settled && it.amount.currency == grant.terms.amount.currency)
         .fold(Decimal::ZERO, |sum, it| sum.saturating_add(it.amount.amount));
-    let unknown = if grant.state == GrantState::Closed {
+    let told_all = grant.close.is_some() && missing(grant).is_empty();
+    let unknown = if grant.state == GrantState::Closed || (is_freed(grant.state) && told_all) {
         Decimal::ZERO
     } else {
         never_settled(grant)
@@ -237,7 +238,7 @@ pub fn close(grant: &mut Grant, closing: &GrantClosing, arrival: Arrival) -> Clo
             return CloseOutcome::Mismatch;
         }
         Some(_) => {}
-        None if is_freed(grant.state) => return CloseOutcome::Freed,
+        // Kept for a grant that was freed already, too: it says what the phone can still have spent at most.
         None => {
             grant.close = Some(GrantClose {
                 final_seq: closing.final_seq,

@@ -3,12 +3,9 @@
 use std::fmt::Write as _;
 
 use chrono::NaiveDate;
-use fieldledger_core::{
-    model::{
-        Assessment, CreditGrade, CreditLimit, Currency, Customer, CustomerId, Grant, GrantId, GrantMode, GrantState,
-        LedgerRecord, Money, OrderDecision, OrderStanding, RecordKind,
-    },
-    rules::allowance,
+use fieldledger_core::model::{
+    Assessment, CreditGrade, CreditLimit, Customer, CustomerId, Grant, GrantId, GrantMode, LedgerRecord, Money,
+    OrderDecision, OrderStanding, RecordKind,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -84,6 +81,15 @@ pub enum CreditAction {
     },
     /// Tells the grants of offline allowances.
     Allowances,
+    /// Suggests how much to reserve for phones.
+    Suggest {
+        /// The customer's number; `None`: every customer that `user` plans to visit.
+        customer: Option<String>,
+        /// Login of the rep; `None`: whoever plans to visit the customer.
+        user: Option<String>,
+        /// How many days to look for planned visits; `None`: as long as an allowance may be spent.
+        days: Option<u32>,
+    },
     /// Reserves credit for a phone.
     Grant {
         /// The customer's number.
@@ -193,6 +199,9 @@ impl Desk<'_> {
                 Ok(format!("Order {} is {done} by {}", order.number, by.login).into())
             }
             CreditAction::Allowances => self.allowances().await,
+            CreditAction::Suggest { customer, user, days } => {
+                self.suggest(customer.as_deref(), user.as_deref(), days).await
+            }
             CreditAction::Grant {
                 customer,
                 device,
@@ -312,7 +321,7 @@ impl Desk<'_> {
         }
     }
 
-    async fn grants(&self) -> Result<Vec<Grant>, Failure> {
+    pub(super) async fn grants(&self) -> Result<Vec<Grant>, Failure> {
         let records = self.state.store.records(self.org, &RecordKind::Grant).await?;
         Ok(records
             .into_iter()
@@ -410,48 +419,6 @@ impl Desk<'_> {
         Ok(table(&["ORDER", "ID", "CUSTOMER", "TOTAL", "SINCE", "WHY"], rows).into())
     }
 
-    async fn allowances(&self) -> Result<Outcome, Failure> {
-        let grants = self.grants().await?;
-        if grants.is_empty() {
-            return Ok("No credit is reserved for a phone".to_owned().into());
-        }
-        let customers = self.customers().await?;
-        let devices = self.state.store.devices(self.org).await?;
-        let stale = i64::from(self.policy().await?.allowances.stale_hours) * 3_600_000;
-        let now = self.state.clock.now();
-        let mut reserved: std::collections::BTreeMap<Currency, Decimal> = std::collections::BTreeMap::new();
-        let rows: Vec<Vec<String>> = grants
-            .iter()
-            .map(|it| {
-                let unsettled = allowance::unsettled(it);
-                *reserved.entry(unsettled.currency).or_default() += unsettled.amount;
-                let customer = customers.iter().find(|customer| customer.id == it.terms.customer);
-                let device = devices.iter().find(|device| device.id == it.terms.device);
-                let heard = device.and_then(|it| it.last_contact);
-                let silent = heard.is_none_or(|at| now.millis_since(at) > stale);
-                vec![
-                    it.terms.id.to_string(),
-                    customer.map_or_else(String::new, |it| format!("{} {}", it.code, it.name)),
-                    device.map_or_else(|| it.terms.device.to_string(), |it| it.name.clone()),
-                    it.terms.amount.to_string(),
-                    unsettled.to_string(),
-                    allowance::worst_case(it).to_string(),
-                    state_name(it.state).to_owned(),
-                    it.terms.not_after.to_string(),
-                    if silent { "stale" } else { "" }.to_owned(),
-                ]
-            })
-            .collect();
-        let head = [
-            "ID", "CUSTOMER", "PHONE", "GRANTED", "RESERVED", "AT WORST", "STATE", "UNTIL", "PHONE IS",
-        ];
-        let mut text = table(&head, rows);
-        for (currency, amount) in reserved {
-            let _ = write!(text, "\nReserved in all: {currency} {amount}");
-        }
-        Ok(text.into())
-    }
-
     pub(super) async fn policy(&self) -> Result<fieldledger_core::model::Policy, Failure> {
         let records = self.state.store.records(self.org, &RecordKind::Policy).await?;
         let policy = records.into_iter().find_map(|it| match it.record {
@@ -494,15 +461,5 @@ impl Desk<'_> {
             wish.amount, ledger.customer.name, device.name
         )
         .into())
-    }
-}
-
-const fn state_name(state: GrantState) -> &'static str {
-    match state {
-        GrantState::Open => "open",
-        GrantState::Recalled => "recalled",
-        GrantState::Closed => "closed",
-        GrantState::Expired => "expired",
-        GrantState::WrittenOff => "written off",
     }
 }
