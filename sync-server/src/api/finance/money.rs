@@ -1,7 +1,7 @@
 //! Receipts and credit notes: registered, cleared, returned, set against invoices, and that undone.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use fieldledger_core::model::{PaymentChannel, PaymentInstruction};
+use fieldledger_core::model::{InvalidField, PaymentChannel, PaymentInstruction};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -33,7 +33,7 @@ pub(super) struct ReceiptRequest {
     #[serde(default)]
     posted_on: Option<Day>,
     amount: Money,
-    /// Whether the money is certain. Left out: unless it came by cheque.
+    /// Whether the money is certain. Left out: unless it came by cheque; needed when it came in a way that is not known here.
     #[serde(default)]
     cleared: Option<bool>,
     /// `bank` (also when left out), `cheque`, `cash`, `wechat_pay`, `alipay`, `private_account`, or another by its name.
@@ -92,12 +92,23 @@ pub(super) async fn register_receipt(
     At(customer): At<String>,
     Posted { asking, body }: Posted<ReceiptRequest>,
 ) -> Result<Response, ApiError> {
+    let cleared = match (body.cleared, &body.channel) {
+        (Some(cleared), _) => cleared,
+        // A cheque by a name that is spelt otherwise must not pass for money.
+        (None, PaymentChannel::Other(name)) => {
+            return Err(ApiError::invalid_field(InvalidField::new(
+                "cleared",
+                format!("say whether money that came by {name:?} is certain"),
+            )));
+        }
+        (None, channel) => *channel != PaymentChannel::Cheque,
+    };
     let wish = NewReceipt {
         reference: body.reference,
         valued_on: body.valued_on.0,
         posted_on: body.posted_on.map(|it| it.0),
         amount: body.amount.into(),
-        cleared: body.cleared.unwrap_or(body.channel != PaymentChannel::Cheque),
+        cleared,
         channel: body.channel,
         pays: body.pays,
         instructions: instructions(body.instructions),

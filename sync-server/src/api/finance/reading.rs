@@ -212,12 +212,14 @@ pub(super) async fn show_unmatched(
     let (profile, _, _) = company(&state, org).await?;
     let day = today(state.clock.now(), &profile);
     let mut all = Vec::new();
+    // What pays before what is paid: an invoice that comes in between is no contradiction, a payment of one that was not
+    // read would be.
     for kind in [
-        RecordKind::Customer,
-        RecordKind::Invoice,
+        RecordKind::UnidentifiedReceipt,
         RecordKind::Receipt,
         RecordKind::CreditNote,
-        RecordKind::UnidentifiedReceipt,
+        RecordKind::Invoice,
+        RecordKind::Customer,
     ] {
         all.extend(state.store.records(org, &kind).await?.into_iter().map(|it| it.record));
     }

@@ -117,6 +117,14 @@ fn unknown_invoice(field: &str, number: &str) -> InvalidField {
     InvalidField::new(field, format!("{number:?} is not an invoice of this customer"))
 }
 
+/// Whether an invoice has this instalment. One without instalments is one part, number 1.
+fn has_instalment(invoice: &Invoice, no: u32) -> bool {
+    match invoice.instalments.as_slice() {
+        [] => no == 1,
+        parts => parts.iter().any(|it| it.no == no),
+    }
+}
+
 /// The instalments of an invoice, written out when it is due as a whole.
 fn written_out(invoice: &mut Invoice) -> &mut Vec<Instalment> {
     if invoice.instalments.is_empty() {

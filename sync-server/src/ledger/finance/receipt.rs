@@ -9,7 +9,7 @@ use fieldledger_core::{
 use super::{
     Act, Draft,
     allocation::{Allocated, Source, settle},
-    checks, days, once_in_the_company, unknown_invoice,
+    checks, days, has_instalment, once_in_the_company, unknown_invoice,
 };
 
 /// Money to be registered.
@@ -62,8 +62,13 @@ pub(super) fn enter(draft: &mut Draft, wish: NewReceipt, act: Act<'_>) -> Result
         checks::check_number("channel", name)?;
     }
     for it in &wish.instructions {
-        if !ledger.invoices.iter().any(|known| known.number == it.invoice_number) {
-            return Err(unknown_invoice("instructions.invoice_number", &it.invoice_number));
+        let known = ledger.invoices.iter().find(|known| known.number == it.invoice_number);
+        let known = known.ok_or_else(|| unknown_invoice("instructions.invoice_number", &it.invoice_number))?;
+        if it.instalment.is_some_and(|no| !has_instalment(known, no)) {
+            return Err(InvalidField::new(
+                "instructions.instalment",
+                "the invoice has no instalment of that number",
+            ));
         }
     }
     let receipt = Receipt {

@@ -125,7 +125,13 @@ async fn receipts_and_what_becomes_of_them() {
         ("/valued_on", json!("2025-09-30"), "valued_on"),
         ("/valued_on", json!("2052-10-09"), "valued_on"),
         ("/posted_on", json!("2025-09-30"), "posted_on"),
-        ("/channel", json!(""), "channel"),
+        ("/channel", json!("Cheque"), "cleared"),
+        ("/channel", json!(["cheque"]), "channel"),
+        (
+            "/instructions",
+            json!([{ "invoice_number": "1", "instalment": 2 }]),
+            "instructions.instalment",
+        ),
         ("/cleared", json!("yes"), "cleared"),
         (
             "/instructions",
