@@ -161,6 +161,29 @@ mod tests {
     }
 
     #[test]
+    fn every_schema_that_is_named_is_described() {
+        let json = serde_json::to_value(openapi()).unwrap();
+        let described = json["components"]["schemas"].as_object().unwrap();
+        let mut left = vec![&json];
+        let mut named = 0;
+        while let Some(value) = left.pop() {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(Value::String(name)) = fields.get("$ref") {
+                        let name = name.strip_prefix("#/components/schemas/").unwrap();
+                        assert!(described.contains_key(name), "{name}");
+                        named += 1;
+                    }
+                    left.extend(fields.values());
+                }
+                Value::Array(items) => left.extend(items),
+                _ => {}
+            }
+        }
+        assert!(named > 100, "{named}");
+    }
+
+    #[test]
     fn the_documented_fields_are_those_that_are_sent() {
         let json = serde_json::to_value(openapi()).unwrap();
         let documented = |name: &str| -> BTreeSet<String> {
