@@ -127,20 +127,36 @@ pub fn reminded(
     let Some(mut invoice) = found.cloned() else {
         return Err(InvalidField::new("invoice", "is not known"));
     };
-    if invoice.instalments.is_empty() {
-        // An invoice without parts is one of everything; what happens to it needs a place.
-        let whole = fieldledger_core::model::Instalment::new(1, invoice.amount.amount, Some(invoice.due_on));
-        invoice.instalments.push(whole);
-    }
-    let part = invoice.instalments.iter_mut().find(|it| it.no == no);
-    let Some(part) = part else {
-        return Err(InvalidField::new("instalment", "is not a part of the invoice"));
-    };
+    let part = super::instalment_of(&mut invoice, no)?;
     let detail = format!("{number}/{no} at level {}", raise.notice.level);
     part.dunning.push(raise.notice);
     let mut draft = Draft::of(ledger);
     draft.audit(line(ledger, by, "invoice.reminded", detail, now));
     draft.put(invoice);
+    draft.finish("", now)
+}
+
+/// The receipt or invoice for money went out to the customer: the third timer stops.
+///
+/// # Errors
+/// [`InvalidField`] on `receipt` when it is not known, or went out before.
+pub fn document_sent(
+    ledger: &CustomerLedger,
+    reference: &str,
+    by: UserId,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    let found = ledger.receipts.iter().find(|it| it.reference == reference);
+    let mut receipt = found
+        .cloned()
+        .ok_or_else(|| InvalidField::new("receipt", "is not known, or not of this customer"))?;
+    if receipt.document_sent_at.is_some() {
+        return Err(InvalidField::new("receipt", "its document went out before"));
+    }
+    receipt.document_sent_at = Some(now);
+    let mut draft = Draft::of(ledger);
+    draft.audit(line(ledger, by, "receipt.document_sent", reference.to_owned(), now));
+    draft.put(receipt);
     draft.finish("", now)
 }
 

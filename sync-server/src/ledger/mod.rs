@@ -7,6 +7,7 @@
 //! * `deliveries`: what was signed for, and the due dates that count from it.
 //! * `desk`: what people decide: held orders, grants, credit accounts.
 //! * [`finance`]: invoices, receipts, credit notes, contracts and what becomes of them.
+//! * [`interest`]: late interest, explained and charged.
 //! * [`notes`]: what reps' notes about collecting say.
 //! * [`routine`]: what is looked after without anybody asking.
 //! * [`signing`]: the server's signature under a grant.
@@ -20,6 +21,7 @@ mod deliveries;
 mod desk;
 mod draft;
 pub mod finance;
+pub mod interest;
 pub mod notes;
 pub mod routine;
 pub mod signing;
@@ -36,3 +38,18 @@ pub use desk::{
     recall, write_off,
 };
 pub use draft::Draft;
+
+/// The instalment of an invoice, to be changed. An invoice without parts is one of everything; what happens to it needs a
+/// place.
+fn instalment_of(
+    invoice: &mut fieldledger_core::model::Invoice,
+    no: u32,
+) -> Result<&mut fieldledger_core::model::Instalment, fieldledger_core::model::InvalidField> {
+    use fieldledger_core::model::{Instalment, InvalidField};
+    if invoice.instalments.is_empty() {
+        let whole = Instalment::new(1, invoice.amount.amount, Some(invoice.due_on));
+        invoice.instalments.push(whole);
+    }
+    let part = invoice.instalments.iter_mut().find(|it| it.no == no);
+    part.ok_or_else(|| InvalidField::new("instalment", "is not a part of the invoice"))
+}

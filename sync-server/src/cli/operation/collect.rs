@@ -1,5 +1,8 @@
 //! Collecting: the daily round, warnings, reminders, stops of supply, and who is late in telling whom.
 
+use std::fmt::Write as _;
+
+use chrono::NaiveDate;
 use clap::Subcommand;
 use fieldledger_core::{
     model::{
@@ -16,7 +19,7 @@ use super::{Outcome, desk::Desk, table::table};
 use crate::{
     cli::Failure,
     jobs,
-    ledger::{collecting, notes},
+    ledger::{Actor, collecting, interest, notes},
     store::{CustomerLedger, Decide, FeedFilter},
 };
 
@@ -57,6 +60,37 @@ pub enum CollectAction {
         /// Its instalment
         #[arg(long, default_value_t = 1)]
         instalment: u32,
+        /// Login of who sent it
+        #[arg(long = "as", value_name = "LOGIN")]
+        by: String,
+    },
+    /// Tell the late interest of a customer, line by line, and what of it was charged
+    Interest {
+        /// The customer's number
+        customer: String,
+        /// Up to this day, today when left out
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Charge the interest that has accrued on an instalment and was not charged before
+    ChargeInterest {
+        /// The customer's number
+        customer: String,
+        /// The invoice
+        invoice: String,
+        /// Its instalment
+        #[arg(long, default_value_t = 1)]
+        instalment: u32,
+        /// Login of who charges it
+        #[arg(long = "as", value_name = "LOGIN")]
+        by: String,
+    },
+    /// Say that the receipt or invoice for a payment went out to the customer
+    Sent {
+        /// The customer's number
+        customer: String,
+        /// The payment's reference
+        receipt: String,
         /// Login of who sent it
         #[arg(long = "as", value_name = "LOGIN")]
         by: String,
@@ -130,6 +164,30 @@ impl Desk<'_> {
                     Box::new(move |ledger| collecting::reminded(ledger, (&invoice, instalment), &promised, user, now));
                 self.decide(ledger.customer.id, decide).await?;
                 Ok(raise.sentence().english.into())
+            }
+            CollectAction::Interest { customer, as_of } => self.interest(&customer, as_of).await,
+            CollectAction::ChargeInterest {
+                customer,
+                invoice,
+                instalment,
+                by,
+            } => {
+                let by = self.finance(&by).await?;
+                let ledger = self.ledger_of(&customer).await?;
+                let (actor, now) = (Actor::from(by.user), self.state.clock.now());
+                let item = format!("{invoice}/{instalment}");
+                let decide: Decide =
+                    Box::new(move |ledger| interest::charge(ledger, (&invoice, instalment), &actor, now));
+                let charged = self.decide(ledger.customer.id, decide).await?;
+                Ok(format!("{charged} of interest is charged on {item}").into())
+            }
+            CollectAction::Sent { customer, receipt, by } => {
+                let by = self.finance(&by).await?;
+                let ledger = self.ledger_of(&customer).await?;
+                let (user, now) = (by.user, self.state.clock.now());
+                let decide: Decide = Box::new(move |ledger| collecting::document_sent(ledger, &receipt, user, now));
+                self.decide(ledger.customer.id, decide).await?;
+                self.timers().await
             }
             CollectAction::Stops => self.stops().await,
             CollectAction::Stop(it) => {
@@ -253,6 +311,38 @@ impl Desk<'_> {
             return Ok("Nobody is to be reminded today".to_owned().into());
         }
         Ok(table(&["CUSTOMER", "INVOICE", "NO", "TODAY", "WHY"], rows).into())
+    }
+
+    async fn interest(&self, customer: &str, as_of: Option<NaiveDate>) -> Result<Outcome, Failure> {
+        let ledger = self.ledger_of(customer).await?;
+        let today = self.state.clock.now().date_in(ledger.organisation.time_zone);
+        let accrued = interest::accrued(&ledger, as_of.unwrap_or(today)).map_err(failed)?;
+        if accrued.is_empty() {
+            return Ok("No interest has accrued".to_owned().into());
+        }
+        let mut text = String::new();
+        for it in &accrued {
+            let _ = writeln!(text, "{}/{}", it.invoice_number, it.instalment);
+            for line in &it.interest.lines {
+                let _ = writeln!(text, "  {}", interest::explained(line));
+            }
+            let _ = writeln!(
+                text,
+                "  accrued {}, charged {}, to be charged {}",
+                it.interest.accrued, it.charged, it.chargeable
+            );
+            for (tier, annual) in &it.too_dear {
+                let _ = writeln!(
+                    text,
+                    "  WARNING: {} % a day from day {} is {} % a year, more than the {} % that the policy warns of",
+                    tier.percent_per_day,
+                    tier.from_day,
+                    annual.normalize(),
+                    ledger.policy.interest.annual_cap_percent.normalize()
+                );
+            }
+        }
+        Ok(text.trim_end().to_owned().into())
     }
 
     async fn stops(&self) -> Result<Outcome, Failure> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ledger::{
-        collecting,
+        collecting, interest,
         routine::{self, Surroundings},
     },
     store::{CustomerLedger, LedgerChange},
@@ -144,4 +144,64 @@ async fn a_reminder_raises_the_item_by_one_level_and_only_when_it_is_due() {
     assert_eq!(ledger(&store).await.file.unwrap().dunning_level, 1);
     // The interval of the next step has not passed.
     assert_eq!(refused(remind(1).await), "instalment");
+}
+
+#[tokio::test]
+async fn interest_is_explained_charged_once_and_owed_from_then_on() {
+    let store = late().await;
+    let found = interest::accrued(&ledger(&store).await, day("2025-11-20")).unwrap();
+    let lines = &found[0].interest.lines;
+    assert_eq!(
+        (lines[0].days, lines[0].percent_per_day),
+        (15, rust_decimal::Decimal::new(5, 1))
+    );
+    assert_eq!(found[0].chargeable.amount, found[0].interest.accrued);
+    assert!(!found[0].too_dear.is_empty(), "0.5 % a day is 182.5 % a year");
+    assert!(interest::explained(&found[0].interest.lines[0]).contains("15 days on 900"));
+    let owed = position(&store).await.0;
+    let charge = || {
+        decide(&store, |ledger| {
+            interest::charge(ledger, ("0001", 1), &crate::ledger::Actor::from(FINANCE), NOW)
+        })
+    };
+    let charged = match charge().await {
+        Decided::Done { answer, .. } => answer,
+        other => panic!("{other:?}"),
+    };
+    let invoice = ledger(&store).await.invoices[0].clone();
+    let posted = &invoice.instalments[0].charges[0];
+    assert_eq!(charged, Money::new(posted.amount, Currency::CNY).to_string());
+    assert!(posted.reason.contains("2025-11-02 to 2025-11-16"));
+    assert!(position(&store).await.0 > owed);
+    assert_eq!(refused(charge().await), "instalment");
+}
+
+#[tokio::test]
+async fn nothing_is_charged_in_closed_books() {
+    let store = late().await;
+    let policy = Policy {
+        books_closed_until: Some(day("2026-03-02")),
+        ..ledger(&store).await.policy
+    };
+    store.put_records(ORG, vec![policy.into()], false, NOW).await.unwrap();
+    let charged = decide(&store, |ledger| {
+        interest::charge(ledger, ("0001", 1), &crate::ledger::Actor::from(FINANCE), NOW)
+    });
+    assert_eq!(refused(charged.await), "posted_on");
+}
+
+#[tokio::test]
+async fn the_document_of_a_payment_goes_out_once() {
+    let store = company().await;
+    let receipt = Receipt::cleared("R-1", SHOP, day("2026-03-01"), cny(5));
+    store.put_records(ORG, vec![receipt.into()], false, NOW).await.unwrap();
+    let sent = |reference: &'static str| {
+        decide(&store, move |ledger| {
+            collecting::document_sent(ledger, reference, FINANCE, NOW)
+        })
+    };
+    assert_eq!(refused(sent("R-2").await), "receipt");
+    assert!(matches!(sent("R-1").await, Decided::Done { .. }));
+    assert_eq!(ledger(&store).await.receipts[0].document_sent_at, Some(NOW));
+    assert_eq!(refused(sent("R-1").await), "receipt");
 }
