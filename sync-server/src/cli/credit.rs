@@ -82,6 +82,10 @@ enum Command {
     Release(Decision),
     /// Turn a held order down
     Refuse(Decision),
+    /// Say that nothing more of an order will be delivered: what is open of it is free again
+    Close(Decision),
+    /// Open a closed order again; it is checked anew
+    Reopen(Decision),
     /// Tell the offline allowances, and what the customers owe at present and at worst; stale phones are marked
     Allowances {
         #[command(flatten)]
@@ -222,6 +226,8 @@ pub(super) fn run(args: Credit) -> Result<(), Failure> {
         Command::Held { place } => (CreditAction::Held, place),
         Command::Release(it) => decided(it, true),
         Command::Refuse(it) => decided(it, false),
+        Command::Close(it) => closed(it, false),
+        Command::Reopen(it) => closed(it, true),
         Command::Allowances { place } => (CreditAction::Allowances, place),
         Command::Suggest {
             customer,
@@ -276,6 +282,16 @@ fn decided(it: Decision, release: bool) -> (CreditAction, Place) {
     let action = CreditAction::Decide {
         order: it.order,
         release,
+        by: it.by,
+        reason: it.reason,
+    };
+    (action, it.place)
+}
+
+fn closed(it: Decision, reopen: bool) -> (CreditAction, Place) {
+    let action = CreditAction::Close {
+        order: it.order,
+        reopen,
         by: it.by,
         reason: it.reason,
     };

@@ -87,6 +87,50 @@ pub fn answer_held_order(
     Ok(decision)
 }
 
+/// Says that nothing more of an order will be delivered, or opens it again. What is opened is checked anew, whatever was
+/// decided before: closing and opening never gets around a check.
+///
+/// # Errors
+/// [`InvalidField`]: unknown, not open (or not closed), without a reason, or it cannot be told where the customer stands.
+pub fn close_order(
+    ledger: &CustomerLedger,
+    order: DocumentId,
+    reopen: bool,
+    by: UserId,
+    roles: &[Role],
+    reason: &str,
+    now: Timestamp,
+) -> Result<LedgerChange, InvalidField> {
+    if reason.trim().is_empty() {
+        return Err(InvalidField::new("reason", "say why"));
+    }
+    let mut draft = Draft::of(ledger);
+    let found = ledger.decisions.iter().find(|it| it.order == order);
+    let mut decision = found
+        .cloned()
+        .ok_or_else(|| InvalidField::new("order", "is not known, or not of this customer"))?;
+    let act = orders::Act {
+        by,
+        roles,
+        at: now,
+        reason,
+    };
+    let refused = |error: orders::OrderError| InvalidField::new("order", error.to_string());
+    let action = if reopen {
+        let again = orders::reopening(&decision).map_err(|error| InvalidField::new("order", error.to_string()))?;
+        let check = draft.check(again, now)?;
+        orders::reopen(&mut decision, check, act).map_err(refused)?;
+        "order.reopened"
+    } else {
+        orders::close(&mut decision, act).map_err(refused)?;
+        "order.closed"
+    };
+    let (detail, standing) = (format!("{}: {reason}", decision.number), decision.standing);
+    draft.audit(line(now, &by.into(), action, order.to_string(), detail));
+    draft.put(decision);
+    draft.finish(format!("{standing:?}").to_lowercase(), now)
+}
+
 /// What finance decides about a customer's credit account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountChange {

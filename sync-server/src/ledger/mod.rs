@@ -34,8 +34,8 @@ pub use actor::Actor;
 pub use arrivals::{Arrivals, ArrivedOrder, sales_told, take_in};
 pub use deliveries::ArrivedDelivery;
 pub use desk::{
-    AccountChange, GrantWish, answer_held_order, change_account, decide_account, decide_held_order, end_leases, grant,
-    recall, write_off,
+    AccountChange, GrantWish, answer_held_order, change_account, close_order, decide_account, decide_held_order,
+    end_leases, grant, recall, write_off,
 };
 pub use draft::Draft;
 

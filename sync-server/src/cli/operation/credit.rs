@@ -79,6 +79,17 @@ pub enum CreditAction {
         /// Why.
         reason: String,
     },
+    /// Closes an order or opens it again.
+    Close {
+        /// Its number or id.
+        order: String,
+        /// Open it again.
+        reopen: bool,
+        /// Login of who decides.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// Tells the grants of offline allowances.
     Allowances,
     /// Suggests how much to reserve for phones.
@@ -197,6 +208,21 @@ impl Desk<'_> {
                 self.decide(order.customer, decide).await?;
                 let done = if release { "let through" } else { "turned down" };
                 Ok(format!("Order {} is {done} by {}", order.number, by.login).into())
+            }
+            CreditAction::Close {
+                order,
+                reopen,
+                by,
+                reason,
+            } => {
+                let by = self.finance(&by).await?;
+                let order = self.decision(&order).await?;
+                let now = self.state.clock.now();
+                let (id, user, roles) = (order.order, by.user, by.roles.clone());
+                let decide: Decide =
+                    Box::new(move |ledger| ledger::close_order(ledger, id, reopen, user, &roles, &reason, now));
+                let standing = self.decide(order.customer, decide).await?;
+                Ok(format!("Order {} is {standing}", order.number).into())
             }
             CreditAction::Allowances => self.allowances().await,
             CreditAction::Suggest { customer, user, days } => {

@@ -205,3 +205,26 @@ async fn the_document_of_a_payment_goes_out_once() {
     assert_eq!(ledger(&store).await.receipts[0].document_sent_at, Some(NOW));
     assert_eq!(refused(sent("R-1").await), "receipt");
 }
+
+#[tokio::test]
+async fn a_closed_order_is_free_and_is_checked_anew_when_it_is_opened() {
+    let store = company().await;
+    arrive(&store, &[order(1, 600)], &[]).await;
+    let close = |reopen: bool, reason: &'static str| {
+        let id = DocumentId::from_bytes([1; 16]);
+        decide(&store, move |ledger| {
+            crate::ledger::close_order(ledger, id, reopen, BOSS, &[Role::Supervisor], reason, NOW)
+        })
+    };
+    assert_eq!(refused(close(true, "not closed yet").await), "order");
+    assert_eq!(refused(close(false, " ").await), "reason");
+    assert!(matches!(close(false, "not wanted").await, Decided::Done { .. }));
+    assert_eq!(position(&store).await.0, 0);
+    // Somebody else uses the limit meanwhile.
+    arrive(&store, &[order(2, 500)], &[]).await;
+    assert!(matches!(close(true, "wanted after all").await, Decided::Done { answer, .. } if answer == "held"));
+    assert_eq!(
+        (standing(&store, 1).await, position(&store).await.0),
+        (Some(OrderStanding::Held), 500)
+    );
+}
