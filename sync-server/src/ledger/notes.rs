@@ -21,13 +21,30 @@ pub async fn promises_of(
     customer: CustomerId,
     zone: Tz,
 ) -> Result<Vec<Promise>, StoreError> {
+    let notes = notes_of(store, org, customer).await?;
+    Ok(notes
+        .iter()
+        .filter_map(|(id, note)| Promise::of_note(*id, note, zone))
+        .collect())
+}
+
+/// A customer's collection notes, the newest first. One of a newer version that cannot be read says nothing that these
+/// rules know.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read.
+pub async fn notes_of(
+    store: &dyn Store,
+    org: OrganisationId,
+    customer: CustomerId,
+) -> Result<Vec<(DocumentId, CollectionNote)>, StoreError> {
     let mut filter = FeedFilter {
         kind: Some(DocumentKind::CollectionNote),
         customer: Some(customer),
         limit: PAGE,
         ..FeedFilter::default()
     };
-    let mut promises = Vec::new();
+    let mut notes = Vec::new();
     loop {
         let page = store.feed(org, &filter).await?;
         let Some(last) = page.last() else { break };
@@ -35,14 +52,13 @@ pub async fn promises_of(
         let full = page.len() >= PAGE as usize;
         let ids: Vec<DocumentId> = page.into_iter().map(|it| it.id).collect();
         for document in store.documents(org, &ids).await?.into_iter().flatten() {
-            // A note of a newer version that cannot be read holds no promise that these rules know.
             if let Ok(note) = serde_json::from_value::<CollectionNote>(document.tree) {
-                promises.extend(Promise::of_note(document.id, &note, zone));
+                notes.push((document.id, note));
             }
         }
         if !full {
             break;
         }
     }
-    Ok(promises)
+    Ok(notes)
 }

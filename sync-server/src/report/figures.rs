@@ -157,7 +157,11 @@ fn columns_of(name: ReportName) -> &'static [&'static str] {
             "promises_kept_percent",
         ],
         // These have columns of their own.
-        ReportName::Credit | ReportName::Statement => &[],
+        ReportName::Credit
+        | ReportName::Statement
+        | ReportName::Cadence
+        | ReportName::Causes
+        | ReportName::Channels => &[],
     }
 }
 
@@ -227,7 +231,11 @@ fn figures_of(name: ReportName, sums: &Sums, currency: Currency, span: Span, day
             Cell::figure(sums.days_late()),
             Cell::percent(sums.kept_share()),
         ],
-        ReportName::Credit | ReportName::Statement => Vec::new(),
+        ReportName::Credit
+        | ReportName::Statement
+        | ReportName::Cadence
+        | ReportName::Causes
+        | ReportName::Channels => Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod text;
+mod work;
 
 use std::collections::HashMap;
 
@@ -50,6 +51,12 @@ pub enum ReportName {
     Promises,
     /// Everything in one line for each rep
     Kpi,
+    /// Visits made of those that the customers' grades ask for
+    Cadence,
+    /// Why money came late, from the closing reviews
+    Causes,
+    /// After which contacts money came
+    Channels,
     /// A customer's statement of account
     Statement,
 }
@@ -261,6 +268,9 @@ pub async fn compute(store: &dyn Store, org: OrganisationId, request: &ReportReq
         (ReportName::Credit, Some(by)) => details::credit_by(&reader, by).await?,
         (ReportName::Promises, None) => details::promises(&reader).await?,
         (ReportName::Statement, _) => details::statement(&reader).await?,
+        (ReportName::Cadence | ReportName::Causes | ReportName::Channels, by) => {
+            work::report(&reader, by.unwrap_or(GroupBy::Rep)).await?
+        }
         (ReportName::Kpi, None) => figures::grouped(&reader, GroupBy::Rep).await?,
         (_, by) => figures::grouped(&reader, by.unwrap_or(GroupBy::Customer)).await?,
     };

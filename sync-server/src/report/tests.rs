@@ -535,3 +535,71 @@ async fn the_ageing_of_the_real_data_sets_adds_up() {
         assert_eq!(open.is_zero(), set == "northwind", "{set}: {open}");
     }
 }
+
+#[tokio::test]
+async fn visits_are_held_against_the_cadence_of_the_grade() {
+    let store = books().await;
+    let terms = CreditTerms {
+        effective_from: day("2026-01-01"),
+        grade: Some(fieldledger_core::model::CreditGrade::B),
+        limit: CreditLimit::NoLimit,
+        terms_days: 30,
+        reason: "assessed".to_owned(),
+        by: None,
+        recorded_at: NOW,
+    };
+    let mut account = CreditAccount::new(CUSTOMER);
+    account.terms.push(terms);
+    put(&store, vec![account.into()]).await;
+    // Every 14 days: overdue since January, so three are asked for in March.
+    assert_eq!(
+        rows(&store, ReportName::Cadence, None).await.last().unwrap(),
+        "total|3|0|0.00|1|2026-01-15"
+    );
+}
+
+#[tokio::test]
+async fn contacts_are_told_by_channel_with_the_money_that_followed_and_causes_are_counted() {
+    let store = books().await;
+    // Three calls on 5 March, money on the 10th.
+    assert_eq!(
+        rows(&store, ReportName::Channels, None).await.last().unwrap(),
+        "total|phone|3|3|100.00"
+    );
+    assert!(rows(&store, ReportName::Causes, None).await.is_empty());
+    let note = CollectionNote {
+        customer: CUSTOMER,
+        rep: REP,
+        at: Timestamp::from_millis(NOW.as_millis()),
+        channel: CollectionChannel::Visit,
+        person: String::new(),
+        outcome: CollectionOutcome::Promised,
+        invoice_number: None,
+        promise: None,
+        next_step: None,
+        note: String::new(),
+        position: None,
+        closing: Some(fieldledger_core::model::ClosingReview {
+            was_late: true,
+            cause: Some(fieldledger_core::model::LateCause::OurService),
+            difficulty: String::new(),
+            solution: String::new(),
+        }),
+        receipt: None,
+    };
+    let on = NOW.date_in(chrono_tz::UTC);
+    let tree = edit::tree_of(&note).unwrap();
+    store
+        .append(ORG, vec![creating(9, StreamId::Territory(NORTH), &tree)], NOW)
+        .await
+        .unwrap();
+    let asked = ReportRequest {
+        from: on.checked_sub_days(Days::new(3)),
+        as_of: on.checked_add_days(Days::new(3)).unwrap(),
+        ..asked(ReportName::Causes, "2026-03-31", Some(GroupBy::Customer))
+    };
+    let report = compute(&store, ORG, &asked).await.unwrap();
+    let shown: Vec<String> = report.rows[0].cells.iter().map(Cell::shown).collect();
+    assert_eq!(shown, ["001", "=Old King's", "our_service", "1"]);
+    assert_eq!(report.rows.len(), 2);
+}
