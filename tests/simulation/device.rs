@@ -11,7 +11,7 @@ use std::{
 
 use fieldledger_core::{
     model::{ChangeHash, DeviceId, DocumentId, Timestamp, UserId},
-    store::{Durability, FieldStore, OpenOptions, PhoneClock},
+    store::{BootClock, Durability, FieldStore, OpenOptions, PhoneClock},
     sync::{
         engine::{Config, Effect, Engine, Event},
         protocol::{SyncResponse, pack, unpack},
@@ -28,6 +28,8 @@ use crate::variants::Variant;
 pub(crate) struct Clocks {
     wall: AtomicI64,
     monotonic: AtomicU64,
+    /// Which start of the phone the monotonic clock counts from.
+    boot: AtomicU64,
 }
 
 impl PhoneClock for Clocks {
@@ -39,6 +41,12 @@ impl PhoneClock for Clocks {
     }
     fn zone_minutes(&self) -> i16 {
         480
+    }
+    fn boot(&self) -> BootClock {
+        BootClock {
+            run: self.boot.load(Ordering::SeqCst),
+            millis: self.monotonic_millis(),
+        }
     }
 }
 
@@ -68,7 +76,12 @@ pub(crate) struct Phone {
     pub saved: BTreeSet<(DocumentId, ChangeHash)>,
     variant: Variant,
     seed: u64,
+    /// The most bytes that it asks for in one page.
+    page_bytes: u32,
 }
+
+/// Small pages, so that a day's work is many of them.
+const SMALL_PAGES: u32 = 6_000;
 
 /// What a phone wants done.
 pub(crate) struct Wish {
@@ -89,7 +102,7 @@ impl Phone {
             device,
             path,
             store,
-            engine: new_engine(installation),
+            engine: new_engine(installation, SMALL_PAGES),
             rng: ChaCha12Rng::seed_from_u64(seed),
             run: 0,
             clocks,
@@ -100,7 +113,15 @@ impl Phone {
             saved: BTreeSet::new(),
             variant,
             seed,
+            page_bytes: SMALL_PAGES,
         }
+    }
+
+    /// The same phone, asking for pages of so many bytes.
+    pub(crate) fn with_pages(mut self, bytes: u32) -> Self {
+        self.page_bytes = bytes;
+        self.engine = new_engine(self.installation, bytes);
+        self
     }
 
     /// Sets the clocks.
@@ -116,8 +137,19 @@ impl Phone {
         self.store.close();
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(self.run);
         self.store = open(&self.path, self.installation, &self.clocks, self.seed);
-        self.engine = new_engine(self.installation);
+        self.engine = new_engine(self.installation, self.page_bytes);
         self.timer = None;
+    }
+
+    /// Its clocks.
+    pub(crate) fn clock(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The phone is switched off and on again, and with it the app.
+    pub(crate) fn reboot(&mut self) {
+        self.clocks.boot.fetch_add(1, Ordering::SeqCst);
+        self.crash();
     }
 
     /// Copies the database, as a backup of the phone does.
@@ -236,11 +268,10 @@ impl Phone {
     }
 }
 
-fn new_engine(installation: [u8; 16]) -> Engine {
+fn new_engine(installation: [u8; 16], page_bytes: u32) -> Engine {
     let mut config = Config::new("simulated", installation);
-    // Small pages, so that a day's work is many of them.
     config.limits.entries = 7;
-    config.pull_budget = 6_000;
+    config.pull_budget = page_bytes;
     config.reply_within_millis = 20_000;
     Engine::new(config)
 }
