@@ -11,6 +11,15 @@ pub(crate) enum Language {
     SimplifiedChinese,
 }
 
+impl From<Language> for fieldledger_core::rules::wording::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::English => Self::English,
+            Language::SimplifiedChinese => Self::Chinese,
+        }
+    }
+}
+
 /// Name of the cookie that remembers a chosen language.
 pub(crate) const LANGUAGE_COOKIE: &str = "fl_language";
 

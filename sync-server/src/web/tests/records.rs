@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use fieldledger_core::{
     document::{self, edit},
     model::{DocumentId, NextStep, Order, OrderState, Timestamp, VisitOutcome, VisitPurpose},
+    rules::{credit, wording::Language},
     sync::protocol::{RejectionCode, StreamCursor, StreamId},
 };
 use serde_json::json;
@@ -269,6 +270,13 @@ async fn the_history_of_a_submitted_order_names_the_rules_and_not_their_json() {
         assert!(page.body.contains(line), "{line} is not in\n{}", page.body);
         assert!(!page.body.contains("exposure_within_limit"), "{}", page.body);
     }
+    // What each rule found is said in the reader's language, whatever the phone wrote down.
+    let check = submitted.credit.unwrap();
+    let failed = check.rules.iter().find(|rule| !rule.passed).unwrap();
+    let in_chinese = credit::sentence(failed, Language::Chinese, chrono_tz::Asia::Shanghai);
+    assert_ne!(in_chinese, failed.sentence);
+    let page = world.get_in(SUPERVISOR, &format!("/records/{id}"), "zh-Hans").await;
+    assert!(page.body.contains(&in_chinese) && !page.body.contains(&failed.sentence));
 }
 
 #[tokio::test]

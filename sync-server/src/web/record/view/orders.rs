@@ -1,6 +1,9 @@
 //! Orders with the credit decision about them.
 
-use fieldledger_core::model::{CreditDecision, CreditLimit, Order};
+use fieldledger_core::{
+    model::{CreditDecision, CreditLimit, Order},
+    rules::credit::sentence,
+};
 
 use super::{Content, Section, Shown, Table, Voice, day, prose, section, words};
 use crate::web::format;
@@ -121,7 +124,7 @@ fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
             } else {
                 Shown::Doubt(text.t("record.failed").to_owned())
             },
-            prose(&rule.sentence),
+            prose(&sentence(rule, text.0.into(), voice.zone)),
         ]);
     }
     content.tables.push(rules);
