@@ -44,12 +44,24 @@ pub struct Mapping {
     pub orders: Option<Orders>,
     /// Deliveries.
     pub deliveries: Option<Deliveries>,
+    /// Contracts with their payment terms.
+    pub contracts: Option<Box<Contracts>>,
     /// Invoices.
-    pub invoices: Option<Invoices>,
+    pub invoices: Option<Box<Invoices>>,
+    /// Parts of invoices with due dates of their own.
+    pub instalments: Option<Box<Instalments>>,
+    /// What customers dispute.
+    pub disputes: Option<Box<Disputes>>,
+    /// Later due dates that were approved.
+    pub extensions: Option<Box<Extensions>>,
     /// Receipts.
-    pub receipts: Option<Receipts>,
+    pub receipts: Option<Box<Receipts>>,
+    /// Credit notes.
+    pub credit_notes: Option<Box<CreditNotes>>,
     /// Credit files.
-    pub credit: Option<Credit>,
+    pub credit: Option<Box<Credit>>,
+    /// Grade, limit and terms of former and later days.
+    pub credit_history: Option<Box<CreditHistory>>,
 }
 
 /// The company.
@@ -143,12 +155,17 @@ macro_rules! section {
         }
 
         impl $name {
-            pub(super) fn source(&self) -> Source<'_> {
+            pub(in crate::import) fn source(&self) -> Source<'_> {
                 Source { file: &self.file, join: &self.join, conditions: &self.conditions }
             }
         }
     };
 }
+
+mod owed;
+pub use owed::{
+    Contracts, Credit, CreditHistory, CreditNotes, Disputes, Extensions, Instalments, Invoices, Milestones, Receipts,
+};
 
 /// Where the rows of a section come from.
 #[derive(Clone, Copy, Debug)]
@@ -304,70 +321,6 @@ section! {
     }
 }
 
-section! {
-    /// Invoices.
-    Invoices {
-        /// Number.
-        number: Field,
-        /// Number of the order it charges.
-        order: Option<Field>,
-        /// Key of the customer; the order's when left out.
-        customer: Option<Field>,
-        /// Date.
-        invoiced_on: Field,
-        /// When payment is due.
-        due_on: Option<Field>,
-        /// Days from the invoice's date until payment is due, where `due_on` is left out.
-        terms_days: Option<Field>,
-        /// Amount; the order's total when left out.
-        amount: Option<Field>,
-    }
-}
-
-section! {
-    /// Receipts.
-    Receipts {
-        /// The payment's reference, unique for the customer.
-        reference: Field,
-        /// Key of the customer.
-        customer: Field,
-        /// The bank's value date.
-        valued_on: Field,
-        /// Amount.
-        amount: Field,
-        /// Number of the order or invoice that the customer named.
-        pays: Option<Field>,
-    }
-}
-
-section! {
-    /// Decisions about credit, one row for each customer.
-    Credit {
-        /// Key of the customer.
-        customer: Field,
-        /// The limit. A row without one is an error unless `no_limit` says so.
-        limit: Option<Field>,
-        /// Whether the customer explicitly has no limit.
-        no_limit: Option<Field>,
-        /// Grade: A, B, C or D.
-        grade: Option<Field>,
-        /// Days of credit; those of the grade when left out.
-        terms_days: Option<Field>,
-        /// Whether the account is on hold.
-        on_hold: Option<Field>,
-        /// Special liabilities.
-        special_liabilities: Option<Field>,
-        /// Day of the credit assessment; needs `assessor` and `valid_until`.
-        assessed_on: Option<Field>,
-        /// Who assessed.
-        assessor: Option<Field>,
-        /// On what grounds.
-        evidence: Option<Field>,
-        /// Last day on which the assessment counts.
-        valid_until: Option<Field>,
-    }
-}
-
 impl Mapping {
     /// A mapping from the name of a shipped one or the path of a file.
     ///
@@ -391,6 +344,16 @@ impl Mapping {
         let mapping: Self = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         if !mapping.reading.delimiter.is_ascii() {
             return Err(invalid("reading.delimiter must be an ASCII character".to_owned()));
+        }
+        let of_invoices = [
+            ("instalments", mapping.instalments.is_some()),
+            ("disputes", mapping.disputes.is_some()),
+            ("extensions", mapping.extensions.is_some()),
+        ];
+        if let (None, Some((section, _))) = (&mapping.invoices, of_invoices.iter().find(|(_, is_there)| *is_there)) {
+            return Err(invalid(format!(
+                "{section} belong to invoices; add a section for these"
+            )));
         }
         Ok(mapping)
     }

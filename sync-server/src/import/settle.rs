@@ -2,16 +2,21 @@
 //! against what is open, what was decided about credit becomes the credit account, and both give the credit file.
 //!
 //! What the server has added to a record stays when its row comes again: allocations, the day a record counts from,
-//! extensions, disputes, reminders. A row never rewrites books that were closed: what is new in them counts from the day
+//! extensions, disputes, reminders, decisions about credit. A row never rewrites books that were closed: what is new in them counts from the day
 //! after.
+
+mod account;
+mod held;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
-        Assessment, CreditAccount, CreditGrade, CreditHold, CreditLimit, CreditNote, CreditTerms, CustomerId, Invoice,
-        LedgerOrder, LedgerRecord, Money, OrganisationProfile, Policy, Receipt, SpecialLiability, Timestamp,
+        Allocation, AllocationBasis, Assessment, Contract, CreditAccount, CreditGrade, CreditLimit, CreditNote,
+        CreditTerms, CustomerId, Invoice, LedgerOrder, LedgerRecord, Money, OrganisationProfile, Policy, Receipt,
+        Timestamp,
     },
     rules::{
         allocation::{self, AllocationError},
@@ -19,8 +24,9 @@ use fieldledger_core::{
         exposure::{FileSources, credit_file},
     },
 };
-use rust_decimal::Decimal;
 
+pub(super) use self::parts::written_out;
+use self::{account::account, held::Held};
 use super::{Books, RowError, Sourced, midnight};
 use crate::store::CustomerLedger;
 
@@ -77,10 +83,14 @@ impl Frame<'_> {
 /// The rows about one customer.
 #[derive(Default)]
 pub(super) struct Facts {
+    contracts: Vec<(Contract, Row)>,
     invoices: Vec<(Invoice, Row)>,
     receipts: Vec<(Receipt, Row)>,
+    credit_notes: Vec<(CreditNote, Row)>,
     orders: Vec<LedgerOrder>,
     credit: Option<CreditRow>,
+    /// Decisions of other days than today, with the first of their rows.
+    history: Option<(Vec<CreditTerms>, Row)>,
     /// A row about the customer was left out, so nothing can be said of what is open.
     incomplete: bool,
 }
@@ -88,7 +98,9 @@ pub(super) struct Facts {
 /// The records that follow from the rows, in the order in which they are written.
 #[derive(Default)]
 pub(super) struct Settled {
+    contracts: Vec<Sourced>,
     invoices: Vec<Sourced>,
+    credit_notes: Vec<Sourced>,
     receipts: Vec<Sourced>,
     accounts: Vec<Sourced>,
     files: Vec<Sourced>,
@@ -99,9 +111,9 @@ pub(super) struct Settled {
 impl Settled {
     /// Hands the records to the books they were taken from.
     pub(super) fn put_back(self, books: &mut Books) {
-        for records in [self.invoices, self.receipts, self.accounts, self.files] {
-            books.records.extend(records);
-        }
+        let owed = [self.contracts, self.invoices, self.credit_notes, self.receipts];
+        let records = owed.into_iter().chain([self.accounts, self.files]);
+        books.records.extend(records.flatten());
     }
 
     fn leave_out(&mut self, row: &Row, reason: String) {
@@ -131,7 +143,10 @@ impl Books {
         });
         let owed = facts.values().flat_map(|it| {
             let invoices = it.invoices.iter().map(|(it, _)| it.invoiced_on);
-            invoices.chain(it.receipts.iter().map(|(it, _)| it.valued_on))
+            let notes = it.credit_notes.iter().map(|(it, _)| it.credited_on);
+            invoices
+                .chain(it.receipts.iter().map(|(it, _)| it.valued_on))
+                .chain(notes)
         });
         Frame {
             profile,
@@ -159,7 +174,25 @@ impl Books {
                     let of = facts.entry(receipt.customer).or_default();
                     of.receipts.push((receipt, it.source));
                 }
-                LedgerRecord::CreditAccount(_) | LedgerRecord::CreditFile(_) => {}
+                LedgerRecord::CreditNote(mut note) => {
+                    note.allocations.clear();
+                    note.posted_on = None;
+                    let of = facts.entry(note.customer).or_default();
+                    of.credit_notes.push((note, it.source));
+                }
+                LedgerRecord::Contract(contract) => {
+                    let of = facts.entry(contract.customer).or_default();
+                    of.contracts.push((contract, it.source));
+                }
+                LedgerRecord::CreditAccount(account) => {
+                    // What follows from the row of today is decided anew; rows of other days are kept.
+                    let of_rows = |it: &CreditTerms| it.by.is_none() && it.reason != IMPORTED;
+                    let history: Vec<CreditTerms> = account.terms.into_iter().filter(of_rows).collect();
+                    if !history.is_empty() {
+                        facts.entry(account.customer).or_default().history = Some((history, it.source));
+                    }
+                }
+                LedgerRecord::CreditFile(_) => {}
                 record => {
                     if let LedgerRecord::Order(order) = &record {
                         facts.entry(order.customer).or_default().orders.push(order.clone());
@@ -205,299 +238,179 @@ pub(super) fn settle(
     settled: &mut Settled,
 ) {
     let mut held = Held::of(known);
-    let (mut new_invoices, mut new_receipts) = (Vec::new(), Vec::new());
-    for (invoice, row) in facts.invoices {
-        match held.invoice(invoice, frame) {
-            Ok(number) => new_invoices.push((number, row)),
+    for (contract, row) in facts.contracts {
+        match held::contract(contract, known) {
+            Ok(contract) => settled.contracts.push(sourced(contract.into(), &row)),
             Err(reason) => settled.leave_out(&row, reason),
         }
     }
+    let mut rows = Rows::default();
+    for (invoice, row) in facts.invoices {
+        match held.invoice(invoice, frame) {
+            Ok(number) => {
+                rows.invoices.insert(number, row);
+            }
+            Err(reason) => settled.leave_out(&row, reason),
+        }
+    }
+    for (note, row) in facts.credit_notes {
+        match held.credit_note(note, frame) {
+            Ok(number) => {
+                rows.credit_notes.insert(number, row);
+            }
+            Err(reason) => settled.leave_out(&row, reason),
+        }
+    }
+    let mut first_receipt = None;
     for (receipt, row) in facts.receipts {
         match held.receipt(receipt, frame) {
-            Ok(reference) => new_receipts.push((reference, row)),
+            Ok(reference) => {
+                first_receipt.get_or_insert_with(|| row.clone());
+                rows.receipts.insert(reference, row);
+            }
             Err(reason) => settled.leave_out(&row, reason),
         }
     }
     let invoices: Vec<Invoice> = held.invoices.into_values().collect();
     let mut receipts: Vec<Receipt> = held.receipts.into_values().collect();
-    let named: HashMap<&str, &Row> = new_receipts.iter().map(|(name, row)| (name.as_str(), row)).collect();
+    let mut credit_notes: Vec<CreditNote> = held.credit_notes.into_values().collect();
     let mut consistent = Ok(());
     if !facts.incomplete {
-        let untouched = |it: &Receipt| {
-            let by_the_rules = |it: &fieldledger_core::model::Allocation| it.by.is_none() && it.reversed_on.is_none();
-            named.contains_key(it.reference.as_str()) && it.allocations.iter().all(by_the_rules)
-        };
-        let open: Vec<bool> = receipts.iter().map(untouched).collect();
-        consistent = allocate(&invoices, &mut receipts, &held.credit_notes, &open, frame);
+        consistent = allocate(&invoices, &mut receipts, &mut credit_notes, &rows, frame);
     }
     if let Err(error) = &consistent {
         let row = facts.credit.as_ref().and_then(|it| it.source.clone());
-        let row = row.or_else(|| new_receipts.first().and_then(|(_, row)| row.clone()));
+        let row = row.or_else(|| first_receipt.flatten());
         settled.leave_out(&row, format!("what is owed cannot be told: {error}"));
     }
-    let sourced = |record, source: &Row| Sourced {
-        record,
-        source: source.clone(),
-    };
-    let rows: HashMap<&str, &Row> = new_invoices.iter().map(|(name, row)| (name.as_str(), row)).collect();
     for it in &invoices {
-        if let Some(row) = rows.get(it.number.as_str()) {
+        if let Some(row) = rows.invoices.get(&it.number) {
             settled.invoices.push(sourced(it.clone().into(), row));
         }
     }
+    for it in &credit_notes {
+        if let Some(row) = rows.credit_notes.get(&it.number) {
+            settled.credit_notes.push(sourced(it.clone().into(), row));
+        }
+    }
     for it in &receipts {
-        if let Some(row) = named.get(it.reference.as_str()) {
+        if let Some(row) = rows.receipts.get(&it.reference) {
             settled.receipts.push(sourced(it.clone().into(), row));
         }
     }
-    let Some(credit) = &facts.credit else { return };
+    // Of a customer of whom a row was left out, what was decided stays as it was too.
+    let history = facts.history.filter(|_| !facts.incomplete || facts.credit.is_some());
+    let (history, history_row) = history.unwrap_or_default();
+    if facts.credit.is_none() && history.is_empty() {
+        return;
+    }
+    let source = facts.credit.as_ref().map_or(history_row, |it| it.source.clone());
     let before = known.map(|it| &it.account);
-    let account = account(credit, before, frame);
+    let account = account(customer, facts.credit.as_ref(), &history, before, frame);
     if consistent.is_ok() {
         let books = CustomerBooks {
             invoices: &invoices,
             receipts: &receipts,
-            credit_notes: &held.credit_notes,
+            credit_notes: &credit_notes,
         };
-        let file = file(&account, &books, &facts.orders, known, frame);
-        match file {
-            Ok(file) => settled.files.push(sourced(file, &credit.source)),
-            Err(reason) => settled.leave_out(&credit.source, format!("the exposure cannot be computed: {reason}")),
+        match file(&account, &books, &facts.orders, known, frame) {
+            Ok(file) => settled.files.push(sourced(file, &source)),
+            Err(reason) => settled.leave_out(&source, format!("the exposure cannot be computed: {reason}")),
         }
     }
-    debug_assert_eq!(account.customer, customer);
-    settled.accounts.push(sourced(account.into(), &credit.source));
+    settled.accounts.push(sourced(account.into(), &source));
 }
 
-/// What the books of a customer hold, rows and stored records together, by number and reference.
-struct Held {
-    invoices: BTreeMap<String, Invoice>,
-    receipts: BTreeMap<String, Receipt>,
-    credit_notes: Vec<CreditNote>,
-}
-
-impl Held {
-    fn of(known: Option<&CustomerLedger>) -> Self {
-        let Some(known) = known else {
-            return Self {
-                invoices: BTreeMap::new(),
-                receipts: BTreeMap::new(),
-                credit_notes: Vec::new(),
-            };
-        };
-        let invoices = known.invoices.iter().map(|it| (it.number.clone(), it.clone()));
-        let receipts = known.receipts.iter().map(|it| (it.reference.clone(), it.clone()));
-        Self {
-            invoices: invoices.collect(),
-            receipts: receipts.collect(),
-            credit_notes: known.credit_notes.clone(),
-        }
-    }
-
-    /// How much of an invoice's principal is paid, by allocations that nobody has reversed.
-    fn paid_on(&self, number: &str) -> Decimal {
-        let cash = self.receipts.values().flat_map(|it| &it.allocations);
-        let all = cash.chain(self.credit_notes.iter().flat_map(|it| &it.allocations));
-        let counting = all.filter(|it| {
-            it.invoice_number == number
-                && it.reversed_on.is_none()
-                && it.part == fieldledger_core::model::AllocationPart::Principal
-        });
-        counting.fold(Decimal::ZERO, |sum, it| sum.saturating_add(it.amount))
-    }
-
-    /// Takes in the row of an invoice; tells its number, or why it cannot be.
-    fn invoice(&mut self, row: Invoice, frame: &Frame<'_>) -> Result<String, String> {
-        let number = row.number.clone();
-        let Some(stored) = self.invoices.get(&number) else {
-            let posted_on = frame.posted(row.invoiced_on);
-            self.invoices.insert(number.clone(), Invoice { posted_on, ..row });
-            return Ok(number);
-        };
-        let mut invoice = Invoice {
-            customer: row.customer,
-            order_number: row.order_number,
-            invoiced_on: row.invoiced_on,
-            due_on: row.due_on,
-            amount: row.amount,
-            ..stored.clone()
-        };
-        let (amount, due) = (invoice.amount != stored.amount, invoice.due_on != stored.due_on);
-        match invoice.instalments.as_mut_slice() {
-            [] => {}
-            [only] => {
-                if amount {
-                    only.amount = invoice.amount.amount;
-                }
-                if due {
-                    only.due_on = Some(invoice.due_on);
-                }
-            }
-            _ if amount || due => {
-                return Err(format!(
-                    "invoice {number} has instalments here; correct it by a credit note and another invoice"
-                ));
-            }
-            _ => {}
-        }
-        if amount {
-            let paid = self.paid_on(&number);
-            if paid > invoice.amount.amount
-                || (paid > Decimal::ZERO && invoice.amount.currency != stored.amount.currency)
-            {
-                return Err(format!(
-                    "{paid} of invoice {number} is paid, which is {} here; enter a credit note, or reverse the allocation",
-                    stored.amount
-                ));
-            }
-        }
-        self.invoices.insert(number.clone(), invoice);
-        Ok(number)
-    }
-
-    /// Takes in the row of a receipt; tells its reference, or why it cannot be.
-    fn receipt(&mut self, row: Receipt, frame: &Frame<'_>) -> Result<String, String> {
-        let reference = row.reference.clone();
-        let Some(stored) = self.receipts.get(&reference) else {
-            let posted_on = frame.posted(row.valued_on);
-            self.receipts.insert(reference.clone(), Receipt { posted_on, ..row });
-            return Ok(reference);
-        };
-        // Where finance said when the money became certain, that stays.
-        let as_valued = stored.cleared_on == Some(stored.valued_on);
-        let receipt = Receipt {
-            valued_on: row.valued_on,
-            cleared_on: if as_valued { row.cleared_on } else { stored.cleared_on },
-            amount: row.amount,
-            pays: row.pays,
-            ..stored.clone()
-        };
-        let counting = stored.allocations.iter().filter(|it| it.reversed_on.is_none());
-        let taken = counting.fold(Decimal::ZERO, |sum, it| sum.saturating_add(it.taken()));
-        let moved = receipt.amount.currency != stored.amount.currency;
-        if taken > receipt.amount.amount || (moved && taken > Decimal::ZERO) {
-            return Err(format!(
-                "receipt {reference} is set against items for {taken}, more than it comes to now; reverse an allocation first"
-            ));
-        }
-        self.receipts.insert(reference.clone(), receipt);
-        Ok(reference)
+fn sourced(record: LedgerRecord, source: &Row) -> Sourced {
+    Sourced {
+        record,
+        source: source.clone(),
     }
 }
 
-/// Sets receipts against what is open, each on its own day and what is left of it again on the day of every later
-/// invoice, in the order of value dates. `open` tells which receipts may be.
+/// The rows that were taken in, by number and reference.
+#[derive(Default)]
+struct Rows {
+    invoices: HashMap<String, Row>,
+    credit_notes: HashMap<String, Row>,
+    receipts: HashMap<String, Row>,
+}
+
+/// Whether all of it was done by the rules and stands, so that the rules may go on.
+fn by_the_rules(allocations: &[Allocation]) -> bool {
+    let mut all = allocations.iter();
+    all.all(|it| it.by.is_none() && it.reversed_on.is_none() && it.basis != AllocationBasis::Manual)
+}
+
+/// What pays. On one day what corrects an invoice goes before what pays the rest of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Payer {
+    Note(usize),
+    Receipt(usize),
+}
+
+/// Sets receipts and credit notes against what is open, each on its own day and what is left of it again on the day of every
+/// later invoice, in the order of their dates. Those of `rows` may be that nobody but the rules has set against anything.
 fn allocate(
     invoices: &[Invoice],
     receipts: &mut [Receipt],
-    credit_notes: &[CreditNote],
-    open: &[bool],
+    credit_notes: &mut [CreditNote],
+    rows: &Rows,
     frame: &Frame<'_>,
 ) -> Result<(), AllocationError> {
     let opens = frame.opens().unwrap_or(NaiveDate::MIN);
-    let mut waiting: Vec<(NaiveDate, usize)> = Vec::new();
+    let mut waiting: Vec<(NaiveDate, bool, NaiveDate, String, Payer)> = Vec::new();
     for (index, it) in receipts.iter().enumerate() {
-        if let (Some(cleared), true, None) = (it.cleared_on, open.get(index) == Some(&true), it.bounced_on) {
-            waiting.push((cleared.max(it.counts_from()).max(opens), index));
+        let open = rows.receipts.contains_key(&it.reference) && by_the_rules(&it.allocations);
+        if let (Some(cleared), true, None) = (it.cleared_on, open, it.bounced_on) {
+            let day = cleared.max(it.counts_from()).max(opens);
+            waiting.push((day, true, it.valued_on, it.reference.clone(), Payer::Receipt(index)));
         }
     }
-    waiting.sort_by(|(day, a), (other_day, b)| {
-        let key = |index: &usize| receipts.get(*index).map(|it| (it.valued_on, &it.reference));
-        (day, key(a)).cmp(&(other_day, key(b)))
-    });
-    let mut days: BTreeSet<NaiveDate> = waiting.iter().map(|(day, _)| *day).collect();
+    for (index, it) in credit_notes.iter().enumerate() {
+        if rows.credit_notes.contains_key(&it.number) && by_the_rules(&it.allocations) {
+            let day = it.counts_from().max(opens);
+            waiting.push((day, false, it.credited_on, it.number.clone(), Payer::Note(index)));
+        }
+    }
+    waiting.sort_unstable();
+    let mut days: BTreeSet<NaiveDate> = waiting.iter().map(|(day, ..)| *day).collect();
     days.extend(invoices.iter().map(|it| it.counts_from().max(opens)));
-    let mut spent: BTreeSet<usize> = BTreeSet::new();
+    let mut spent: BTreeSet<Payer> = BTreeSet::new();
     for day in days {
-        for (_, index) in waiting.iter().take_while(|(from, _)| *from <= day) {
-            if spent.contains(index) {
+        for (.., payer) in waiting.iter().take_while(|(from, ..)| *from <= day) {
+            if spent.contains(payer) {
                 continue;
             }
-            let proposal = {
-                let books = CustomerBooks {
-                    invoices,
-                    receipts,
-                    credit_notes,
-                };
-                let Some(receipt) = receipts.get(*index) else { continue };
-                allocation::propose_receipt(&books, receipt, day, frame.policy)?
+            let books = CustomerBooks {
+                invoices,
+                receipts,
+                credit_notes,
+            };
+            let proposal = match *payer {
+                Payer::Receipt(index) => receipts
+                    .get(index)
+                    .map(|it| allocation::propose_receipt(&books, it, day, frame.policy)),
+                Payer::Note(index) => credit_notes
+                    .get(index)
+                    .map(|it| allocation::propose_credit_note(&books, it, day, frame.policy)),
+            };
+            let Some(proposal) = proposal.transpose()? else {
+                continue;
             };
             if proposal.left.is_zero() {
-                spent.insert(*index);
+                spent.insert(*payer);
             }
-            if let Some(receipt) = receipts.get_mut(*index) {
-                receipt.allocations.extend(proposal.allocations);
+            let allocations = match *payer {
+                Payer::Receipt(index) => receipts.get_mut(index).map(|it| &mut it.allocations),
+                Payer::Note(index) => credit_notes.get_mut(index).map(|it| &mut it.allocations),
+            };
+            if let Some(allocations) = allocations {
+                allocations.extend(proposal.allocations);
             }
         }
     }
     Ok(())
-}
-
-/// The credit account with what the row says. What was decided before stays; another limit, grade or term is a new entry.
-fn account(row: &CreditRow, before: Option<&CreditAccount>, frame: &Frame<'_>) -> CreditAccount {
-    let mut account = before.cloned().unwrap_or_else(|| CreditAccount::new(row.customer));
-    // What a person decided meanwhile is none of the files' business: only another word of the files is news.
-    let last = account.terms.iter().rev().find(|it| it.by.is_none());
-    if !last.is_some_and(|it| (it.grade, it.limit, it.terms_days) == (row.grade, row.limit, row.terms_days)) {
-        let effective_from = if account.terms.is_empty() {
-            frame.first_day
-        } else {
-            last.map_or(frame.as_of, |it| it.effective_from.max(frame.as_of))
-        };
-        account.terms.push(CreditTerms {
-            effective_from,
-            grade: row.grade,
-            limit: row.limit,
-            terms_days: row.terms_days,
-            reason: IMPORTED.to_owned(),
-            by: None,
-            recorded_at: frame.now,
-        });
-    }
-    if let Some(assessment) = &row.assessment
-        && !account.assessments.contains(assessment)
-    {
-        account.assessments.push(assessment.clone());
-    }
-    let running = account
-        .holds
-        .iter_mut()
-        .rev()
-        .find(|it| it.by.is_none() && it.until.is_none());
-    match (running, &row.hold) {
-        (Some(hold), None) => hold.until = Some(frame.as_of.max(hold.from)),
-        (None, Some(reason)) => account.holds.push(CreditHold {
-            from: frame.as_of,
-            until: None,
-            reason: reason.clone(),
-            by: None,
-        }),
-        _ => {}
-    }
-    let mut running = account.liabilities.iter_mut();
-    let running = running.find(|it| it.name == IMPORTED && it.until.is_none());
-    let now = (!row.special_liabilities.amount.is_zero()).then_some(row.special_liabilities);
-    if running.as_ref().map(|it| it.amount) != now {
-        let from = if account_is_new(before) {
-            frame.first_day
-        } else {
-            frame.as_of
-        };
-        if let Some(old) = running {
-            old.until = Some(frame.as_of.max(old.from));
-        }
-        account.liabilities.extend(now.map(|amount| SpecialLiability {
-            name: IMPORTED.to_owned(),
-            amount,
-            from,
-            until: None,
-        }));
-    }
-    account
-}
-
-fn account_is_new(before: Option<&CreditAccount>) -> bool {
-    before.is_none_or(|it| it.terms.is_empty())
 }
 
 /// The credit file as of the day of the import.

@@ -398,6 +398,8 @@ fn northwind_comes_in_whole() {
     assert_eq!(books.records.iter().filter(unlimited).count(), 91);
 }
 
+mod kept;
+mod sections;
 mod settling;
 
 mod into_a_store {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{NaiveDate, NaiveTime, TimeZone as _};
-use fieldledger_core::model::{CreditGrade, Currency, Money, Timestamp};
+use fieldledger_core::model::{CreditGrade, Currency, InvalidField, Money, Timestamp};
 use rust_decimal::Decimal;
 
 use super::RowResult;
-use crate::import::{mapping::Field, table::RowView};
+use crate::import::{RowError, mapping::Field, table::RowView};
 
 pub(super) fn required(row: &RowView<'_>, field: &Field) -> RowResult<String> {
     row.value(field)?
@@ -27,6 +27,24 @@ pub(super) fn unique(row: &RowView<'_>, field: &Field, seen: &mut HashMap<String
             Ok(key)
         }
     }
+}
+
+/// What the model says of a record, as an error of its row: with the columns that the field comes from where `fields` tells
+/// them, and by the field's own name.
+pub(super) fn invalid(row: &RowView<'_>, error: &InvalidField, fields: &[(&str, Option<&Field>)]) -> RowError {
+    let field = fields.iter().find(|(name, _)| *name == error.field);
+    let columns = field.and_then(|(_, it)| *it).map(Field::columns).unwrap_or_default();
+    if columns.is_empty() || columns == error.field {
+        return row.error(&error.field, error.message.clone());
+    }
+    row.error(&columns, format!("{}: {}", error.field, error.message))
+}
+
+/// A number from 1.
+pub(super) fn place(row: &RowView<'_>, field: &Field) -> RowResult<u32> {
+    let text = required(row, field)?;
+    let number = text.parse().ok().filter(|it| *it > 0);
+    number.ok_or_else(|| row.error(&field.columns(), format!("{text:?} is not a whole number from 1")))
 }
 
 fn decimal(row: &RowView<'_>, field: &Field) -> RowResult<Option<Decimal>> {
@@ -105,6 +123,23 @@ pub(super) fn boolean(row: &RowView<'_>, field: &Field) -> RowResult<Option<bool
         "0" | "false" | "no" | "n" | "f" => Ok(Some(false)),
         _ => Err(row.error(&field.columns(), format!("{text:?} is neither yes nor no"))),
     }
+}
+
+/// Yes or no; no where nothing is known.
+pub(super) fn yes(row: &RowView<'_>, field: &Option<Field>) -> RowResult<bool> {
+    match field {
+        None => Ok(false),
+        Some(field) => Ok(boolean(row, field)?.unwrap_or(false)),
+    }
+}
+
+/// One of `words` with what it stands for.
+pub(super) fn word<T: Copy>(row: &RowView<'_>, field: &Field, text: &str, words: &[(&str, T)]) -> RowResult<T> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|(_, it)| *it).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        row.error(&field.columns(), format!("{text:?} is none of {}", known.join(", ")))
+    })
 }
 
 pub(super) fn grade(text: &str) -> Option<CreditGrade> {

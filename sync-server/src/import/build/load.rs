@@ -97,6 +97,27 @@ pub(super) fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) ->
         ];
         section(it.source(), &fields, &[])?;
     }
+    if let Some(it) = &mapping.contracts {
+        let fields = [
+            Some(&it.number),
+            Some(&it.customer),
+            Some(&it.signed_on),
+            it.acceptance_criteria.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+        let it = &it.milestones;
+        let fields = [
+            Some(&it.contract),
+            Some(&it.name),
+            Some(&it.percent),
+            Some(&it.event),
+            it.days.as_ref(),
+            it.months.as_ref(),
+            it.end_of_month.as_ref(),
+            it.retention.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
     if let Some(it) = &mapping.invoices {
         let fields = [
             Some(&it.number),
@@ -106,6 +127,40 @@ pub(super) fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) ->
             it.due_on.as_ref(),
             it.terms_days.as_ref(),
             it.amount.as_ref(),
+            it.kind.as_ref(),
+            it.contract.as_ref(),
+            it.delivered_on.as_ref(),
+            it.accepted_on.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
+    if let Some(it) = &mapping.instalments {
+        let fields = [
+            Some(&it.invoice),
+            Some(&it.no),
+            Some(&it.amount),
+            Some(&it.due_on),
+            it.retention.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
+    if let Some(it) = &mapping.disputes {
+        let fields = [
+            Some(&it.invoice),
+            it.instalment.as_ref(),
+            Some(&it.opened_on),
+            it.settled_on.as_ref(),
+            it.reason.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
+    if let Some(it) = &mapping.extensions {
+        let fields = [
+            Some(&it.invoice),
+            it.instalment.as_ref(),
+            Some(&it.approved_on),
+            Some(&it.due_on),
+            Some(&it.reason),
         ];
         section(it.source(), &fields, &[])?;
     }
@@ -116,6 +171,20 @@ pub(super) fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) ->
             Some(&it.valued_on),
             Some(&it.amount),
             it.pays.as_ref(),
+            it.cleared_on.as_ref(),
+            it.bounced_on.as_ref(),
+            it.channel.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
+    if let Some(it) = &mapping.credit_notes {
+        let fields = [
+            Some(&it.number),
+            it.customer.as_ref(),
+            it.invoice.as_ref(),
+            Some(&it.credited_on),
+            Some(&it.amount),
+            it.reason.as_ref(),
         ];
         section(it.source(), &fields, &[])?;
     }
@@ -132,6 +201,18 @@ pub(super) fn load(mapping: &Mapping, dir: &Path, errors: &mut Vec<RowError>) ->
             it.assessor.as_ref(),
             it.evidence.as_ref(),
             it.valid_until.as_ref(),
+        ];
+        section(it.source(), &fields, &[])?;
+    }
+    if let Some(it) = &mapping.credit_history {
+        let fields = [
+            Some(&it.customer),
+            Some(&it.effective_from),
+            it.limit.as_ref(),
+            it.no_limit.as_ref(),
+            it.grade.as_ref(),
+            it.terms_days.as_ref(),
+            Some(&it.reason),
         ];
         section(it.source(), &fields, &[])?;
     }

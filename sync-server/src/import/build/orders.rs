@@ -1,18 +1,18 @@
 //! Orders and deliveries with their lines.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use fieldledger_core::model::{LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Money};
 use rust_decimal::Decimal;
 
 use super::{
-    Builder, BuiltOrder, RowResult,
+    Builder, BuiltOrder, RowResult, because_of,
     cells::{currency, date, date_required, decimal_required, money, optional, required, unique},
     sourced,
 };
 use crate::import::{
     RowError, Sourced,
-    mapping::{self, Field, Lines, Source},
+    mapping::{self, Field, Lines},
     table::RowView,
 };
 
@@ -20,30 +20,7 @@ impl<'m> Builder<'m> {
     /// Lines by the number of what they belong to. A line that cannot be used spoils the whole order or delivery: its
     /// total would be wrong without it.
     pub(super) fn lines(&mut self, section: &'m Lines) -> BTreeMap<String, Result<Vec<LedgerLine>, RowError>> {
-        let mut found: BTreeMap<String, Result<Vec<(i64, LedgerLine)>, RowError>> = BTreeMap::new();
-        for row in self.rows(section.source()) {
-            let number = match required(&row, &section.number) {
-                Ok(number) => number,
-                Err(error) => {
-                    self.errors.push(error);
-                    continue;
-                }
-            };
-            let of_number = found.entry(number).or_insert_with(|| Ok(Vec::new()));
-            match self.line(&row, section) {
-                Ok(line) => {
-                    if let Ok(lines) = of_number {
-                        lines.push(line);
-                    }
-                }
-                Err(error) => {
-                    if of_number.is_ok() {
-                        *of_number = Err(error.clone());
-                    }
-                    self.errors.push(error);
-                }
-            }
-        }
+        let found = self.grouped(section.source(), &section.number, |this, row| this.line(row, section));
         let in_order = |mut lines: Vec<(i64, LedgerLine)>| {
             lines.sort_by_key(|(position, _)| *position);
             lines.into_iter().map(|(_, line)| line).collect()
@@ -121,28 +98,11 @@ impl<'m> Builder<'m> {
             }
         }
         // What is left belongs to no order that was taken; that is only worth a word when the order is unknown.
-        let all: HashSet<String> = self
-            .tables
-            .rows(
-                Source {
-                    conditions: &[],
-                    ..section.source()
-                },
-                &self.mapping.reading,
-                &mut Vec::new(),
-            )
-            .iter()
-            .filter_map(|row| row.value(&section.number).ok().flatten())
-            .collect();
-        for row in self.rows(section.lines.source()) {
-            if let Ok(Some(number)) = row.value(&section.lines.number)
-                && !all.contains(&number)
-            {
-                let columns = section.lines.number.columns();
-                self.errors
-                    .push(row.error(&columns, format!("there is no order {number:?}")));
-            }
-        }
+        self.tell_orphans(
+            "order",
+            (section.source(), &section.number),
+            (section.lines.source(), &section.lines.number),
+        );
     }
 
     pub(super) fn order(
@@ -156,7 +116,7 @@ impl<'m> Builder<'m> {
         let lines = match lines {
             Some(Ok(lines)) => lines,
             Some(Err(bad)) => {
-                return Err(row.error("", format!("left out because {} line {} is", bad.file, bad.line)));
+                return Err(because_of(row, &bad));
             }
             None => return Err(row.error("", format!("{} has no lines for it", section.lines.file))),
         };
@@ -218,7 +178,7 @@ impl<'m> Builder<'m> {
                 Some(all) => match all.remove(&number) {
                     Some(Ok(lines)) => lines,
                     Some(Err(bad)) => {
-                        return Err(row.error("", format!("left out because {} line {} is", bad.file, bad.line)));
+                        return Err(because_of(row, &bad));
                     }
                     None => return Err(row.error("", "it has no lines")),
                 },

@@ -187,12 +187,12 @@ async fn an_assessment_is_taken_from_the_files_or_told_to_be_incomplete() {
     let files = Files::new();
     files.put(
         "assessed.csv",
-        "no,on,who,until\n001,2026-01-02,Li Na,2026-12-31\n002,2026-01-02,,2026-12-31\n003,,,\n",
+        "no,on,who,why,until\n001,2026-01-02,Li Na,accounts,2026-12-31\n002,2026-01-02,,accounts,2026-12-31\n003,,,,\n",
     );
     let text = MAPPING.replace(
         "[credit]\nfile = \"customers.csv\"",
         "[credit]\nfile = \"customers.csv\"\njoin.a = { file = \"assessed.csv\", on = \"{no}\", key = \"{no}\" }\n\
-         assessed_on = \"{a.on}\"\nassessor = \"{a.who}\"\nvalid_until = \"{a.until}\"",
+         assessed_on = \"{a.on}\"\nassessor = \"{a.who}\"\nevidence = \"{a.why}\"\nvalid_until = \"{a.until}\"",
     );
     let mapping = Mapping::parse("test", &text).unwrap();
     let books = read(&mapping, files.0.path(), ORG, None, None).unwrap();
