@@ -147,6 +147,10 @@ impl Held {
                  allocation first"
             ));
         }
+        if note != *stored {
+            note.validate()
+                .map_err(|error| format!("credit note {number}: {error}"))?;
+        }
         self.credit_notes.insert(number.clone(), note);
         Ok(number)
     }
@@ -188,6 +192,11 @@ impl Held {
         if let (None, Some(day)) = (stored.bounced_on, row.bounced_on) {
             let day = frame.posted(day).unwrap_or(day);
             allocation::bounce(&mut receipt, day, "returned by the bank")
+                .map_err(|error| format!("receipt {reference}: {error}"))?;
+        }
+        if receipt != *stored {
+            receipt
+                .validate()
                 .map_err(|error| format!("receipt {reference}: {error}"))?;
         }
         self.receipts.insert(reference.clone(), receipt);

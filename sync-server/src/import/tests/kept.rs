@@ -152,6 +152,23 @@ async fn money_that_clears_later_pays_then_and_money_that_comes_back_is_taken_of
 }
 
 #[tokio::test]
+async fn a_row_that_contradicts_what_is_stored_is_told_and_left_out() {
+    let (store, files) = (SqliteStore::in_memory().unwrap(), owed());
+    import_owed(&store, &files).await;
+    let before = ledger(&store, "002").await.receipts;
+    replaced(
+        &files,
+        "receipts.csv",
+        "R3,002,2026-01-22,20.00,,2026-01-22,2026-01-30,",
+        "R3,002,2026-02-05,20.00,,2026-02-05,,",
+    );
+    let report = import_owed(&store, &files).await;
+    let told = report.to_string();
+    assert!(told.contains("receipts.csv line 4: receipt R3: bounced_on"), "{told}");
+    assert_eq!(ledger(&store, "002").await.receipts, before);
+}
+
+#[tokio::test]
 async fn parts_of_an_invoice_follow_the_files_as_far_as_they_are_not_paid() {
     let (store, files) = (SqliteStore::in_memory().unwrap(), owed());
     import_owed(&store, &files).await;
