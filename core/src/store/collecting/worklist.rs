@@ -226,14 +226,15 @@ impl<'g> Gathering<'g> {
                 ..Items::default()
             }));
         }
-        let books = PhoneBooks::of(self.connection, customer)?;
-        let day = self.ground.as_of.day;
-        if books.is_empty() {
+        // Asked first: most customers without a file have nothing else either.
+        if !records::has_books(self.connection, customer)? {
             return Ok(Ok(Items {
                 open: file.and_then(items_of_file).unwrap_or_default(),
                 ..Items::default()
             }));
         }
+        let books = PhoneBooks::of(self.connection, customer)?;
+        let day = self.ground.as_of.day;
         let mut disputes = Vec::new();
         for invoice in &books.invoices {
             let open = invoice.instalments.iter().flat_map(|it| &it.disputes);
