@@ -337,6 +337,16 @@ pub fn end_leases(ledger: &CustomerLedger, now: Timestamp) -> Result<LedgerChang
     draft.finish("", now)
 }
 
+/// Whether it was only now noticed that a lease is over: then what was asked for has come about by itself, and must be
+/// written down rather than refused.
+fn has_just_ended(before: &CustomerLedger, draft: &Draft, id: GrantId) -> bool {
+    let freed = |ledger: &CustomerLedger| {
+        let mut grants = ledger.grants.iter();
+        grants.any(|it| it.terms.id == id && allowance::is_freed(it.state))
+    };
+    !freed(before) && freed(draft.ledger())
+}
+
 fn found(ledger: &CustomerLedger, id: GrantId) -> Result<Grant, InvalidField> {
     let grant = ledger.grants.iter().find(|it| it.terms.id == id);
     grant
@@ -357,6 +367,9 @@ pub fn recall(
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
     draft.end_leases(now);
+    if has_just_ended(ledger, &draft, id) {
+        return draft.finish("", now);
+    }
     let mut grant = found(draft.ledger(), id)?;
     if !allowance::recall(&mut grant, reason) {
         return Err(InvalidField::new("grant", "is not open any more"));
@@ -386,6 +399,9 @@ pub fn write_off(
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
     draft.end_leases(now);
+    if has_just_ended(ledger, &draft, id) {
+        return draft.finish("freed", now);
+    }
     let mut grant = found(draft.ledger(), id)?;
     let freed =
         allowance::write_off(&mut grant, by, reason).map_err(|error| InvalidField::new("grant", error.to_string()))?;

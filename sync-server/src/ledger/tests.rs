@@ -372,6 +372,26 @@ async fn a_lease_that_is_taken_back_has_its_grace_anew() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_over_is_free_for_whoever_asks_it_back_or_writes_it_off() {
+    let policy = AllowancePolicy::default();
+    let over = NOW.plus_millis(i64::from(policy.valid_hours + policy.grace_hours) * 3_600_000);
+    let id = GrantId::from_bytes([9; 16]);
+    for writes_off in [true, false] {
+        let store = company().await;
+        granted(&store, 9, 700).await.unwrap();
+        let decide: crate::store::Decide = if writes_off {
+            Box::new(move |ledger: &_| write_off(ledger, id, FINANCE, "phone lost", over))
+        } else {
+            Box::new(move |ledger: &_| recall(ledger, id, FINANCE, "needed", over))
+        };
+        let decided = store.decide(ORG, SHOP, None, decide, over).await.unwrap();
+        assert!(matches!(decided, Decided::Done { .. }), "{decided:?}");
+        assert_eq!(ledger(&store).await.grants[0].state, GrantState::Expired);
+        assert_eq!(position(&store).await, (0, 0));
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_closed_grant_is_free_once_every_spend_is_here() {
     let store = company().await;
     let mut grant = granted(&store, 9, 700).await.unwrap();
