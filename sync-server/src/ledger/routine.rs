@@ -80,6 +80,7 @@ pub fn look_after(
     now: Timestamp,
 ) -> Result<LedgerChange, InvalidField> {
     let mut draft = Draft::of(ledger);
+    draft.end_leases(now);
     let day = now.date_in(ledger.organisation.time_zone);
     let orders: Vec<String> = ledger
         .invoices

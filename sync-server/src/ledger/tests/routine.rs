@@ -228,3 +228,16 @@ async fn a_closed_order_is_free_and_is_checked_anew_when_it_is_opened() {
         (Some(OrderStanding::Held), 500)
     );
 }
+
+#[tokio::test]
+async fn a_lease_whose_grace_is_over_is_free_after_the_round_though_nobody_decided_anything() {
+    let store = company().await;
+    granted(&store, 9, 700).await.unwrap();
+    assert_eq!(position(&store).await, (0, 700));
+    let later = NOW.plus_millis(40 * 86_400_000);
+    let around = Surroundings::default();
+    let decide = Box::new(move |ledger: &_| routine::look_after(ledger, &around, later));
+    store.decide(ORG, SHOP, None, decide, later).await.unwrap();
+    assert_eq!(position(&store).await, (0, 0));
+    assert_eq!(ledger(&store).await.grants[0].state, GrantState::Expired);
+}
