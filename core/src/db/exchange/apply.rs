@@ -254,7 +254,7 @@ struct Storing<'t> {
     wanted: BTreeMap<i64, BTreeSet<ChangeHash>>,
     /// Changes that the server does not take yet.
     put_off: BTreeSet<i64>,
-    /// What this exchange has asked about.
+    /// What this exchange has asked about and the server has.
     offered: BTreeSet<ChangeHash>,
     /// The server has more: what it acknowledges here may lie in the part that the phone has not read.
     ends_early: bool,

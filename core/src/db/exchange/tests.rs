@@ -171,7 +171,7 @@ fn an_edit_that_is_put_off_for_another_reason_does_not_make_the_phone_ask_withou
     ann.note(visit, "one");
     server.later = true;
     let progress = (0..20).filter(|_| ann.exchange(&mut server).progress).count();
-    assert!(progress <= 10, "{progress} of 20 exchanges would follow at once");
+    assert_eq!(progress, 0, "each exchange that follows at once would be as useless");
     assert!((0..20).all(|_| ann.waiting() > 0));
 }
 

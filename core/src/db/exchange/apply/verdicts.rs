@@ -1,5 +1,7 @@
 //! What becomes of what was pushed and offered.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{SentItem, follows_rejected},
     Storing, still_holds,
@@ -74,17 +76,17 @@ impl Storing<'_> {
                     }
                     Verdict::Wanted => {
                         self.applied.wanted += 1;
+                        self.applied.progress = true;
                         self.wanted.entry(row).or_default().insert(hash);
                     }
                     Verdict::Accepted | Verdict::Duplicate | Verdict::BackedUp | Verdict::Rejected(_) => {
                         self.applied.duplicate += 1;
+                        self.offered.insert(hash);
                         if self.ends_early {
                             outbox::offer_when_read(transaction, row, hash)?;
                         }
                     }
                 }
-                self.applied.progress = true;
-                self.offered.insert(hash);
                 outbox::offered(transaction, row, hash)?;
             }
         }
@@ -92,9 +94,11 @@ impl Storing<'_> {
     }
 
     /// The server may have lost what a change builds on, together with the document and so without any sign of it in a
-    /// stream: asks. What was asked about just now is known to be there, and the server has another reason to wait.
+    /// stream: asks. What was asked about just now is known to be there, and the server has another reason to wait; to hear
+    /// so is no progress, or phone and server would ask each other without a pause.
     pub(super) fn offer_what_put_off_builds_on(&mut self) -> Result<(), FieldError> {
         let transaction = self.transaction;
+        let mut built_on = BTreeSet::new();
         for key in std::mem::take(&mut self.put_off) {
             let chunk = Chunk::read(documents::chunk_bytes(transaction, key)?)
                 .map_err(|error| FieldError::Damaged(error.to_string()))?;
@@ -103,8 +107,10 @@ impl Storing<'_> {
                 if !self.offered.contains(&dep) && !outbox::is_waiting(transaction, row, dep)? {
                     outbox::offer_one_again(transaction, row, dep)?;
                 }
+                built_on.insert(dep);
             }
         }
+        self.applied.progress |= self.offered.iter().any(|hash| !built_on.contains(hash));
         Ok(())
     }
 
