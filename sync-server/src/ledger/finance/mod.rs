@@ -1,4 +1,4 @@
-//! What finance does to a customer's ledger: pure functions over a [`Draft`](super::Draft), each of which checks the
+//! What finance does to a customer's ledger: pure functions over a [`Draft`], each of which checks the
 //! records that it writes, adds a line to the audit log and says what is wrong by the name of the field.
 //!
 //! * [`invoice`]: an invoice with its due dates, and what it takes out of the order it charges.
