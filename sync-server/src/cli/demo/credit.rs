@@ -527,7 +527,7 @@ impl<'d> Scene<'d> {
             .administer(self.org, vec![Step::PutStatementLink(link)], line)
             .await?;
         let url = format!("{}/s/{secret}", self.server.url());
-        let client = reqwest::Client::new();
+        let client = fieldledger_core::sync::transport::client_builder(&[])?.build()?;
         let page = client.get(&url).send().await?.error_for_status()?.text().await?;
         let answered = client
             .post(&url)
