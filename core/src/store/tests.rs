@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     db::{documents, records, streams},
     model::*,
-    sync::protocol::{RecordEntry, RecordName, StreamId},
+    sync::protocol::{EnrolResponse, RecordEntry, RecordName, StreamId},
 };
 
 /// A clock that the test moves.
