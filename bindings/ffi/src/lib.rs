@@ -34,7 +34,7 @@ pub use documents::{
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
 pub use network::{NetworkMonitor, NetworkState, UploadPolicy};
 pub use observe::{CallbackFailed, ChangeListener, Subscription};
-pub use store::{FieldStore, StoreOptions};
+pub use store::{FieldStore, StoreOptions, check_path};
 pub use sync::{SyncHandle, SyncListener, SyncState};
 
 use std::path::PathBuf;
