@@ -42,6 +42,18 @@ pub enum FieldError {
     /// A document of a newer version can be read, not edited.
     #[error("this was made by a newer version of the app; update the app to change it")]
     MadeByNewerVersion,
+    /// The database is encrypted and the store was opened without a key. Nothing was touched.
+    #[error("the database is encrypted; open the store with its key")]
+    KeyNeeded,
+    /// A key was given for a database that is not encrypted. Nothing was touched.
+    #[error("the database is not encrypted; encrypt it first, or open the store without a key")]
+    NotEncrypted,
+    /// The database is encrypted with another key. Nothing was touched.
+    #[error("the key does not open this database; nothing in it was touched")]
+    WrongKey,
+    /// The phone gives no key now, for this reason. Nothing was touched.
+    #[error("the database's key is not available now ({0}); try again later")]
+    KeyUnavailable(String),
     /// The database file is damaged. Reopening sets it aside and salvages what can be read.
     #[error("the database is damaged ({0}); close and open the store to salvage it")]
     Damaged(String),

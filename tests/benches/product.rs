@@ -88,6 +88,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<FieldStore> {
         clock: Arc::new(SystemPhoneClock::new()),
         seed: None,
         durability,
+        key: None,
     })?)
 }
 

@@ -23,6 +23,7 @@ pub fn open(folder: &Path) -> Result<FieldStore, FieldError> {
         clock: Arc::new(SystemPhoneClock::new()),
         seed: None,
         durability: Durability::Full,
+        key: None,
     })?;
     if store.identity().is_none() {
         let company = Company::named();

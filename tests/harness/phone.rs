@@ -76,6 +76,7 @@ impl Phone {
             clock: Arc::clone(&clock) as Arc<dyn PhoneClock>,
             seed: None,
             durability: Durability::Full,
+            key: None,
         };
         Ok(Self {
             store: FieldStore::open(options.clone())?,

@@ -284,6 +284,7 @@ fn open(path: &std::path::Path, installation: [u8; 16], clocks: &Arc<Clocks>, se
         clock: clocks.clone(),
         seed: Some(seed),
         durability: Durability::Off,
+        key: None,
     })
     .expect("a phone's database opens")
 }

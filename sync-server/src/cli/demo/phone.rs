@@ -85,6 +85,7 @@ impl DemoPhone {
             clock: Arc::new(clock),
             seed: None,
             durability: Durability::Full,
+            key: None,
         })?;
         let url = format!("http://{}", proxy.address);
         let called = format!("{} of {}", role, account.name);

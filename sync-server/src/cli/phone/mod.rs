@@ -109,6 +109,7 @@ pub(super) fn open_store(path: &Path) -> Result<FieldStore, Problem> {
         clock: Arc::new(SystemPhoneClock::new()),
         seed: None,
         durability: Durability::Full,
+        key: None,
     })?;
     Ok(store)
 }
