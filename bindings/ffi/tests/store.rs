@@ -42,7 +42,7 @@ fn options(folder: &TempDir) -> StoreOptions {
 }
 
 fn open(folder: &TempDir, network: Option<Arc<dyn NetworkMonitor>>) -> Arc<FieldStore> {
-    run(FieldStore::open(options(folder), network, None)).unwrap()
+    run(FieldStore::open(options(folder), None, network, None)).unwrap()
 }
 
 /// A phone that is somebody's, without a server.
@@ -96,7 +96,7 @@ fn options_that_are_wrong_are_named() {
         installation: "phone of Anna".to_owned(),
         ..options(&folder)
     };
-    let refused = run(FieldStore::open(wrong, None, None)).err().unwrap();
+    let refused = run(FieldStore::open(wrong, None, None, None)).err().unwrap();
     let FieldError::Invalid(invalid) = &refused else {
         panic!("{refused:?}")
     };
