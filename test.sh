@@ -143,9 +143,10 @@ tests "documentation examples" --workspace --doc
 command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
 pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
 if pkg-config --exists openssl 2>/dev/null; then
-    tests "the core with encryption at rest" -p fieldledger-core --features sqlcipher
+    tests "the phone with encryption at rest" -p fieldledger-core -p fieldledger-ffi \
+        --features fieldledger-core/sqlcipher
 else
-    skip "the core with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
+    skip "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
 fi
 # A test that has to leave something out says so in this file.
 while IFS=: read -r name why; do

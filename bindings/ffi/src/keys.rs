@@ -174,3 +174,73 @@ impl FieldStore {
         self.run(|store| Ok(store.opened_with_pending_key())).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use fieldledger_core::store::KeySupply as _;
+
+    use super::*;
+
+    /// An app that answers as it is told.
+    struct App(fn(&KeyReply) -> Result<(), CallbackFailed>);
+
+    impl KeySupply for App {
+        fn database_key(&self, reply: Arc<KeyReply>) -> Result<(), CallbackFailed> {
+            let answer = self.0;
+            // Later, from another thread, as a keychain that asks the person does.
+            std::thread::spawn(move || answer(&reply)).join().unwrap()
+        }
+        fn pending_key(&self, reply: Arc<KeyReply>) -> Result<(), CallbackFailed> {
+            (self.0)(&reply)
+        }
+    }
+
+    fn supply(answer: fn(&KeyReply) -> Result<(), CallbackFailed>) -> InCore {
+        InCore(Arc::new(App(answer)))
+    }
+
+    #[test]
+    fn whatever_the_app_answers_arrives() {
+        let given = supply(|reply| {
+            reply.key(vec![7; 32]);
+            reply.key(vec![8; 32]);
+            Ok(())
+        });
+        assert_eq!(
+            given.database_key().unwrap().as_bytes(),
+            &[7; 32],
+            "the first answer counts"
+        );
+        let none = supply(|reply| {
+            reply.none();
+            Ok(())
+        });
+        assert_eq!(none.pending_key().unwrap(), None);
+        none.database_key().unwrap_err();
+        let locked = supply(|reply| {
+            reply.unavailable("unlock the phone first".to_owned());
+            Ok(())
+        });
+        assert_eq!(locked.database_key().unwrap_err().to_string(), "unlock the phone first");
+        let short = supply(|reply| {
+            reply.key(vec![7; 31]);
+            Ok(())
+        });
+        assert!(short.database_key().unwrap_err().to_string().contains("32 bytes"));
+        let thrown = supply(|_| {
+            Err(CallbackFailed::Failed {
+                message: "no keychain".to_owned(),
+            })
+        });
+        assert_eq!(thrown.database_key().unwrap_err().to_string(), "no keychain");
+    }
+
+    #[test]
+    fn a_reply_that_is_let_go_of_is_no_key() {
+        assert_eq!(
+            supply(|_| Ok(())).database_key().unwrap_err().to_string(),
+            "the app did not give a key"
+        );
+    }
+}

@@ -269,3 +269,49 @@ fn a_photo_is_attached_by_its_file() {
     };
     assert_eq!(invalid.field, "evidence");
 }
+
+struct Keychain(Vec<u8>);
+
+impl fieldledger_ffi::KeySupply for Keychain {
+    fn database_key(&self, reply: Arc<fieldledger_ffi::KeyReply>) -> Result<(), CallbackFailed> {
+        reply.key(self.0.clone());
+        Ok(())
+    }
+    fn pending_key(&self, reply: Arc<fieldledger_ffi::KeyReply>) -> Result<(), CallbackFailed> {
+        reply.none();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_key_encrypts_or_is_refused_by_a_build_that_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = fieldledger_ffi::generate_key().unwrap();
+    let with = |key: &[u8]| {
+        let keys: Arc<dyn fieldledger_ffi::KeySupply> = Arc::new(Keychain(key.to_vec()));
+        run(FieldStore::open(options(&folder), Some(keys), None, None))
+    };
+    let path = options(&folder).path;
+    if let Err(refused) = with(&key) {
+        // Never a plain database in silence.
+        let FieldError::Invalid(invalid) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(invalid.field, "key");
+        assert!(!std::path::Path::new(&path).exists());
+        return;
+    }
+    assert_eq!(
+        run(fieldledger_ffi::encryption(path.clone())),
+        Ok(fieldledger_core::store::Encryption::Encrypted)
+    );
+    assert_eq!(with(&[9; 32]).err(), Some(FieldError::WrongKey));
+    assert_eq!(
+        run(FieldStore::open(options(&folder), None, None, None)).err(),
+        Some(FieldError::KeyNeeded)
+    );
+    run(fieldledger_ffi::decrypt(path.clone(), key.clone())).unwrap();
+    assert_eq!(with(&key).err(), Some(FieldError::NotEncrypted));
+    run(fieldledger_ffi::encrypt(path, key.clone())).unwrap();
+    with(&key).unwrap();
+}
