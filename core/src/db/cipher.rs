@@ -43,9 +43,10 @@ use std::{
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
+pub(crate) use self::page::PageCipher;
 pub(super) use self::{
     look::{Look, at as look_at, looks_sealed},
-    page::{PageCipher, RESERVED},
+    page::RESERVED,
 };
 use super::{foreign, with_suffix};
 use crate::{error::FieldError, model::InvalidField};

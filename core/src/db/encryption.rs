@@ -87,28 +87,43 @@ impl Database {
     /// Encrypts an open database with `new`, and leaves it open. Who reads or writes meanwhile waits.
     pub(crate) fn rotate(&self, new: &DatabaseKey) -> Result<(), FieldError> {
         let supply = self.keys().ok_or(FieldError::NotEncrypted)?;
+        if self.is_closed() {
+            return Err(FieldError::Closed);
+        }
+        let (present, pending) = (supply.database_key()?, supply.pending_key()?);
+        if present != *new && pending.as_ref() != Some(new) {
+            let message = "store the new key as the pending one first, or nothing could open the database if the phone \
+                           died during the rotation";
+            return Err(FieldError::Invalid(InvalidField::new("key", message)));
+        }
+        let is_pending = present != *new;
         let mut writer = lock(&self.writer);
         let mut readers = [lock(&self.readers[0]), lock(&self.readers[1])];
         if writer.is_none() {
             return Err(FieldError::Closed);
         }
-        let found = cipher::find_key(&self.path, Some(supply))?;
-        let pending = supply.database_key()? != *new;
-        if found.key.as_ref() == Some(new) {
+        if cipher::fits(&self.path, new) != Fit::Not {
             return Ok(());
         }
+        let old = [Some(present), pending]
+            .into_iter()
+            .flatten()
+            .find(|key| cipher::fits(&self.path, key) != Fit::Not)
+            .ok_or(FieldError::WrongKey)?;
         for reader in &mut readers {
             drop(reader.take());
         }
         drop(writer.take());
-        let recoded = recode::recode(&self.path, found.key.as_ref(), Some(new));
-        let key = if recoded.is_ok() { Some(new) } else { found.key.as_ref() };
-        let (connection, [one, other]) = self.open_all(key)?;
+        let recoded = recode::recode(&self.path, Some(&old), Some(new));
+        // What the file says, not what the copying does: its last step is done after the file is in its place.
+        let has_new = cipher::fits(&self.path, new) == Fit::Start;
+        let key = if has_new { new } else { &old };
+        let (connection, [one, other]) = self.open_all(Some(key))?;
         *writer = Some(connection);
         *readers[0] = Some(one);
         *readers[1] = Some(other);
-        if recoded.is_ok() {
-            self.pending.store(pending, Ordering::Relaxed);
+        if has_new {
+            self.pending.store(is_pending, Ordering::Relaxed);
         }
         recoded
     }

@@ -99,14 +99,14 @@ pub(crate) fn open(
 /// Connects a closed database; a damaged one is set aside first.
 pub(crate) fn reopen(database: &Database, now: Timestamp) -> Result<Option<SalvageReport>, FieldError> {
     let path = database.path();
-    // Asked before anything is touched, and again below, where the answer counts.
-    cipher::find_key(path, database.keys())?;
+    // Before anything is touched: without a key everything stays as it is.
+    let mut found = cipher::find_key(path, database.keys())?;
     let (fresh, note) = (with_suffix(path, FRESH), with_suffix(path, NOTE));
     if fresh.exists() && !path.exists() {
         // A crash between the two renames: the fresh file was finished.
         finish_swap(path, &set_aside_name(path, now)).map_err(|error| in_file(&error))?;
+        found = cipher::find_key(path, database.keys())?;
     }
-    let found = cipher::find_key(path, database.keys())?;
     recode::clean(path)?;
     let noted = fs::read_to_string(&note).ok();
     let connected = if found.first_bytes_damaged {

@@ -9,7 +9,6 @@ use crate::{
         encryption::{self, Encryption},
     },
     error::FieldError,
-    model::InvalidField,
 };
 
 /// What became of a plain database.
@@ -65,18 +64,6 @@ impl FieldStore {
     /// [`FieldError::NotEncrypted`]; [`FieldError::KeyUnavailable`]; [`FieldError::Closed`];
     /// [`FieldError::StorageFull`]. The database has its old key then.
     pub fn rotate_key(&self, new: &DatabaseKey) -> Result<(), FieldError> {
-        let Some(supply) = &self.inner.options.key else {
-            return Err(FieldError::NotEncrypted);
-        };
-        if self.is_closed() {
-            return Err(FieldError::Closed);
-        }
-        let present = supply.database_key()?;
-        if present != *new && supply.pending_key()?.as_ref() != Some(new) {
-            let message = "store the new key as the pending one first, or nothing could open the database if the phone \
-                           died during the rotation";
-            return Err(FieldError::Invalid(InvalidField::new("key", message)));
-        }
         self.noting_damage(self.inner.database.rotate(new))
     }
 

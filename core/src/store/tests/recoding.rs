@@ -306,7 +306,7 @@ fn a_process_killed_at_any_time_leaves_the_old_or_the_new_database_whole() {
         for round in 0..rounds {
             let copy = copy_of(folder.path());
             let mut child = process(copy.path(), job, None).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(round * 120 / rounds));
+            std::thread::sleep(Duration::from_millis(round * 400 / rounds));
             child.kill().unwrap();
             child.wait().unwrap();
             finished += usize::from(opened_after(copy.path(), job, &before));
