@@ -73,9 +73,16 @@ let package = Package(
             path: "Sample",
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        // Figures by hand, and the child process that the tests kill.
+        .executableTarget(
+            name: "measure",
+            dependencies: ["Fieldledger"],
+            path: "Tests/Measure",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
         .testTarget(
             name: "FieldledgerTests",
-            dependencies: ["Fieldledger"],
+            dependencies: ["Fieldledger", "rep", "measure"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
     ]

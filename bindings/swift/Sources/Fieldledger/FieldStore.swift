@@ -84,7 +84,7 @@ public final class FieldStore: Sendable {
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` naming the option; ``FieldledgerError/needsNewerApp`` when a
     ///   newer version wrote the file; ``FieldledgerError/storageFull``.
-    public static func open(_ options: StoreOptions) async throws(FieldledgerError) -> FieldStore {
+    public static func open(_ options: StoreOptions) async throws -> FieldStore {
         try await FieldledgerError.mapping {
             let core = try await FieldledgerFFI.FieldStore.open(
                 options: FieldledgerFFI.StoreOptions(
@@ -125,7 +125,7 @@ public final class FieldStore: Sendable {
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` naming `path` when it is a folder, or a file that was never a
     ///   phone's database; it is not touched.
-    public static func checkPath(_ file: URL) throws(FieldledgerError) {
+    public static func checkPath(_ file: URL) throws {
         do { try FieldledgerFFI.checkPath(path: file.path) } catch { throw FieldledgerError(error) }
     }
 
@@ -141,21 +141,21 @@ public final class FieldStore: Sendable {
     ///
     /// iOS ends an app that holds a lock on a file while it is suspended (`0xdead10cc`), so close the store before that:
     /// see <doc:Background>.
-    public func close() async throws(FieldledgerError) {
+    public func close() async throws {
         try await write { try await $0.close() }
     }
 
     /// Opens the store again after ``close()``. Everything that is observed is read anew.
     ///
     /// - Throws: As ``open(_:)``.
-    public func reopen() async throws(FieldledgerError) {
+    public func reopen() async throws {
         try await write { try await $0.reopen() }
         refreshObservations()
     }
 
     /// Whether the store is closed.
     public var isClosed: Bool {
-        get async throws(FieldledgerError) { try await write { try await $0.isClosed() } }
+        get async throws { try await write { try await $0.isClosed() } }
     }
 
     /// Whose phone this is; `nil` before enrolment.
@@ -163,7 +163,7 @@ public final class FieldStore: Sendable {
 
     /// Whether files of evidence may go over the network that the phone has now, by what the app's ``NetworkMonitor`` says;
     /// never without one.
-    public func mayUpload() async throws(FieldledgerError) -> Bool {
+    public func mayUpload() async throws -> Bool {
         try await read { try await $0.mayUpload() }
     }
 
@@ -172,8 +172,8 @@ public final class FieldStore: Sendable {
     /// Runs a call that only reads. One that nobody waits for any more is not begun.
     func read<T: Sendable>(
         _ call: (FieldledgerFFI.FieldStore) async throws -> T
-    ) async throws(FieldledgerError) -> T {
-        if Task.isCancelled { throw .cancelled }
+    ) async throws -> T {
+        if Task.isCancelled { throw FieldledgerError.cancelled }
         return try await write(call)
     }
 
@@ -181,7 +181,7 @@ public final class FieldStore: Sendable {
     @discardableResult
     func write<T: Sendable>(
         _ call: (FieldledgerFFI.FieldStore) async throws -> T
-    ) async throws(FieldledgerError) -> T {
+    ) async throws -> T {
         do { return try await call(core) } catch { throw FieldledgerError(error) }
     }
 }

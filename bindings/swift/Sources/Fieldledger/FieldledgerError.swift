@@ -4,6 +4,9 @@ import FieldledgerFFI
 /// Why a call did not do what was asked, named by what a person can do about it. A call that throws one has changed nothing.
 ///
 /// `localizedDescription` is a sentence for the person, in English or Simplified Chinese by the phone's preferred language.
+///
+/// Whatever a method of ``FieldStore`` throws is one of these. The methods do not say so in their types: compilers as new as
+/// Swift 6.4 crash on `catch FieldledgerError.closed` where a typed error is rethrown as any other (swiftlang/swift#89787).
 public enum FieldledgerError: Error, Hashable, Sendable {
     /// The server cannot be reached. Everything recorded is safe and is sent later: show it quietly, if at all.
     case offline
@@ -49,7 +52,7 @@ extension FieldledgerError: LocalizedError {
 
 extension FieldledgerError {
     /// Runs `work` and throws what it throws as one of these.
-    static func mapping<T>(_ work: () async throws -> T) async throws(FieldledgerError) -> T {
+    static func mapping<T>(_ work: () async throws -> T) async throws -> T {
         do { return try await work() } catch { throw FieldledgerError(error) }
     }
 

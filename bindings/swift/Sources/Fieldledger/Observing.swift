@@ -107,7 +107,7 @@ extension FieldStore {
     /// - Throws: ``FieldledgerError/internal(_:)`` when the phone gives no thread.
     public func subscribe(
         _ listener: @escaping @Sendable (Set<Change>) throws -> Void
-    ) throws(FieldledgerError) -> ChangeSubscription {
+    ) throws -> ChangeSubscription {
         do { return ChangeSubscription(try core.subscribe(listener: Listener(listener))) } catch {
             throw FieldledgerError(error)
         }

@@ -145,7 +145,7 @@ final class BootClockAdapter: FieldledgerFFI.BootClockSource {
         /// The name of this installation, for ``StoreOptions/installation``.
         ///
         /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says: before the phone's first unlock, try later.
-        public func installation() throws(FieldledgerError) -> UUID {
+        public func installation() throws -> UUID {
             let bytes = try randomBytes(named: "fieldledger.installation", count: 16)
             return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
         }
@@ -153,7 +153,7 @@ final class BootClockAdapter: FieldledgerFFI.BootClockSource {
         /// The bytes of that name; made when there are none.
         ///
         /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says.
-        public func randomBytes(named name: String, count: Int) throws(FieldledgerError) -> Data {
+        public func randomBytes(named name: String, count: Int) throws -> Data {
             let item: [CFString: Any] = [
                 kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: name,
             ]

@@ -60,7 +60,7 @@ extension FieldStore {
     @discardableResult
     public func enrol(
         serverURL: String, code: String, deviceName: String
-    ) async throws(FieldledgerError) -> Identity {
+    ) async throws -> Identity {
         try await ending { core, token in
             try await core.enrol(serverUrl: serverURL, code: code, deviceName: deviceName, cancel: token)
         }
@@ -72,7 +72,7 @@ extension FieldStore {
     /// - Throws: ``FieldledgerError/offline``, ``FieldledgerError/signInAgain``, ``FieldledgerError/revoked``,
     ///   ``FieldledgerError/needsNewerApp``, ``FieldledgerError/cancelled``.
     @discardableResult
-    public func syncOnce() async throws(FieldledgerError) -> SyncReport {
+    public func syncOnce() async throws -> SyncReport {
         try await ending { core, token in try await core.syncOnce(cancel: token) }
     }
 
@@ -80,7 +80,7 @@ extension FieldStore {
     /// that there is something new, and from time to time.
     ///
     /// - Throws: ``FieldledgerError/notEnrolled``; ``FieldledgerError/internal(_:)`` when the phone gives no thread.
-    public func startSync() async throws(FieldledgerError) -> SyncHandle {
+    public func startSync() async throws -> SyncHandle {
         let (states, told) = AsyncStream.makeStream(of: SyncState.self, bufferingPolicy: .bufferingNewest(1))
         let foreign = try await write { try await $0.startSync(listener: SyncAdapter(told)) }
         return SyncHandle(foreign, states)
@@ -89,7 +89,7 @@ extension FieldStore {
     /// Runs a long call that ends when the task is cancelled.
     private func ending<T: Sendable>(
         _ call: @Sendable (FieldledgerFFI.FieldStore, CancelToken) async throws -> T
-    ) async throws(FieldledgerError) -> T {
+    ) async throws -> T {
         let token = CancelToken()
         return try await write { core in
             try await withTaskCancellationHandler {

@@ -39,9 +39,9 @@ extension Money: CustomStringConvertible {
     /// The sum.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` for two currencies: they are never added unconverted.
-    public func adding(_ other: Money) throws(FieldledgerError) -> Money {
+    public func adding(_ other: Money) throws -> Money {
         guard currency == other.currency else {
-            throw .invalid(field: "currency", message: "\(currency) and \(other.currency) cannot be added without a rate")
+            throw FieldledgerError.invalid(field: "currency", message: "\(currency) and \(other.currency) cannot be added without a rate")
         }
         return Money(amount: amount + other.amount, currency: currency)
     }
@@ -53,15 +53,75 @@ extension Money: CustomStringConvertible {
         )
     }
 
-    /// For logs and files: `12.50 CNY`, with no fewer decimals than the currency has.
+    /// For machines: `12.50 CNY`, with the currency's own number of decimals.
     public var description: String {
-        var number = amount
+        var (number, digits) = (rounded.amount, currency.minorDigits)
         var text = NSDecimalString(&number, Locale(identifier: "en_US_POSIX"))
-        let decimals = text.split(separator: ".", omittingEmptySubsequences: false).dropFirst().first?.count ?? 0
-        if decimals < currency.minorDigits {
-            text += (decimals == 0 ? "." : "") + String(repeating: "0", count: currency.minorDigits - decimals)
+        if let point = text.firstIndex(of: ".") {
+            digits -= text.distance(from: point, to: text.endIndex) - 1
+        } else if digits > 0 {
+            text += "."
         }
-        return "\(text) \(currency.code)"
+        return text + String(repeating: "0", count: digits) + " \(currency.code)"
+    }
+}
+
+// MARK: Orders
+
+extension OrderLine {
+    /// `quantity` of `product` at its list price, or at `unitPrice`, less `discount` (a part of 1); `nil` when neither price is
+    /// known.
+    public init?(_ product: Product, quantity: Decimal, unitPrice: Decimal? = nil, discount: Decimal = 0) {
+        guard let price = unitPrice ?? product.price?.amount else { return nil }
+        self.init(product: product.id, quantity: quantity, unitPrice: price, discount: discount)
+    }
+
+    /// Quantity × price less discount, rounded to the currency's minor unit.
+    public func total(in currency: Currency) -> Money {
+        Money(amount: quantity * unitPrice * (1 - discount), currency: currency).rounded
+    }
+}
+
+extension Order {
+    /// The sum of the lines, as the core computes it.
+    public var total: Money {
+        Money(amount: lines.values.reduce(0) { $0 + $1.total(in: currency).amount }, currency: currency)
+    }
+}
+
+extension FieldStore {
+    /// A draft of an order of this phone's person, now, in the company's currency and with the terms of the customer's credit
+    /// file, unless others are given. It is not recorded yet: ``checkCredit(_:)`` looks at it, ``create(_:)`` records it, and
+    /// ``submitOrder(_:)`` submits it.
+    ///
+    /// - Throws: ``FieldledgerError/notEnrolled``, also before the first sync.
+    public func draftOrder(
+        customer: CustomerId, number: String, lines: [OrderLine], termsDays: UInt32? = nil, currency: Currency? = nil,
+        wantedBy: CalendarDate? = nil, position: Position? = nil, note: String = ""
+    ) async throws -> Order {
+        guard let me = identity, let company = try await organisation() else { throw FieldledgerError.notEnrolled }
+        let file = try await creditFile(customer)?.file
+        var numbered: [LineId: OrderLine] = [:]
+        for line in lines { numbered[try lineId()] = line }
+        return Order(
+            customer: customer, rep: me.user, number: number, at: Date(), currency: currency ?? company.currency,
+            lines: numbered, termsDays: termsDays ?? file?.termsDays ?? 0, wantedBy: wantedBy, state: .draft,
+            position: position, note: note
+        )
+    }
+
+    /// Customers by name, some of them, with these words in name, code or address.
+    public func customers(
+        _ text: String = "", territory: TerritoryId? = nil, limit: Int = 100, offset: Int = 0
+    ) async throws -> [CustomerRow] {
+        try await customers(CustomerQuery(text: text, territory: territory, limit: limit, offset: offset))
+    }
+}
+
+extension SignedQuantity {
+    /// All of it was accepted.
+    public static func inFull(_ quantity: Decimal) -> SignedQuantity {
+        SignedQuantity(accepted: quantity, short: 0, damaged: 0, refused: 0)
     }
 }
 
