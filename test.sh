@@ -69,6 +69,29 @@ tests() { # name, cargo test arguments...
     fi
 }
 
+# Runs a script that ends with a line `N passed, N failed`, and adds up what it counts. None is a failure.
+suite() { # name, command...
+    local name=$1 started=$SECONDS log="$scratch/log" status ran broken
+    shift
+    heading "$name"
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    ran=$(sed -n 's/^\([0-9][0-9]*\) passed, [0-9][0-9]* failed.*/\1/p' "$log" | tail -n 1)
+    broken=$(sed -n 's/^[0-9][0-9]* passed, \([0-9][0-9]*\) failed.*/\1/p' "$log" | tail -n 1)
+    ran=${ran:-0}
+    broken=${broken:-0}
+    if [ "$broken" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$ran" -eq 0 ]; }; then
+        broken=1
+    fi
+    passed=$((passed + ran))
+    failed=$((failed + broken))
+    if [ "$broken" -eq 0 ]; then
+        note RAN "$name" "$ran tests, $((SECONDS - started)) s"
+    else
+        note FAILED "$name" "$ran passed, $broken failed"
+    fi
+}
+
 may_install() {
     [ -z "${FIELDLEDGER_OFFLINE:-}" ] && command -v apt-get >/dev/null 2>&1 &&
         { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
@@ -117,6 +140,14 @@ target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"targe
 export FIELDLEDGER_BIN="$target/debug/fieldledger"
 tests "unit, property and scenario tests" --workspace --all-targets
 tests "documentation examples" --workspace --doc
+command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
+pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
+if pkg-config --exists openssl 2>/dev/null; then
+    tests "the phone with encryption at rest" -p fieldledger-core -p fieldledger-ffi \
+        --features fieldledger-core/sqlcipher
+else
+    skip "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
+fi
 # A test that has to leave something out says so in this file.
 while IFS=: read -r name why; do
     skip "test $name" "$why"
@@ -130,6 +161,22 @@ for set in classicmodels northwind; do
         skip "demo, $set" "no data set at $data/$set (set FIELDLEDGER_DATASETS)"
     fi
 done
+
+# The library for apps, in both languages. The generators read the description of the interface from the unstripped library.
+export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug"
+command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
+if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
+    suite "Kotlin" bindings/kotlin/test.sh
+else
+    skip "Kotlin" "no Java with Maven is here"
+fi
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 && [ -z "${FIELDLEDGER_OFFLINE:-}" ]; then
+    suite "Swift" bindings/swift/test.sh
+else
+    skip "Swift" "its compiler is installed into a folder of its own, which needs root on Debian"
+fi
+suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" \
+    bindings/kotlin/rep.sh bindings/swift/rep.sh
 
 heading "summary"
 cat "$report"

@@ -43,6 +43,18 @@ pub enum FieldError {
     /// A document of a newer version can be read, not edited.
     #[error("this was made by a newer version of the app; update the app to change it")]
     MadeByNewerVersion,
+    /// The database is encrypted and the store was opened without a key. Nothing was touched.
+    #[error("the database is encrypted; open the store with its key")]
+    KeyNeeded,
+    /// A key was given for a database that is not encrypted. Nothing was touched.
+    #[error("the database is not encrypted; encrypt it first, or open the store without a key")]
+    NotEncrypted,
+    /// The database is encrypted with another key. Nothing was touched.
+    #[error("the key does not open this database; nothing in it was touched")]
+    WrongKey,
+    /// The phone gives no key now, for this reason. Nothing was touched.
+    #[error("the database's key is not available now ({0}); try again later")]
+    KeyUnavailable(String),
     /// The database file is damaged. Reopening sets it aside and salvages what can be read.
     #[error("the database is damaged ({0}); close and open the store to salvage it")]
     Damaged(String),
@@ -139,6 +151,10 @@ impl FieldError {
             Self::Closed => "数据库已关闭，请先重新打开".to_owned(),
             Self::NotEnrolled => "这部手机尚未注册，请先输入注册码".to_owned(),
             Self::MadeByNewerVersion => "此内容由更新版本的应用创建，请更新应用后再修改".to_owned(),
+            Self::KeyNeeded => "数据库已加密，请用密钥打开".to_owned(),
+            Self::NotEncrypted => "数据库没有加密；请先加密，或不用密钥打开".to_owned(),
+            Self::WrongKey => "密钥打不开这个数据库；其中的内容没有任何改动".to_owned(),
+            Self::KeyUnavailable(why) => format!("暂时取不到数据库的密钥（{why}），请稍后再试"),
             Self::Damaged(what) => format!("数据库已损坏（{what}）；请关闭后重新打开以抢救数据"),
             Self::Cancelled => "操作已取消，已记录的内容没有丢失".to_owned(),
             Self::Internal(what) => format!("内部错误：{what}"),

@@ -8,6 +8,7 @@ mod clock;
 mod collecting;
 mod deliveries;
 mod documents;
+mod encryption;
 mod enrolment;
 mod evidence;
 mod exchange;
@@ -40,6 +41,7 @@ pub use collecting::{
 };
 pub use deliveries::{NewDelivery, NewDeliveryLine, SignOff};
 pub use documents::{Document, StoredModel};
+pub use encryption::Encrypted;
 pub use evidence::NewEvidence;
 pub use ledger::CreditFileView;
 pub use lists::Today;
@@ -49,6 +51,8 @@ pub use visits::CheckOut;
 
 pub use crate::db::{
     Durability,
+    cipher::{DatabaseKey, KeyError, KeySupply},
+    encryption::Encryption,
     lists::{Before, DocumentRow, ListQuery, RowSync, SearchHit},
     meta::{DeviceState, Identity, LastContact},
     records::{CustomerQuery, CustomerRow},
@@ -80,6 +84,8 @@ pub struct OpenOptions {
     pub seed: Option<u64>,
     /// Whether a commit waits for the disk.
     pub durability: Durability,
+    /// Where the database's key comes from; `None` for a database that is not encrypted. Needs the feature `sqlcipher`.
+    pub key: Option<Arc<dyn KeySupply>>,
 }
 
 impl OpenOptions {
@@ -94,6 +100,7 @@ impl OpenOptions {
             clock: Arc::new(SystemPhoneClock::new()),
             seed: None,
             durability: Durability::Full,
+            key: None,
         }
     }
 }
@@ -130,9 +137,16 @@ impl FieldStore {
     /// [`Self::opening_report`].
     ///
     /// # Errors
-    /// [`FieldError::NeedsNewerApp`] when a newer version wrote the file; [`FieldError::StorageFull`].
+    /// [`FieldError::NeedsNewerApp`] when a newer version wrote the file; [`FieldError::StorageFull`]. About the key, with
+    /// nothing touched: [`FieldError::KeyNeeded`], [`FieldError::NotEncrypted`], [`FieldError::WrongKey`],
+    /// [`FieldError::KeyUnavailable`].
     pub fn open(options: OpenOptions) -> Result<Self, FieldError> {
-        let (database, report) = salvage::open(&options.path, options.durability, options.clock.now())?;
+        let (database, report) = salvage::open(
+            &options.path,
+            options.durability,
+            options.key.clone(),
+            options.clock.now(),
+        )?;
         let randomness = options.seed.map(ChaCha12Rng::seed_from_u64);
         let store = Self {
             inner: Arc::new(Inner {
@@ -177,7 +191,7 @@ impl FieldStore {
         self.inner.database.close();
     }
 
-    /// Opens the store again after [`Self::close`].
+    /// Opens the store again after [`Self::close`]; the supply is asked for the key again.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -236,7 +250,7 @@ impl FieldStore {
     /// Damage found while working is noted beside the file, so that the next opening salvages it.
     fn noting_damage<T>(&self, result: Result<T, FieldError>) -> Result<T, FieldError> {
         if let Err(FieldError::Damaged(what)) = &result {
-            salvage::note_damage(self.inner.database.path(), what);
+            salvage::note_damage(&self.inner.database, what);
         }
         result
     }
@@ -310,4 +324,16 @@ impl FieldStore {
             meta::set(transaction, meta::DEVICE_STATE, &state)
         })
     }
+}
+
+/// The key of the phones in tests: with the feature `sqlcipher` every test has an encrypted database.
+#[cfg(test)]
+pub(crate) fn test_key() -> Option<Arc<dyn KeySupply>> {
+    struct Always;
+    impl KeySupply for Always {
+        fn database_key(&self) -> Result<DatabaseKey, KeyError> {
+            Ok(DatabaseKey::from_bytes([0x5a; 32]))
+        }
+    }
+    cfg!(feature = "sqlcipher").then(|| Arc::new(Always) as Arc<dyn KeySupply>)
 }

@@ -9,7 +9,7 @@ use std::{
 use fieldledger_core::{
     document::edit::tree_of,
     model::{CustomerId, DocumentId, LedgerRecord, NextStep, Role, UserId, Visit, VisitOutcome},
-    store::{Durability, FieldStore, OpenOptions, SystemPhoneClock},
+    store::{Durability, FieldStore, OpenOptions},
     sync::{
         driver::{SyncDriver, SyncReport},
         protocol::EnrolRequest,

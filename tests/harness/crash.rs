@@ -1,11 +1,11 @@
 //! What a phone recorded before it died, and whether it is still there.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use fieldledger_core::{
     error::FieldError,
     model::{CustomerId, DeviceId, DocumentId, DocumentKind, Role, Timestamp, UserId, Visit},
-    store::{Durability, FieldStore, ListQuery, OpenOptions, SystemPhoneClock},
+    store::{FieldStore, ListQuery, OpenOptions},
     sync::protocol::EnrolResponse,
 };
 

@@ -11,11 +11,10 @@ use std::{
 use fieldledger_core::{
     error::FieldError,
     model::Timestamp,
-    store::{Durability, FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
+    store::{FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
-        protocol::EnrolRequest,
-        transport::{HttpTransport, enrol},
+        transport::HttpTransport,
     },
 };
 use tempfile::TempDir;

@@ -74,3 +74,63 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a fault without a message").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_and_the_next_call_works() {
+        let runtime = runtime().unwrap();
+        let broken = runtime.block_on(blocking::<()>(|| panic!("a fault in the rules")));
+        assert_eq!(broken, Err(FieldError::Internal("a fault in the rules".to_owned())));
+        let broken = runtime.block_on(spawned::<()>(async { panic!("a fault {}", "in the sync") }));
+        assert_eq!(broken, Err(FieldError::Internal("a fault in the sync".to_owned())));
+        assert_eq!(
+            caught::<()>(|| panic!("a fault at once")),
+            Err(FieldError::Internal("a fault at once".to_owned()))
+        );
+        assert_eq!(runtime.block_on(blocking(|| Ok(1))), Ok(1));
+    }
+
+    #[test]
+    fn work_of_a_caller_who_gave_up_stops_on_the_librarys_threads_and_is_finished_on_those_that_block() {
+        let runtime = runtime().unwrap();
+        let (finish, finished) = std::sync::mpsc::channel();
+        let (begun, begin) = tokio::sync::oneshot::channel();
+        let dropped = std::sync::Arc::new(());
+        let held = std::sync::Arc::clone(&dropped);
+        runtime.block_on(async {
+            let never = spawned::<()>(async move {
+                let _held = held;
+                begun.send(()).unwrap();
+                std::future::pending().await
+            });
+            tokio::select! {
+                biased;
+                _ = never => unreachable!("it never ends"),
+                () = async { begin.await.unwrap() } => {}
+            }
+            let (go, gone) = tokio::sync::oneshot::channel();
+            let writing = blocking(move || {
+                go.send(()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                finish.send("committed").unwrap();
+                Ok(())
+            });
+            tokio::select! {
+                biased;
+                _ = writing => unreachable!("it takes a while"),
+                () = async { gone.await.unwrap() } => {}
+            }
+        });
+        assert_eq!(finished.recv(), Ok("committed"));
+        let mut waited = 0;
+        while std::sync::Arc::strong_count(&dropped) > 1 {
+            std::thread::yield_now();
+            waited += 1;
+            assert!(waited < 100_000_000, "what the caller gave up is still held");
+        }
+    }
+}

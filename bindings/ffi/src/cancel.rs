@@ -40,7 +40,7 @@ impl CancelToken {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// What `work` gives, unless the token is cancelled first.

@@ -19,6 +19,7 @@ mod blocking;
 mod cancel;
 mod clock;
 mod documents;
+mod keys;
 mod log;
 mod network;
 mod observe;
@@ -31,10 +32,11 @@ pub use documents::{
     CollectionNoteDocument, DeliveryDocument, OrderDocument, ReviewDocument, StatementConfirmationDocument,
     VisitDocument,
 };
+pub use keys::{KeyReply, KeySupply, decrypt, encrypt, encryption, generate_key};
 pub use log::{LogLevel, LogLine, LogSink, set_log_sink};
 pub use network::{NetworkMonitor, NetworkState, UploadPolicy};
 pub use observe::{CallbackFailed, ChangeListener, Subscription};
-pub use store::{FieldStore, StoreOptions};
+pub use store::{FieldStore, StoreOptions, check_path};
 pub use sync::{SyncHandle, SyncListener, SyncState};
 
 use std::path::PathBuf;

@@ -21,10 +21,10 @@ use fieldledger_core::{
 use uuid::Uuid;
 
 use crate::{
-    BootClockSource, ChangeListener, NetworkMonitor, Subscription,
+    BootClockSource, ChangeListener, KeySupply, NetworkMonitor, Subscription,
     blocking::{blocking, caught},
     clock::AppClock,
-    network, observe,
+    keys, network, observe,
     sync::DriverSlot,
 };
 
@@ -82,7 +82,11 @@ pub fn check_path(path: &str) -> Result<(), FieldError> {
     caught(|| store::FieldStore::check_path(Path::new(path)))
 }
 
-fn options(options: StoreOptions, boot: Option<Arc<dyn BootClockSource>>) -> Result<OpenOptions, FieldError> {
+fn options(
+    options: StoreOptions,
+    keys: Option<Arc<dyn KeySupply>>,
+    boot: Option<Arc<dyn BootClockSource>>,
+) -> Result<OpenOptions, FieldError> {
     let installation: Uuid = options.installation.trim().parse().map_err(|_| {
         InvalidField::new(
             "installation",
@@ -99,6 +103,7 @@ fn options(options: StoreOptions, boot: Option<Arc<dyn BootClockSource>>) -> Res
             system: SystemPhoneClock::new(),
             boot,
         }),
+        key: keys.map(keys::in_core),
         seed: None,
         durability: Durability::Full,
     })
@@ -114,10 +119,11 @@ impl FieldStore {
     #[uniffi::constructor]
     pub async fn open(
         options: StoreOptions,
+        keys: Option<Arc<dyn KeySupply>>,
         network: Option<Arc<dyn NetworkMonitor>>,
         boot: Option<Arc<dyn BootClockSource>>,
     ) -> Result<Arc<Self>, FieldError> {
-        let inner = blocking(move || store::FieldStore::open(self::options(options, boot)?)).await?;
+        let inner = blocking(move || store::FieldStore::open(self::options(options, keys, boot)?)).await?;
         Ok(Arc::new(Self {
             inner,
             network,

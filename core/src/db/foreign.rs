@@ -9,11 +9,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{salvage::NOTE, with_suffix};
+use super::{cipher, salvage::NOTE, with_suffix};
 use crate::{error::FieldError, model::InvalidField};
 
 /// How every SQLite file begins.
-const SQLITE: &[u8; 16] = b"SQLite format 3\0";
+pub(super) const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 /// How every write-ahead log begins, but for the last bit, which says the order of bytes in its checksums.
 const WAL: u32 = 0x377f_0682;
 /// The size of the pages that a phone's database is made of, in bytes.
@@ -57,8 +57,8 @@ pub(crate) fn refuse(path: &Path) -> Result<(), FieldError> {
             _ => Ok(()),
         };
     }
-    if has_log(path) || has_pages(&mut file, metadata.len()) {
-        // The first page is damaged, the others are pages still.
+    if cipher::looks_sealed(path) || has_log(path) || has_pages(&mut file, metadata.len()) {
+        // It is encrypted, or the first page is damaged and the others are pages still.
         return Ok(());
     }
     refused("is not a database")
@@ -84,7 +84,7 @@ fn tables(path: &Path) -> Option<Vec<String>> {
 }
 
 /// Whether SQLite's log of changes lies beside the file.
-fn has_log(path: &Path) -> bool {
+pub(super) fn has_log(path: &Path) -> bool {
     let mut start = [0; 4];
     File::open(with_suffix(path, "-wal")).is_ok_and(|mut log| log.read_exact(&mut start).is_ok())
         && u32::from_be_bytes(start) & !1 == WAL
@@ -101,7 +101,7 @@ fn has_pages(file: &mut File, length: u64) -> bool {
 
 /// Whether a page may begin like this: its kind, then how many cells it has and where their content starts, which must
 /// leave room for the cells' addresses. Text never fits: two letters make a number of cells that no page has room for.
-fn is_page(head: &[u8; 8]) -> bool {
+pub(super) fn is_page(head: &[u8; 8]) -> bool {
     let cells = u16::from_be_bytes([head[3], head[4]]);
     let content = u16::from_be_bytes([head[5], head[6]]);
     let header: u16 = match head[0] {
@@ -117,7 +117,7 @@ fn is_page(head: &[u8; 8]) -> bool {
             .is_some_and(|end| end <= content)
 }
 
-fn read_up_to(file: &mut File, into: &mut [u8]) -> usize {
+pub(super) fn read_up_to(file: &mut File, into: &mut [u8]) -> usize {
     let mut read = 0;
     while read < into.len() {
         match file.read(&mut into[read..]) {

@@ -6,8 +6,10 @@
 //! with FULL none of 20,559 did.
 
 pub mod allowances;
+pub(crate) mod cipher;
 pub(crate) mod codec;
 pub mod documents;
+pub(crate) mod encryption;
 pub mod exchange;
 pub(crate) mod foreign;
 pub(crate) mod kept;
@@ -15,6 +17,7 @@ pub mod lists;
 pub mod meta;
 pub mod outbox;
 mod pages;
+mod recode;
 pub mod records;
 pub mod salvage;
 mod search;
@@ -24,14 +27,15 @@ pub(crate) mod words;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig, types::Value as Sql};
 
+use self::cipher::{DatabaseKey, KeySupply};
 use crate::error::FieldError;
 
 /// The steps from an empty file to the present schema. A released step is never edited.
@@ -58,6 +62,10 @@ pub enum Durability {
 pub(crate) struct Database {
     path: PathBuf,
     durability: Durability,
+    /// Where the key is asked for; `None` for a plain database.
+    keys: Option<Arc<dyn KeySupply>>,
+    /// Whether the key in use is the pending one of a rotation.
+    pending: AtomicBool,
     writer: Mutex<Option<Connection>>,
     readers: [Mutex<Option<Connection>>; 2],
     turn: AtomicUsize,
@@ -65,10 +73,12 @@ pub(crate) struct Database {
 
 impl Database {
     /// The database at `path`, not yet connected.
-    pub(crate) fn closed(path: &Path, durability: Durability) -> Self {
+    pub(crate) fn closed(path: &Path, durability: Durability, keys: Option<Arc<dyn KeySupply>>) -> Self {
         Self {
             path: path.to_owned(),
             durability,
+            keys,
+            pending: AtomicBool::new(false),
             writer: Mutex::new(None),
             readers: [Mutex::new(None), Mutex::new(None)],
             turn: AtomicUsize::new(0),
@@ -77,26 +87,44 @@ impl Database {
 
     /// Opens the connections, unless they are open, making the file when it is not there and bringing its schema up to
     /// date.
-    pub(crate) fn connect(&self) -> Result<(), FieldError> {
+    fn connect(&self, found: &cipher::Found) -> Result<(), FieldError> {
         let mut writer = lock(&self.writer);
         if writer.is_some() {
             return Ok(());
         }
-        let mut connection = connect(&self.path, self.durability)?;
-        migrate(&mut connection)?;
-        check_length(&connection, &self.path)?;
-        probe(&connection)?;
-        for slot in &self.readers {
-            let reader = Connection::open_with_flags(
-                &self.path,
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )?;
-            configure(&reader)?;
-            reader.pragma_update(None, "query_only", true)?;
+        let (connection, readers) = self.open_all(found.key.as_ref())?;
+        for (slot, reader) in self.readers.iter().zip(readers) {
             *lock(slot) = Some(reader);
         }
         *writer = Some(connection);
+        self.pending.store(found.pending, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The writer and the readers.
+    fn open_all(&self, key: Option<&DatabaseKey>) -> Result<(Connection, [Connection; 2]), FieldError> {
+        let mut connection = connect(&self.path, self.durability, key)?;
+        let usable = migrate(&mut connection)
+            .and_then(|()| check_length(&connection, &self.path))
+            .and_then(|()| probe(&connection));
+        self.authentic(&connection, usable)?;
+        let reader = || -> Result<Connection, FieldError> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let reader = Connection::open_with_flags(&self.path, flags)?;
+            cipher::unlock(&reader, key)?;
+            configure(&reader)?;
+            reader.pragma_update(None, "query_only", true)?;
+            Ok(reader)
+        };
+        Ok((connection, [reader()?, reader()?]))
+    }
+
+    /// What was read from an encrypted file counts only when all its pages authenticated.
+    fn authentic<T>(&self, connection: &Connection, result: Result<T, FieldError>) -> Result<T, FieldError> {
+        if self.keys.is_some() {
+            cipher::intact(connection)?;
+        }
+        result
     }
 
     /// Waits for what is running, then releases every connection and lock on the file.
@@ -130,7 +158,7 @@ impl Database {
         let snapshot = connection.unchecked_transaction()?;
         let result = work(&snapshot);
         drop(snapshot);
-        result
+        self.authentic(connection, result)
     }
 
     /// Runs `work` in one transaction, all or nothing, and returns after the commit is on the disk. Must not be nested.
@@ -141,7 +169,8 @@ impl Database {
         let mut slot = lock(&self.writer);
         let connection = slot.as_mut().ok_or(FieldError::Closed)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&transaction)?;
+        let result = work(&transaction);
+        let result = self.authentic(&transaction, result)?;
         transaction.commit()?;
         Ok(result)
     }
@@ -161,6 +190,10 @@ impl Database {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    pub(crate) fn keys(&self) -> Option<&dyn KeySupply> {
+        self.keys.as_deref()
+    }
 }
 
 /// A panic in a caller's closure rolls its transaction back and leaves the connection as good as before.
@@ -169,9 +202,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Opens a connection that may write.
-pub(crate) fn connect(path: &Path, durability: Durability) -> Result<Connection, FieldError> {
+fn connect(path: &Path, durability: Durability, key: Option<&DatabaseKey>) -> Result<Connection, FieldError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    cipher::unlock(&connection, key)?;
     configure(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
@@ -243,7 +277,14 @@ fn check_length(connection: &Connection, path: &Path) -> Result<(), FieldError> 
         return Ok(());
     }
     let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let page = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let page: u64 = match page {
+        Sql::Integer(number) => number.try_into().ok(),
+        // As SQLCipher gives it.
+        Sql::Text(number) => number.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| FieldError::Internal("the size of the database's pages is not known".to_owned()))?;
     let length = std::fs::metadata(path).map_or(0, |file| file.len());
     if length < pages * page {
         return Err(FieldError::Damaged(format!(

@@ -14,7 +14,10 @@ use std::{
 
 use rusqlite::types::Value as Sql;
 
-use super::with_suffix;
+use super::{
+    cipher::{DatabaseKey, PageCipher, RESERVED},
+    with_suffix,
+};
 use crate::error::FieldError;
 
 /// What rows are looked for, by their shape.
@@ -48,6 +51,9 @@ const INDEX_LEAF: u8 = 0x0A;
 pub(crate) struct Pages {
     file: File,
     size: usize,
+    /// How much of a page holds content.
+    usable: usize,
+    cipher: Option<PageCipher>,
     count: u32,
     log: Option<File>,
     /// Where the newest version of a page is in the log.
@@ -55,17 +61,21 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, key: Option<&DatabaseKey>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut header = [0; 100];
         let read = read_up_to(&mut file, &mut header)?;
         let stated = usize::from(u16::from_be_bytes([header[16], header[17]]));
         let sane = read == 100 && header.starts_with(b"SQLite format 3\0") && stated.is_power_of_two() && stated >= 512;
-        let size = if sane { stated } else { USUAL_PAGE };
+        let cipher = key.and_then(PageCipher::new);
+        let size = if sane && cipher.is_none() { stated } else { USUAL_PAGE };
+        let usable = if cipher.is_some() { size - RESERVED } else { size };
         let length = file.metadata()?.len();
         let mut pages = Self {
             file,
             size,
+            usable,
+            cipher,
             count: u32::try_from(length / size as u64).unwrap_or(u32::MAX),
             log: None,
             in_log: HashMap::new(),
@@ -86,7 +96,11 @@ impl Pages {
         };
         file.seek(SeekFrom::Start(offset)).ok()?;
         file.read_exact(&mut page).ok()?;
-        Some(page)
+        match &self.cipher {
+            // A page that does not authenticate is left out.
+            Some(cipher) => cipher.open(number, &mut page).then_some(page),
+            None => Some(page),
+        }
     }
 
     /// Hands every row of the shape `stored` to `take`.
@@ -132,7 +146,7 @@ impl Pages {
         } else {
             0
         };
-        let usable = self.size;
+        let usable = self.usable;
         let most = if with_row_id {
             usable - 35
         } else {

@@ -10,16 +10,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rusqlite::{Connection, OpenFlags, Transaction, types::Value as Sql};
 
 use super::{
-    Database, Durability, allowances, codec, connect, documents, foreign,
+    Database, Durability, allowances,
+    cipher::{self, DatabaseKey, KeySupply},
+    codec, connect, documents,
     meta::{self, Identity},
     migrate, outbox,
     pages::{Pages, Stored},
-    records, streams, with_suffix,
+    recode, records, streams, with_suffix,
 };
 use crate::{
     document::{self, Chunk, chunk},
@@ -75,7 +78,7 @@ impl fmt::Display for SalvageReport {
 /// Suffix of the note that a file is damaged.
 pub(super) const NOTE: &str = "-damaged";
 /// Suffix of the fresh file while it is made.
-const FRESH: &str = "-fresh";
+pub(super) const FRESH: &str = "-fresh";
 /// What belongs to a database besides its file.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// How many documents are carried over in one transaction.
@@ -85,9 +88,10 @@ const BATCH: usize = 1_000;
 pub(crate) fn open(
     path: &Path,
     durability: Durability,
+    keys: Option<Arc<dyn KeySupply>>,
     now: Timestamp,
 ) -> Result<(Database, Option<SalvageReport>), FieldError> {
-    let database = Database::closed(path, durability);
+    let database = Database::closed(path, durability, keys);
     let report = reopen(&database, now)?;
     Ok((database, report))
 }
@@ -95,21 +99,38 @@ pub(crate) fn open(
 /// Connects a closed database; a damaged one is set aside first.
 pub(crate) fn reopen(database: &Database, now: Timestamp) -> Result<Option<SalvageReport>, FieldError> {
     let path = database.path();
-    foreign::refuse(path)?;
+    // Before anything is touched: without a key everything stays as it is.
+    let mut found = cipher::find_key(path, database.keys())?;
     let (fresh, note) = (with_suffix(path, FRESH), with_suffix(path, NOTE));
     if fresh.exists() && !path.exists() {
         // A crash between the two renames: the fresh file was finished.
         finish_swap(path, &set_aside_name(path, now)).map_err(|error| in_file(&error))?;
+        found = cipher::find_key(path, database.keys())?;
     }
+    recode::clean(path)?;
     let noted = fs::read_to_string(&note).ok();
-    let reason = match (noted, database.connect()) {
+    let connected = if found.first_bytes_damaged {
+        database.close();
+        Err(FieldError::Damaged(
+            "its first bytes are not what was written".to_owned(),
+        ))
+    } else {
+        database.connect(&found)
+    };
+    let reason = match (noted, connected) {
         (None, Ok(())) => return Ok(None),
         (Some(reason), Ok(())) | (_, Err(FieldError::Damaged(reason))) => reason,
         (_, Err(error)) => return Err(error),
     };
     database.close();
-    tracing::warn!(reason, "the database is damaged; salvaging it");
-    let mut report = salvage(path, &fresh, database.durability())?;
+    // What was wrong may quote what was read.
+    let shown = if found.key.is_some() {
+        "it is encrypted"
+    } else {
+        &reason
+    };
+    tracing::warn!(reason = shown, "the database is damaged; salvaging it");
+    let mut report = salvage(path, &fresh, database.durability(), found.key.as_ref())?;
     report.reason = reason;
     report.set_aside = set_aside_name(path, now);
     swap(path, &report.set_aside).map_err(|error| in_file(&error))?;
@@ -117,13 +138,19 @@ pub(crate) fn reopen(database: &Database, now: Timestamp) -> Result<Option<Salva
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file(&error)),
         _ => {}
     }
-    database.connect()?;
+    database.connect(&found)?;
     Ok(Some(report))
 }
 
-/// Notes beside the file that it is damaged, so that the next opening salvages it.
-pub(crate) fn note_damage(path: &Path, what: &str) {
-    if let Err(error) = fs::write(with_suffix(path, NOTE), what) {
+/// Notes beside the file that it is damaged, so that the next opening salvages it. Beside an encrypted one the note does
+/// not say what is wrong: that may quote what was read.
+pub(crate) fn note_damage(database: &Database, what: &str) {
+    let what = if database.keys().is_some() {
+        "damage was met while working"
+    } else {
+        what
+    };
+    if let Err(error) = fs::write(with_suffix(database.path(), NOTE), what) {
         tracing::error!(%error, "the damage of the database could not be noted");
     }
 }
@@ -162,15 +189,28 @@ fn finish_swap(path: &Path, aside: &Path) -> io::Result<()> {
         }
     }
     fs::rename(with_suffix(path, FRESH), path)?;
+    sync_folder(path)
+}
+
+/// Makes what was renamed or made beside `path` durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
+    {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     }
+    #[cfg(not(unix))]
+    let _ = path;
     Ok(())
 }
 
 /// Carries what can be read at `damaged` into a fresh database at `fresh`.
-fn salvage(damaged: &Path, fresh: &Path, durability: Durability) -> Result<SalvageReport, FieldError> {
+fn salvage(
+    damaged: &Path,
+    fresh: &Path,
+    durability: Durability,
+    key: Option<&DatabaseKey>,
+) -> Result<SalvageReport, FieldError> {
     for name in [fresh.to_owned(), with_suffix(fresh, "-wal"), with_suffix(fresh, "-shm")] {
         match fs::remove_file(&name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file(&error)),
@@ -178,8 +218,8 @@ fn salvage(damaged: &Path, fresh: &Path, durability: Durability) -> Result<Salva
         }
     }
     let mut report = SalvageReport::default();
-    let mut source = Source::open(damaged);
-    let mut connection = connect(fresh, durability)?;
+    let mut source = Source::open(damaged, key);
+    let mut connection = connect(fresh, durability, key)?;
     migrate(&mut connection)?;
     let identity = carry_meta(&mut connection, &mut source, &mut report)?;
     carry_documents(&mut connection, &mut source, identity.as_ref(), &mut report)?;
@@ -205,11 +245,12 @@ struct Source {
 type Values = Vec<Sql>;
 
 impl Source {
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path, key: Option<&DatabaseKey>) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).ok();
         Self {
-            connection: Connection::open_with_flags(path, flags).ok(),
-            pages: Pages::open(path).ok(),
+            connection: connection.filter(|it| cipher::unlock(it, key).is_ok()),
+            pages: Pages::open(path, key).ok(),
             given_up: Vec::new(),
         }
     }

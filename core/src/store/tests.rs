@@ -2,9 +2,13 @@
 
 mod collecting;
 mod damage;
+mod encryption;
 mod find;
+#[cfg(feature = "sqlcipher")]
+mod recoding;
 mod schema;
 mod search;
+mod secrets;
 mod sharing;
 mod sizes;
 
@@ -19,7 +23,7 @@ use super::*;
 use crate::{
     db::{documents, records, streams},
     model::*,
-    sync::protocol::{RecordEntry, RecordName, StreamId},
+    sync::protocol::{EnrolResponse, RecordEntry, RecordName, StreamId},
 };
 
 /// A clock that the test moves.
@@ -126,6 +130,7 @@ fn options(folder: &TempDir, clock: &Arc<TestClock>, number: u8) -> OpenOptions 
         clock: clock.clone(),
         seed: Some(u64::from(number)),
         durability: Durability::Off,
+        key: crate::store::test_key(),
         ..OpenOptions::new(folder.path().join("phone.db"), [number; 16])
     }
 }

@@ -15,7 +15,7 @@ use super::protocol::*;
 use crate::{
     document::Chunk,
     model::*,
-    store::{Durability, FieldStore, OpenOptions, PhoneClock},
+    store::{Durability, FieldStore, KeySupply, OpenOptions, PhoneClock},
 };
 
 pub(crate) const TERRITORY: StreamId = StreamId::Territory(TerritoryId::from_bytes([9; 16]));
@@ -38,11 +38,15 @@ impl PhoneClock for TestClock {
 
 pub(crate) struct Phone {
     pub(crate) store: FieldStore,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Phone {
     pub(crate) fn new(number: u8) -> Self {
+        Self::with_key(number, crate::store::test_key())
+    }
+
+    pub(crate) fn with_key(number: u8, key: Option<Arc<dyn KeySupply>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(MORNING)));
         let store = FieldStore::open(OpenOptions {
@@ -50,6 +54,7 @@ impl Phone {
             clock,
             seed: Some(u64::from(number)),
             durability: Durability::Off,
+            key,
             ..OpenOptions::new(folder.path().join("phone.db"), [number; 16])
         })
         .unwrap();
@@ -64,7 +69,7 @@ impl Phone {
             server_time: Timestamp::from_millis(MORNING),
         };
         store.adopt_enrolment("https://sync.example", enrolment).unwrap();
-        Self { store, _folder: folder }
+        Self { store, folder }
     }
 
     pub(crate) fn plan(&self, day: u32) -> DocumentId {

@@ -240,7 +240,7 @@ fn check_entries(entries: Vec<Entry>) -> Vec<CheckedEntry> {
             };
             match documents::prepare(change.document, &change.bytes) {
                 Ok(prepared) => CheckedEntry::Change(Box::new(prepared)),
-                Err(error) => CheckedEntry::Unreadable(Entry::Change(change), error.to_string()),
+                Err(error) => CheckedEntry::Unreadable(Entry::Change(change), fault(&error)),
             }
         })
         .collect()
@@ -487,12 +487,18 @@ impl Storing<'_> {
     /// Keeps what this build cannot use for one that can; it never holds up the rest.
     fn set_aside(&mut self, stream: i64, entry: &Entry, why: &str) -> Result<(), FieldError> {
         self.applied.unreadable += 1;
-        tracing::warn!(why, "an entry of the server cannot be used and is set aside");
-        let document = match entry {
-            Entry::Change(change) => change.document,
-            Entry::Snapshot(snapshot) => Some(snapshot.document),
-            Entry::Record(_) | Entry::GoneDocument(_) | Entry::GoneRecord(_) => None,
+        let (kind, document) = match entry {
+            Entry::Change(change) => ("change", change.document),
+            Entry::Snapshot(snapshot) => ("snapshot", Some(snapshot.document)),
+            Entry::Record(_) => ("record", None),
+            Entry::GoneDocument(_) | Entry::GoneRecord(_) => ("farewell", None),
         };
+        tracing::warn!(
+            kind,
+            ?document,
+            why,
+            "an entry of the server cannot be used and is set aside"
+        );
         let bytes = minicbor::to_vec(entry).map_err(|error| FieldError::Internal(error.to_string()))?;
         self.transaction
             .prepare_cached("INSERT OR IGNORE INTO unreadable (stream, document, entry) VALUES (?1, ?2, ?3)")?
@@ -573,6 +579,15 @@ fn still_holds(transaction: &Transaction<'_>, key: i64, hash: ChangeHash) -> Res
         .query_row((key, &hash.0[..]), |row| row.get(0))?)
 }
 
+/// What is wrong with an entry, for the log. The error itself may quote what is in it.
+fn fault(error: &FieldError) -> String {
+    match error {
+        FieldError::Invalid(invalid) => format!("`{}` is not valid", invalid.field),
+        FieldError::Damaged(_) => "its bytes cannot be read".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// Runs `work` so that a fault of the entry (not of the database) leaves no trace and is told in words.
 fn guarded<T>(
     transaction: &Transaction<'_>,
@@ -584,7 +599,7 @@ fn guarded<T>(
         // Bytes that fit to no document of ours; a fault of the database itself is not cured by going on.
         Err(error @ (FieldError::Damaged(_) | FieldError::Invalid(_))) => {
             transaction.prepare_cached("ROLLBACK TO entry")?.execute([])?;
-            Err(error.to_string())
+            Err(fault(&error))
         }
         Err(error) => return Err(error),
     };

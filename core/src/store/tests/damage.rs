@@ -7,7 +7,7 @@ use super::*;
 const VISITS: usize = 40;
 
 /// A phone with unsent visits, one of them edited and one refused, and customers.
-fn worked_phone() -> Phone {
+pub(super) fn worked_phone() -> Phone {
     let phone = Phone::rep();
     let shop = customer(50, "东方超市");
     phone.receive(StreamId::Territory(TERRITORY), &LedgerRecord::Customer(shop.clone()), 1);
@@ -37,13 +37,31 @@ fn worked_phone() -> Phone {
     phone
 }
 
-fn everything(store: &FieldStore) -> Vec<DocumentRow> {
+pub(super) fn everything(store: &FieldStore) -> Vec<DocumentRow> {
     store
         .list(&ListQuery {
             limit: 1_000,
             ..ListQuery::default()
         })
         .unwrap()
+}
+
+/// Reads everything there is to be read.
+pub(super) fn read_all(store: &FieldStore) -> Result<(), FieldError> {
+    for row in store.list(&ListQuery {
+        limit: 1_000,
+        ..ListQuery::default()
+    })? {
+        store.tree(row.id)?;
+        store.history(row.id)?;
+    }
+    store.search("样品", 50)?;
+    store.status()?;
+    store.customers(&CustomerQuery {
+        limit: 9,
+        ..CustomerQuery::default()
+    })?;
+    Ok(())
 }
 
 fn file(phone: &Phone) -> PathBuf {
@@ -101,22 +119,6 @@ fn any_one_page_overwritten_costs_at_most_what_was_on_it() {
         overwrite(&path, page * 4_096, 4_096);
         let store = FieldStore::open(options(&folder, &clock, 1)).unwrap();
         // Damage in the middle is only met by reading everything; then opening again salvages.
-        let read_all = |store: &FieldStore| -> Result<(), FieldError> {
-            for row in store.list(&ListQuery {
-                limit: 1_000,
-                ..ListQuery::default()
-            })? {
-                store.tree(row.id)?;
-                store.history(row.id)?;
-            }
-            store.search("样品", 50)?;
-            store.status()?;
-            store.customers(&CustomerQuery {
-                limit: 9,
-                ..CustomerQuery::default()
-            })?;
-            Ok(())
-        };
         if let Err(error) = read_all(&store) {
             assert!(matches!(error, FieldError::Damaged(_)), "page {page}: {error:?}");
             store.close();

@@ -436,7 +436,7 @@ impl<'d> Scene<'d> {
         phone.sync_until_done(20).await?;
         let notices = phone.store.receipt_notices(false, false)?.notices;
         let notice = notices.iter().find(|it| it.receipt.reference == "TT-CREDIT-1");
-        match notice.map(fieldledger_core::store::ReceiptNotice::to_be_told) {
+        match notice.map(|it| it.tell_customer) {
             Some(TimerState::Running { left, .. }) => tell!(
                 "   The phone of {} shows it: {} minutes are left to tell the customer.",
                 phone.name,

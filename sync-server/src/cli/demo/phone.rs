@@ -11,7 +11,7 @@ use std::{
 
 use fieldledger_core::{
     model::{Timestamp, UserId},
-    store::{Durability, FieldStore, OpenOptions, PhoneClock, SystemPhoneClock},
+    store::{FieldStore, OpenOptions, PhoneClock, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
         transport::HttpTransport,

@@ -9,12 +9,12 @@ mod show;
 mod sync;
 mod work;
 
-use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use fieldledger_core::{
     error::FieldError,
     model::{InvalidField, LineId, OrganisationProfile},
-    store::{Durability, FieldStore, OpenOptions, SystemPhoneClock},
+    store::{FieldStore, OpenOptions},
 };
 use serde_json::{Value, json};
 

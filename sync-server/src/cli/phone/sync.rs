@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fieldledger_core::{
     model::DocumentId,
-    store::{Change, FieldStore, RejectedChange},
+    store::{Change, RejectedChange},
     sync::{
         driver::{SyncDriver, SyncError, SyncReport},
         engine::Status,
@@ -14,7 +14,6 @@ use fieldledger_core::{
 use serde_json::json;
 
 use super::{Done, OFFLINE, Phone, Problem, REFUSED, SIGNED_OUT, TOO_OLD, WRONG, short};
-use fieldledger_core::error::FieldError;
 
 impl From<SyncError> for Problem {
     fn from(error: SyncError) -> Self {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use fieldledger_core::{
     model::{LateCause, Money, Statement, StatementId, StatementVerdict},
-    rules::timers::{ReceiptTimer, TimerState},
+    rules::timers::TimerState,
     store::{ClosedCollection, CustomerTold, LineView, ReceiptNotice, StatementReply, StatementRow, StatementView},
 };
 use serde_json::{Value, json};
