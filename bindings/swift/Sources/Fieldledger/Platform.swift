@@ -1,0 +1,239 @@
+import Foundation
+import FieldledgerFFI
+
+// MARK: Network
+
+/// Tells what network the phone has and what may go over it. Asked on threads of the library, often: answer from memory.
+public protocol NetworkMonitor: Sendable {
+    /// The network now; `nil` when it is not known, then the library goes by what happens when it tries.
+    var state: NetworkState? { get }
+    /// What the person has chosen for files of evidence. Documents are small and go over any network.
+    var uploadPolicy: UploadPolicy { get }
+}
+
+extension NetworkMonitor {
+    /// Networks that do not cost by the byte.
+    public var uploadPolicy: UploadPolicy { .notMetered }
+}
+
+/// The system's own, on Apple platforms; else `nil`.
+public func systemNetworkMonitor() -> (any NetworkMonitor)? {
+    #if canImport(Network)
+        PathMonitor()
+    #else
+        nil
+    #endif
+}
+
+#if canImport(Network)
+    import Network
+
+    /// What `NWPathMonitor` says. An expensive network or one in Low Data Mode counts as metered.
+    public final class PathMonitor: NetworkMonitor {
+        private let monitor = NWPathMonitor()
+        private let known = Locked<NetworkState?>(nil)
+        private let policy: Locked<UploadPolicy>
+
+        /// A monitor that begins to look.
+        public init(uploadPolicy: UploadPolicy = .notMetered) {
+            policy = Locked(uploadPolicy)
+            monitor.pathUpdateHandler = { [known] path in
+                let state: NetworkState =
+                    if path.status != .satisfied {
+                        .none
+                    } else if path.isExpensive || path.isConstrained {
+                        .metered
+                    } else if path.usesInterfaceType(.wifi) || path.usesInterfaceType(.wiredEthernet) {
+                        .wifi
+                    } else {
+                        .unmetered
+                    }
+                known.withLock { $0 = state }
+            }
+            monitor.start(queue: DispatchQueue(label: "fieldledger.network"))
+        }
+
+        deinit { monitor.cancel() }
+
+        /// The network now; `nil` in the first moment.
+        public var state: NetworkState? { known.withLock { $0 } }
+
+        /// What the person has chosen.
+        public var uploadPolicy: UploadPolicy {
+            get { policy.withLock { $0 } }
+            set { policy.withLock { $0 = newValue } }
+        }
+    }
+#endif
+
+final class NetworkAdapter: FieldledgerFFI.NetworkMonitor {
+    private let monitor: any NetworkMonitor
+
+    init(_ monitor: any NetworkMonitor) { self.monitor = monitor }
+
+    func state() throws -> NetworkState {
+        guard let state = monitor.state else { throw CallbackFailed.Failed(message: "not known yet") }
+        return state
+    }
+
+    func uploadPolicy() -> UploadPolicy { monitor.uploadPolicy }
+}
+
+// MARK: Clock
+
+/// Tells how long the phone has been running. Offline allowances can be spent after a restart of the app, without a sync, only
+/// with such a clock.
+public protocol BootClock: Sendable {
+    /// The clock now; `nil` when it cannot be told, then the library counts from when the app was started.
+    func read() -> ClockReading?
+}
+
+/// The system's own, on Apple platforms; else `nil` (on Linux the library reads the kernel's).
+public func systemBootClock() -> (any BootClock)? {
+    #if canImport(Darwin)
+        DarwinBootClock()
+    #else
+        nil
+    #endif
+}
+
+#if canImport(Darwin)
+    import Darwin
+
+    /// `CLOCK_MONOTONIC_RAW`, which counts on while the phone sleeps, and the id of the boot, `kern.bootsessionuuid`.
+    public struct DarwinBootClock: BootClock {
+        /// The clock.
+        public init() {}
+
+        /// The clock now.
+        public func read() -> ClockReading? {
+            var text = [UInt8](repeating: 0, count: 64)
+            var size = text.count
+            guard sysctlbyname("kern.bootsessionuuid", &text, &size, nil, 0) == 0,
+                let id = UUID(uuidString: String(decoding: text.prefix { $0 != 0 }, as: UTF8.self))
+            else { return nil }
+            let run = withUnsafeBytes(of: id.uuid) { $0.loadUnaligned(as: Int64.self) }
+            return ClockReading(run: run, millis: Int64(clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW) / 1_000_000))
+        }
+    }
+#endif
+
+final class BootClockAdapter: FieldledgerFFI.BootClockSource {
+    private let clock: any BootClock
+
+    init(_ clock: any BootClock) { self.clock = clock }
+
+    func read() throws -> ClockReading {
+        guard let reading = clock.read() else { throw CallbackFailed.Failed(message: "the system does not tell") }
+        return reading
+    }
+}
+
+// MARK: Keychain
+
+#if canImport(Security)
+    import Security
+
+    /// Random bytes that are made once and kept in the keychain of this phone alone: neither backups nor other devices have
+    /// them. They can be read once the phone was unlocked after its start, so that a sync in the background works.
+    public struct Keychain: Sendable {
+        private let service: String
+
+        /// The items of `service`; apps that share a keychain group share what has the same name.
+        public init(service: String = Bundle.main.bundleIdentifier ?? "fieldledger") { self.service = service }
+
+        /// The name of this installation, for ``StoreOptions/installation``.
+        ///
+        /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says: before the phone's first unlock, try later.
+        public func installation() throws -> UUID {
+            let bytes = try randomBytes(named: "fieldledger.installation", count: 16)
+            return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+        }
+
+        /// The bytes of that name; made when there are none.
+        ///
+        /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says.
+        public func randomBytes(named name: String, count: Int) throws -> Data {
+            let item: [CFString: Any] = [
+                kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: name,
+            ]
+            var found: CFTypeRef?
+            let asked = item.merging([kSecReturnData: true]) { $1 }
+            let status = SecItemCopyMatching(asked as CFDictionary, &found)
+            if status == errSecSuccess, let bytes = found as? Data, bytes.count == count { return bytes }
+            guard status == errSecItemNotFound else { throw Self.said(status) }
+            var bytes = Data(count: count)
+            let made = bytes.withUnsafeMutableBytes { buffer in
+                buffer.baseAddress.map { SecRandomCopyBytes(kSecRandomDefault, count, $0) } ?? errSecParam
+            }
+            guard made == errSecSuccess else { throw Self.said(made) }
+            let added = SecItemAdd(
+                item.merging([
+                    kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, kSecValueData: bytes,
+                ]) { $1 } as CFDictionary, nil)
+            // Another thread was faster: theirs counts.
+            if added == errSecDuplicateItem { return try randomBytes(named: name, count: count) }
+            guard added == errSecSuccess else { throw Self.said(added) }
+            return bytes
+        }
+
+        private static func said(_ status: OSStatus) -> FieldledgerError {
+            .internal("keychain: \(SecCopyErrorMessageString(status, nil) as String? ?? "\(status)")")
+        }
+    }
+#endif
+
+// MARK: Log
+
+/// Takes the library's log.
+public protocol LogSink: Sendable {
+    /// Takes lines, oldest first, in batches of at most about two a second. They never hold keys, tokens or what people wrote.
+    func write(_ lines: [LogLine]) throws
+}
+
+/// Sends the library's log of this process to `sink` from now on; `nil` sends it nowhere. Lines less urgent than `level` are
+/// left out; the level of the first call with a sink stays.
+///
+/// - Returns: `false` when other Rust code of this process has set up a log of its own before, which then gets the lines.
+@discardableResult
+public func setLogSink(_ sink: (any LogSink)?, level: LogLevel = .info) -> Bool {
+    FieldledgerFFI.setLogSink(sink: sink.map(LogAdapter.init), level: level)
+}
+
+private final class LogAdapter: FieldledgerFFI.LogSink {
+    private let sink: any LogSink
+
+    init(_ sink: any LogSink) { self.sink = sink }
+
+    func write(lines: [LogLine]) throws {
+        do { try sink.write(lines) } catch { throw CallbackFailed.Failed(message: String(describing: error)) }
+    }
+}
+
+#if canImport(os)
+    import os
+
+    /// Writes to the system's log, as `Console` shows it.
+    public struct SystemLog: LogSink {
+        private let logger: Logger
+
+        /// Under this subsystem.
+        public init(subsystem: String = Bundle.main.bundleIdentifier ?? "fieldledger") {
+            logger = Logger(subsystem: subsystem, category: "fieldledger")
+        }
+
+        /// Writes them.
+        public func write(_ lines: [LogLine]) {
+            for line in lines {
+                let level: OSLogType =
+                    switch line.level {
+                    case .error: .error
+                    case .warn: .default
+                    case .info: .info
+                    case .debug: .debug
+                    }
+                logger.log(level: level, "\(line.target, privacy: .public): \(line.message, privacy: .public)")
+            }
+        }
+    }
+#endif

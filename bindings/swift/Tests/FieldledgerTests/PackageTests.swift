@@ -1,0 +1,86 @@
+// The package as a whole: that nothing of the core is missing, and that the sample plays its day.
+import Foundation
+import Testing
+
+import Fieldledger
+
+@Suite struct PackageTests {
+    static let environment = ProcessInfo.processInfo.environment
+
+    /// FIELDLEDGER_SYMBOLS names the file that `swift package dump-symbol-graph` writes of this package, FIELDLEDGER_OPERATIONS
+    /// one with the public operations of the core's FieldStore, a name a line. Without the second the generated sources tell
+    /// them.
+    @Test(.enabled(if: environment["FIELDLEDGER_SYMBOLS"] != nil, "test.sh makes the description of the package"))
+    func everyOperationOfTheCoreIsAnOperationHereByItsName() throws {
+        struct Graph: Decodable {
+            struct Symbol: Decodable { let pathComponents: [String] }
+            let symbols: [Symbol]
+        }
+        let file = URL(fileURLWithPath: try #require(Self.environment["FIELDLEDGER_SYMBOLS"]))
+        let graph = try JSONDecoder().decode(Graph.self, from: Data(contentsOf: file))
+        let here = Set(
+            graph.symbols.filter { $0.pathComponents.first == "FieldStore" }.compactMap { $0.pathComponents.dropFirst().first }
+                .map { String($0.prefix { $0 != "(" }) })
+        let core = try Self.operations()
+        #expect(core.count > 70, "the core has more operations than that: \(core)")
+        let missing = core.filter { !here.contains($0) }
+        #expect(missing.isEmpty, "missing here: \(missing.sorted())")
+    }
+
+    /// Names of the core's operations in camel case.
+    static func operations() throws -> Set<String> {
+        if let file = environment["FIELDLEDGER_OPERATIONS"] {
+            let names = try String(contentsOfFile: file, encoding: .utf8).split(whereSeparator: \.isNewline)
+            return Set(
+                names.map { name in
+                    let words = name.trimmingCharacters(in: .whitespaces).split(separator: "_")
+                    return (words.prefix(1) + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }).joined()
+                }
+            ).subtracting([""])
+        }
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../Sources/FieldledgerFFI/Generated/FieldledgerFFI.swift")
+        let text = try String(contentsOf: source, encoding: .utf8)
+        let start = try #require(text.range(of: "open class FieldStore:")).upperBound
+        let end = try #require(text[start...].range(of: "public struct FfiConverterTypeFieldStore")).lowerBound
+        var names: Set<String> = ["checkPath"]
+        for line in text[start..<end].split(separator: "\n") where line.hasPrefix("open func ") || line.hasPrefix("public static func ") {
+            let name = line.drop { $0 != "(" }.startIndex
+            let word = line[..<name].split(separator: " ").last.map { $0.filter { $0 != "`" } } ?? ""
+            // One for each kind there; generic here.
+            let generic = ["create", "save"].first { word.hasPrefix($0) && word.dropFirst($0.count).first?.isUppercase == true }
+            names.insert(generic ?? word)
+        }
+        return names
+    }
+
+    @Test func theSamplePlaysItsDay() async throws {
+        let server = try Server()
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func rep(_ arguments: String...) throws -> String {
+            let ended = try run(executable("rep"), [folder.appendingPathComponent("李娜").path] + arguments)
+            if ended.code != 0 { throw Failure("\(arguments): \(ended.out)\(ended.error)") }
+            return ended.out
+        }
+        #expect(try rep("enrol", server.url, server.code()).contains("This is 李娜's phone, of Linden 林登."))
+        #expect(try rep("today").contains("Nothing is planned."))
+        let day = try rep("day", "C1")
+        #expect(day.contains("Order DAY-C1 looks well") && day.contains("signed by 王芳") && day.contains("0 refused"))
+        #expect(try rep("sync").contains("0 left"))
+        let state = try rep("state")
+        struct Row: Decodable, Equatable {
+            let kind, state, title, sync: String
+            let amount: String?
+        }
+        let rows = try JSONDecoder().decode([Row].self, from: Data(state.utf8))
+        #expect(rows.map(\.kind) == ["delivery", "order", "visit"])
+        #expect(rows.allSatisfy { $0.sync == "synced" })
+        #expect(rows[1].amount == "537.45 CNY" && rows[1].title.contains("DAY-C1"))
+        #expect(!state.dropLast().contains("\n") && !state.contains(": ") && state.hasSuffix("]\n"))
+
+        let wrong = try run(executable("rep"), [folder.path, "enrol", server.url, "AAAA-AAAA-AAAA"])
+        #expect(wrong.code == 1 && !wrong.error.isEmpty && wrong.out.isEmpty)
+        #expect(try run(executable("rep"), []).code == 2)
+    }
+}

@@ -1,0 +1,272 @@
+// What happens at the same time: calls, listeners, syncs, ends.
+import Foundation
+import Testing
+
+import Fieldledger
+
+@Suite struct TogetherTests {
+    @Test func fiftyCallsDuringASyncAllSucceed() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        for _ in 0..<20 { try await store.startVisit(customer: customer, purpose: .sales) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.syncOnce() }
+            for number in 0..<50 {
+                group.addTask {
+                    switch number % 3 {
+                    case 0: try await store.startVisit(customer: customer, purpose: .collection)
+                    case 1: _ = try await store.list(ListQuery(kind: .visit, limit: 100))
+                    default: _ = try await store.creditView(customer)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await store.syncOnce()
+        #expect(try await store.status().waiting == 0)
+        let mine = try #require(store.identity).user
+        #expect(try await store.list(ListQuery(kind: .visit, owner: mine, limit: 1000)).filter { $0.sync == .synced }.count >= 37)
+    }
+
+    @Test func observationsTellOfEveryChangeButNotOnceForEach() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        let before = try await store.list(ListQuery(kind: .visit, limit: 1000)).count
+        let seen = Task {
+            var counts: [Int] = []
+            for try await rows in store.observeList(ListQuery(kind: .visit, limit: 1000)) {
+                counts.append(rows.count)
+                if rows.count == before + 60 { break }
+                // Slower than what happens.
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            return counts
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<60 { group.addTask { try await store.startVisit(customer: customer, purpose: .sales) } }
+            try await group.waitForAll()
+        }
+        let counts = try await seen.value
+        #expect(counts.last == before + 60 && counts == counts.sorted() && Set(counts).count == counts.count)
+    }
+
+    @Test func aListenerStormLosesNothingAndHoldsUpNobody() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        let heard = Heard()
+        var subscriptions: [ChangeSubscription] = []
+        for number in 0..<40 {
+            subscriptions.append(
+                try store.subscribe { changes in
+                    heard.add(number, changes)
+                    struct Broken: Error {}
+                    // Some throw, some are slow; the others hear all the same.
+                    if number % 4 == 0 { throw Broken() }
+                    if number % 4 == 1 { Thread.sleep(forTimeInterval: 0.01) }
+                })
+        }
+        for _ in 0..<30 { try await store.startVisit(customer: customer, purpose: .sales) }
+        try await store.newDelivery(NewDelivery(customer: customer, number: "S", lines: []))
+        try await eventually("everybody heard of the last") {
+            (0..<40).allSatisfy { heard.of($0).isSuperset(of: [.documents(.visit), .documents(.delivery)]) }
+        }
+        for subscription in subscriptions { subscription.cancel() }
+        let calls = heard.calls
+        try await store.startVisit(customer: customer, purpose: .sales)
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(heard.calls == calls)
+    }
+
+    @Test func aListenerMayUseTheStore() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        let heard = Heard()
+        let subscription = try store.subscribe { changes in
+            guard changes.contains(.documents(.visit)) else { return }
+            heard.add(heard.calls, changes)
+            // Waits here, on the listener's own thread, for a call that writes and one that reads.
+            let done = DispatchSemaphore(value: 0)
+            Task {
+                _ = try await store.status()
+                if heard.calls == 1 { try await store.newDelivery(NewDelivery(customer: customer, number: "R", lines: [])) }
+                done.signal()
+            }
+            done.wait()
+        }
+        try await store.startVisit(customer: customer, purpose: .sales)
+        try await eventually("the listener wrote") { try await store.list(ListQuery(kind: .delivery, text: "R", limit: 10)).count == 1 }
+        try await store.startVisit(customer: customer, purpose: .sales)
+        try await eventually("the listener heard again") { heard.calls >= 2 }
+        subscription.cancel()
+    }
+
+    @Test func anObservationWaitsWhileTheStoreIsClosedAndEndsWithItsTask() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        let seen = Heard()
+        let watching = Task {
+            for try await today in store.observeToday() { seen.count(today.visits.count) }
+        }
+        try await eventually("the first value") { seen.calls == 1 }
+        try await store.close()
+        store.refreshObservations()
+        try await store.reopen()
+        try await store.startVisit(customer: customer, purpose: .sales)
+        try await eventually("a value after reopening") { seen.last == (seen.first ?? 0) + 1 }
+        watching.cancel()
+        try await watching.value
+
+        struct Broken: Error {}
+        var iterator = store.observe { _ -> Int in throw Broken() }.makeAsyncIterator()
+        do {
+            _ = try await iterator.next()
+            Issue.record("the query's error did not come")
+        } catch is Broken {}
+        #expect(try await iterator.next() == nil)
+    }
+
+    @Test func changesEndWithTheStore() async throws {
+        func changesOfAStoreThatIsLetGoOf() async throws -> ChangeSequence.AsyncIterator {
+            try await Phone().store.changes().makeAsyncIterator()
+        }
+        var changes = try await changesOfAStoreThatIsLetGoOf()
+        #expect(await changes.next() == nil)
+    }
+
+    @Test func aReadOfACancelledTaskIsNotBegunButAWriteIsDone() async throws {
+        let phone = try await Server.shared.get().phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            #expect(await failure { try await store.status() } == .cancelled)
+            #expect(await failure { try await store.syncOnce() } == .cancelled)
+            return try await store.startVisit(customer: customer, purpose: .sales)
+        }
+        let visit = try await task.value
+        #expect(try await store.visit(visit.id) != nil)
+    }
+
+    @Test func cancellingEndsASyncThatHangsAndTheNextOneFinishesIt() async throws {
+        let server = try Server()
+        let phone = try await server.phone()
+        let store = phone.store
+        let visit = try await store.startVisit(customer: phone.customer(), purpose: .sales)
+        kill(server.process, SIGSTOP)
+        let syncing = Task { try await store.syncOnce() }
+        // Long enough for the request to be on its way; the outcome is the same if it is not.
+        try await Task.sleep(for: .milliseconds(300))
+        syncing.cancel()
+        #expect(await failure { try await syncing.value } == .cancelled)
+        // The store is whole and usable meanwhile.
+        #expect(try await store.row(visit.id)?.sync == .waiting)
+        let another = try await store.startVisit(customer: phone.customer(), purpose: .sales)
+        kill(server.process, SIGCONT)
+        try await store.syncOnce()
+        #expect(try await store.row(visit.id)?.sync == .synced)
+        #expect(try await store.row(another.id)?.sync == .synced)
+    }
+
+    @Test func aStoreThatIsClosedDuringASyncIsWholeAfterwards() async throws {
+        let server = try Server()
+        let phone = try await server.phone()
+        let store = phone.store
+        let customer = try await phone.customer()
+        for _ in 0..<10 { try await store.startVisit(customer: customer, purpose: .sales) }
+        kill(server.process, SIGSTOP)
+        let syncing = Task { try await store.syncOnce() }
+        try await Task.sleep(for: .milliseconds(300))
+        try await store.close()
+        kill(server.process, SIGCONT)
+        #expect(await failure { try await syncing.value } == .closed)
+        try await store.reopen()
+        try await store.syncOnce()
+        #expect(try await store.status().waiting == 0)
+        #expect(try await store.list(ListQuery(kind: .visit, limit: 100)).filter { $0.sync == .synced }.count == 10)
+    }
+
+    @Test func aSyncInTheBackgroundFollowsWhatIsRecordedUntilItIsStopped() async throws {
+        let server = try Server()
+        let (phone, other) = (try await server.phone(), try await server.phone())
+        let handle = try await phone.store.startSync()
+        let states = Task {
+            var last: SyncState?
+            for await state in handle { last = state }
+            return last
+        }
+        let visit = try await phone.store.startVisit(customer: phone.customer(), purpose: .sales)
+        try await eventually("the visit was sent") { try await phone.store.row(visit.id)?.sync == .synced }
+        try await other.store.startVisit(customer: other.customer(), purpose: .service)
+        try await other.store.syncOnce()
+        try await eventually("the other's visit came") { try await phone.store.list(ListQuery(kind: .visit, limit: 10)).count == 2 }
+        handle.networkReturned()
+        await handle.stop()
+        #expect(handle.hasEnded)
+        #expect(await states.value == .stopped(nil))
+    }
+
+    @Test func whatAKilledProcessAcknowledgedIsThere() async throws {
+        let server = try Server.shared.get()
+        let phone = try await server.phone()
+        let customer = try await phone.customer()
+        try await phone.store.close()
+        for round in 1...3 {
+            let process = Process()
+            process.executableURL = executable("measure")
+            process.arguments = ["record", phone.folder.path, customer.description, phone.installation.uuidString]
+            let output = Pipe()
+            process.standardOutput = output
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+            var text = ""
+            while text.split(separator: "\n").count < 10 * round {
+                let bytes = output.fileHandleForReading.availableData
+                try #require(!bytes.isEmpty, "the child ended: \(text)")
+                text += String(decoding: bytes, as: UTF8.self)
+            }
+            kill(process.processIdentifier, SIGKILL)
+            text += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationReason == .uncaughtSignal)
+
+            try await phone.store.reopen()
+            #expect(phone.store.openingReport == nil)
+            let ids = text.split(separator: "\n").compactMap { DocumentId(String($0)) }
+            #expect(ids.count >= 10 * round)
+            for id in ids { #expect(try await phone.store.visit(id) != nil) }
+            try await phone.store.close()
+        }
+        try await phone.store.reopen()
+        try await phone.store.syncOnce()
+        #expect(try await phone.store.status().waiting == 0)
+    }
+}
+
+/// What listeners heard.
+final class Heard: @unchecked Sendable {
+    private let lock = NSLock()
+    private var heard: [Int: Set<Change>] = [:]
+    private var total = 0
+    private var counts: [Int] = []
+    func add(_ who: Int, _ changes: Set<Change>) {
+        lock.withLock {
+            heard[who, default: []].formUnion(changes)
+            total += 1
+        }
+    }
+    func count(_ number: Int) {
+        lock.withLock {
+            counts.append(number)
+            total += 1
+        }
+    }
+    func of(_ who: Int) -> Set<Change> { lock.withLock { heard[who] ?? [] } }
+    var calls: Int { lock.withLock { total } }
+    var first: Int? { lock.withLock { counts.first } }
+    var last: Int? { lock.withLock { counts.last } }
+}
