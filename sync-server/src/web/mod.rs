@@ -23,14 +23,17 @@ mod statement;
 mod tests;
 mod words;
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
-    routing::{get, post},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, Route, get, post},
 };
+use tower::{Layer, Service};
 
 pub(crate) use names::Names;
 pub(crate) use words::Words;
@@ -39,7 +42,45 @@ use crate::state::AppState;
 
 /// The routes of the pages.
 pub(crate) fn router() -> Router<AppState> {
-    Router::new()
+    pages().router
+}
+
+/// A router that remembers its addresses, so that a test can ask every one of them who may reach it.
+struct Pages {
+    router: Router<AppState>,
+    // Only that test asks.
+    #[cfg_attr(not(test), allow(dead_code))]
+    paths: Vec<&'static str>,
+}
+
+impl Pages {
+    fn new() -> Self {
+        Self {
+            router: Router::new(),
+            paths: Vec::new(),
+        }
+    }
+
+    fn route(mut self, path: &'static str, methods: MethodRouter<AppState>) -> Self {
+        self.paths.push(path);
+        self.router = self.router.route(path, methods);
+        self
+    }
+
+    fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.router = self.router.layer(layer);
+        self
+    }
+}
+
+fn pages() -> Pages {
+    Pages::new()
         .route("/", get(feed::show))
         .route("/activity", get(feed::show))
         .route("/activity/live", get(live::listen))

@@ -110,6 +110,9 @@ async fn a_session_ends_at_its_time_and_old_ones_do_not_pile_up() {
         csrf: "c".to_owned(),
         created_at: at(from),
         expires_at: at(from + 100),
+        last_seen_at: at(from),
+        address: "10.0.0.1".to_owned(),
+        agent: "browser".to_owned(),
     };
     store.put_session(session(1, 0)).await.unwrap();
     assert_eq!(store.session(&[1; 32], at(99)).await.unwrap(), Some(session(1, 0)));
