@@ -122,7 +122,12 @@ pub async fn sign_out(state: &AppState, signed_in: &SignedIn) -> Result<HeaderVa
         detail: String::new(),
     };
     state.store.audit(signed_in.account.organisation, entry).await?;
-    Ok(set_cookie(state, "", 0))
+    Ok(no_session(state))
+}
+
+/// The `Set-Cookie` header that takes a session from the browser.
+pub fn no_session(state: &AppState) -> HeaderValue {
+    set_cookie(state, "", 0)
 }
 
 fn wrong() -> ApiError {

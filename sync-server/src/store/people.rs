@@ -138,7 +138,7 @@ pub trait PeopleStore {
     async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Lines of the audit log that match, the newest first.
-    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<Vec<AuditLine>, StoreError>;
+    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError>;
 
     /// The kinds of action that a company's audit log tells of, by name.
     async fn audit_actions(&self, org: OrganisationId) -> Result<Vec<String>, StoreError>;
@@ -280,10 +280,19 @@ pub struct AuditFilter {
     pub from: Option<Timestamp>,
     /// Only before this moment.
     pub to: Option<Timestamp>,
-    /// Only lines before the one of this number.
-    pub before: Option<u64>,
-    /// At most so many.
+    /// So many of those that match are passed over, for the next page.
+    pub skip: u64,
+    /// At most so many are given.
     pub limit: u32,
+}
+
+/// What [`PeopleStore::audit_lines`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundAuditLines {
+    /// How many match.
+    pub total: u64,
+    /// Those asked for.
+    pub lines: Vec<AuditLine>,
 }
 
 /// A line of the audit log with its place in the chain.

@@ -4,9 +4,12 @@
 //! escapes every value. Words come from the catalogue (`messages/`), style sheet and script from `static/`, all of them
 //! compiled in. Supervisors see their own territories; what is of another one does not exist for them.
 
+mod account;
 mod assets;
+mod audit;
 mod chart;
 mod customers;
+mod delivery;
 mod devices;
 mod error;
 mod feed;
@@ -16,8 +19,13 @@ mod live;
 mod messages;
 mod names;
 mod page;
+mod password;
+mod people;
+mod posted;
+mod qr;
 mod quarantine;
 mod record;
+mod refusal;
 mod sign_in;
 mod statement;
 mod table;
@@ -96,6 +104,15 @@ fn pages() -> Pages {
         .route("/customers/{id}", get(customers::show))
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
+        .route("/d/{secret}", get(delivery::show).post(delivery::answer))
+        .route("/records/{id}/links", get(delivery::links).post(delivery::change_links))
+        .route("/password/{secret}", get(password::show).post(password::submit))
+        .route("/account", get(account::show).post(account::change))
+        .route("/people", get(people::list))
+        .route("/people/new", get(people::new).post(people::create))
+        .route("/people/{id}", get(people::show).post(people::change))
+        .route("/audit", get(audit::show))
+        .route("/enrol", get(devices::explain))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))
         .route("/devices/enrolment", post(devices::enrol))

@@ -153,6 +153,18 @@ const PARTS: &[Part] = &[
         name: "nav.devices",
         shown_to: |account| account.has(Role::Administrator) || account.has(Role::Supervisor),
     },
+    Part {
+        here: "people",
+        href: "/people",
+        name: "nav.people",
+        shown_to: |account| account.has(Role::Administrator),
+    },
+    Part {
+        here: "audit",
+        href: "/audit",
+        name: "nav.audit",
+        shown_to: |account| account.has(Role::Administrator),
+    },
 ];
 
 /// What surrounds every page.

@@ -43,6 +43,8 @@ pub(super) struct Arrival {
     next: String,
     #[serde(default)]
     left: bool,
+    #[serde(default)]
+    changed: bool,
 }
 
 /// The form.
@@ -56,7 +58,11 @@ pub(super) async fn show(
         return Ok(Redirect::to(within(&arrival.next)).into_response());
     }
     let text = Text(Language::of_request(&headers));
-    let notice = arrival.left.then(|| text.t("sign_in.signed_out").to_owned());
+    let notice = match (arrival.changed, arrival.left) {
+        (true, _) => Some(text.t("password.changed").to_owned()),
+        (false, true) => Some(text.t("sign_in.signed_out").to_owned()),
+        (false, false) => None,
+    };
     form(&app, &headers, text, String::new(), &arrival.next, None, notice)
 }
 
@@ -141,7 +147,7 @@ pub(super) async fn submit(
 }
 
 /// Rounded up: who comes back too early is refused again.
-fn wait_in_words(text: Text, wait: std::time::Duration) -> String {
+pub(super) fn wait_in_words(text: Text, wait: std::time::Duration) -> String {
     let seconds = wait.as_secs().saturating_add(1);
     let rounded = if seconds < 120 {
         seconds

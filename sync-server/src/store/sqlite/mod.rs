@@ -222,6 +222,15 @@ impl SqliteStore {
         self.engine.write(work).await
     }
 
+    /// Changes the database behind the store's back, as somebody with the file in hand would.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        self.write(move |connection| Ok(connection.execute_batch(sql)?))
+            .await
+            .unwrap();
+    }
+
     /// Runs `work`, which only reads, and sees one state of the database from beginning to end.
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where

@@ -19,8 +19,8 @@ use steps::{create_organisation, end_session, end_sessions_of, put_enrolment, re
 
 use super::SqliteStore;
 use crate::store::{
-    Account, ApiToken, AuditCheck, AuditEntry, AuditFilter, AuditLine, DeliveryLink, Device, DeviceContact, Enrolment,
-    NewDevice, PasswordLink, PeopleStore, Redemption, Session, StatementLink, Step, StoreError,
+    Account, ApiToken, AuditCheck, AuditEntry, AuditFilter, DeliveryLink, Device, DeviceContact, Enrolment,
+    FoundAuditLines, NewDevice, PasswordLink, PeopleStore, Redemption, Session, StatementLink, Step, StoreError,
 };
 
 #[async_trait]
@@ -329,7 +329,7 @@ impl PeopleStore for SqliteStore {
         .await
     }
 
-    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<Vec<AuditLine>, StoreError> {
+    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError> {
         let filter = filter.clone();
         self.read(move |connection| audit::lines(connection, org, &filter))
             .await

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_fr
 use sha2::{Digest as _, Sha256};
 
 use super::all;
-use crate::store::{AuditCheck, AuditEntry, AuditFilter, AuditLine, BrokenChain, StoreError};
+use crate::store::{AuditCheck, AuditEntry, AuditFilter, AuditLine, BrokenChain, FoundAuditLines, StoreError};
 
 /// The hash of the line before the first.
 const AUDIT_START: [u8; 32] = [0; 32];
@@ -75,7 +75,7 @@ pub(super) fn lines(
     connection: &Connection,
     org: OrganisationId,
     filter: &AuditFilter,
-) -> Result<Vec<AuditLine>, StoreError> {
+) -> Result<FoundAuditLines, StoreError> {
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
     let mut sql = "SELECT at, actor, action, subject, detail, seq, hash FROM audit WHERE organisation = ?1".to_owned();
     let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
@@ -97,22 +97,33 @@ pub(super) fn lines(
     if let Some(to) = filter.to {
         narrow(" AND at < ?", Box::new(to.as_millis()));
     }
-    if let Some(before) = filter.before {
-        narrow(" AND seq < ?", Box::new(i64::try_from(before).unwrap_or(i64::MAX)));
-    }
-    sql.push_str(" ORDER BY seq DESC");
     let wanted = filter.text.trim().to_lowercase();
-    let mut found = Vec::new();
+    let (skip, limit) = (filter.skip, u64::from(filter.limit));
+    let mut found = FoundAuditLines::default();
+    if wanted.is_empty() {
+        let count = format!("SELECT count(*) FROM ({sql})");
+        let total: i64 = connection
+            .prepare_cached(&count)?
+            .query_row(params_from_iter(&values), |row| row.get(0))?;
+        found.total = total.unsigned_abs();
+        sql.push_str(&format!(" ORDER BY seq DESC LIMIT {limit} OFFSET {}", skip.min(found.total)));
+    } else {
+        sql.push_str(" ORDER BY seq DESC");
+    }
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    while found.len() < filter.limit as usize
-        && let Some(row) = rows.next()?
-    {
-        let line = audit_line(row)?;
+    let mut rows = statement.query(params_from_iter(&values))?;
+    while let Some(row) = rows.next()? {
+        if wanted.is_empty() {
+            found.lines.push(audit_line(row)?);
+            continue;
+        }
         // Compared here, as people compare in every script; the engine knows upper and lower case of ASCII only.
-        let matches = |text: &str| text.to_lowercase().contains(&wanted);
-        if wanted.is_empty() || matches(&line.entry.subject) || matches(&line.entry.detail) {
-            found.push(line);
+        let (subject, detail): (String, String) = (row.get(3)?, row.get(4)?);
+        if [subject, detail].iter().any(|it| it.to_lowercase().contains(&wanted)) {
+            if (skip..skip.saturating_add(limit)).contains(&found.total) {
+                found.lines.push(audit_line(row)?);
+            }
+            found.total += 1;
         }
     }
     Ok(found)
