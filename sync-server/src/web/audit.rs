@@ -95,7 +95,10 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
                 subject,
                 detail,
             } = it.entry;
-            let who = people.get(&actor).cloned().unwrap_or_else(|| text.word("actor", &actor));
+            let who = people
+                .get(&actor)
+                .cloned()
+                .unwrap_or_else(|| text.word("actor", &actor));
             let record = ["delivery.", "review."].iter().any(|it| action.starts_with(it));
             let subject = match people.get(&subject) {
                 Some(name) => Cell::text(name),

@@ -101,7 +101,11 @@ async fn open(app: &AppState, address: RemoteAddress, secret: &str) -> Result<Op
         return Err(PageError::LinkOver);
     }
     let org = link.organisation;
-    let stored = app.store.document(org, link.delivery).await?.ok_or(PageError::NotFound)?;
+    let stored = app
+        .store
+        .document(org, link.delivery)
+        .await?
+        .ok_or(PageError::NotFound)?;
     let delivery: Delivery = serde_json::from_value(stored.tree).map_err(|_| PageError::NotFound)?;
     let profile = app.store.record(org, &key(RecordKind::Organisation, "self")).await?;
     let (company, zone) = match profile.map(|it| it.record) {
@@ -229,12 +233,20 @@ pub(super) async fn answer(
     };
     let known = opened.delivery.confirmations.get(&Party::Customer);
     // Sent twice, as browsers do: said once.
-    let is_new = known.is_none_or(|it| Confirmation { at: said.at, ..it.clone() } != said);
+    let is_new = known.is_none_or(|it| {
+        Confirmation {
+            at: said.at,
+            ..it.clone()
+        } != said
+    });
     if is_new {
         app.sync
             .confirm_as_contact(opened.link.organisation, opened.link.delivery, &said)
             .await?;
-        let disputed = said.lines.values().filter(|it| it.verdict == ConfirmationVerdict::Disputed);
+        let disputed = said
+            .lines
+            .values()
+            .filter(|it| it.verdict == ConfirmationVerdict::Disputed);
         let line = AuditEntry {
             at: now,
             actor: "link".to_owned(),
@@ -353,7 +365,10 @@ fn line(text: Text, names: &Names, no: usize, id: LineId, line: &DeliveryLine, t
         product: names.product_name(line.product),
         batch: line.batch.clone().unwrap_or_default(),
         quantity: quantity(line.quantity),
-        accepted: line.signed.as_ref().map_or_else(String::new, |it| quantity(it.accepted)),
+        accepted: line
+            .signed
+            .as_ref()
+            .map_or_else(String::new, |it| quantity(it.accepted)),
         rest,
         verdict: match answer.map(|it| it.verdict) {
             Some(ConfirmationVerdict::Confirmed) => "confirmed",
@@ -426,7 +441,10 @@ async fn links_page(
     let links = app.store.delivery_links(org, id).await?;
     let working = links.iter().any(|it| it.is_valid(now));
     let state = |it: &DeliveryLink| match it.revoked_at {
-        Some(at) => ("bad", text.fill("delivery_link.revoked", "when", Moment::new(at, viewer.zone).shown)),
+        Some(at) => (
+            "bad",
+            text.fill("delivery_link.revoked", "when", Moment::new(at, viewer.zone).shown),
+        ),
         None if it.is_valid(now) => {
             let until = Moment::new(it.expires_at, viewer.zone).shown;
             ("good", text.fill("delivery_link.works", "until", until))

@@ -153,17 +153,18 @@ pub(super) async fn table(
         columns.push(Column::text("revoke", text.t("devices.revoke")).only_shown());
     }
     let states = ["active", "silent", "copied", "revoked"];
-    let mut spec = Spec::new(id, text.t("devices.title"), columns)
-        .empty(text.t("devices.none"));
+    let mut spec = Spec::new(id, text.t("devices.title"), columns).empty(text.t("devices.none"));
     if id == "devices" {
-        spec = spec.filter(Filter::search("q", text.t("devices.search"))).filter(Filter::choice(
-            "state",
-            text.t("devices.status"),
-            states
-                .into_iter()
-                .map(|it| Choice::new(it, text.word("device_state", it)))
-                .collect(),
-        ));
+        spec = spec
+            .filter(Filter::search("q", text.t("devices.search")))
+            .filter(Filter::choice(
+                "state",
+                text.t("devices.status"),
+                states
+                    .into_iter()
+                    .map(|it| Choice::new(it, text.word("device_state", it)))
+                    .collect(),
+            ));
     } else {
         spec = spec.named().without_exports();
     }
@@ -292,7 +293,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, PageError> {
     viewer.check_csrf(&sent.csrf)?;
     let device = to_revoke(&app, &viewer, &id).await?;
-    administration(&app, &viewer).revoke_device(device.id, &device.name).await?;
+    administration(&app, &viewer)
+        .revoke_device(device.id, &device.name)
+        .await?;
     Ok(Redirect::to("/devices").into_response())
 }
 

@@ -100,7 +100,9 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         .filter(|it| role.is_none_or(|role| it.has(role)))
         .filter(|it| state.is_none_or(|state| state_name(it) == state))
         .map(|it| {
-            let active = devices.iter().filter(|device| device.user == it.user && device.revoked_at.is_none());
+            let active = devices
+                .iter()
+                .filter(|device| device.user == it.user && device.revoked_at.is_none());
             let contact = active.clone().filter_map(|device| device.last_contact).max();
             let phones = active.count() as u64;
             let roles: Vec<String> = it.roles.iter().map(|role| text.word("role", role.as_str())).collect();
@@ -247,11 +249,7 @@ pub(super) async fn new(State(app): State<AppState>, viewer: Viewer) -> Result<R
 }
 
 /// Makes an account, and a link with which its person sets a password.
-pub(super) async fn create(
-    State(app): State<AppState>,
-    viewer: Viewer,
-    posted: Posted,
-) -> Result<Response, PageError> {
+pub(super) async fn create(State(app): State<AppState>, viewer: Viewer, posted: Posted) -> Result<Response, PageError> {
     posted.check(&viewer)?;
     require_administrator(&viewer)?;
     let values = Values::of(&posted)?;

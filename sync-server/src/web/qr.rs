@@ -42,7 +42,10 @@ mod tests {
     fn the_picture_shows_every_module_of_the_code_and_nothing_else() {
         let text = "https://sales.example.com/enrol#ABCD-1234-EFGH";
         let svg = svg(text, "<code>").unwrap();
-        assert!(svg.contains("<title>&#60;code&#62;</title>") && !svg.contains("style"), "{svg}");
+        assert!(
+            svg.contains("<title>&#60;code&#62;</title>") && !svg.contains("style"),
+            "{svg}"
+        );
         let code = QrCode::with_error_correction_level(text, EcLevel::M).unwrap();
         let width = code.width();
         let mut seen = vec![false; width * width];
@@ -56,7 +59,11 @@ mod tests {
                 seen[(y - QUIET) * width + module - QUIET] = true;
             }
         }
-        let meant: Vec<bool> = code.to_colors().into_iter().map(|it| it == qrcode::Color::Dark).collect();
+        let meant: Vec<bool> = code
+            .to_colors()
+            .into_iter()
+            .map(|it| it == qrcode::Color::Dark)
+            .collect();
         assert_eq!(seen, meant);
     }
 

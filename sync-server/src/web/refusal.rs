@@ -15,7 +15,9 @@ pub(super) fn said(text: Text, error: AdministrationError) -> Result<String, Pag
             tracing::error!(%reason, "a password could not be hashed");
             return Err(PageError::Internal);
         }
-        E::LoginTaken { login, name } => text.fill("refusal.login_taken", "login", login).replace("{name}", &name),
+        E::LoginTaken { login, name } => text
+            .fill("refusal.login_taken", "login", login)
+            .replace("{name}", &name),
         E::BadLogin(_) => text.fill("refusal.bad_login", "most", MAX_LOGIN),
         E::BadName(_) => text.fill("refusal.bad_name", "most", MAX_NAME),
         E::NoRole => text.t("refusal.no_role").to_owned(),

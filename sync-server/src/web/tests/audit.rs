@@ -14,10 +14,22 @@ async fn with_lines(count: u32) -> World {
     for line in 0..count {
         let entry = AuditEntry {
             at: Timestamp::from_millis(NOON + i64::from(line) * 86_400_000),
-            actor: if line % 2 == 0 { "operator".to_owned() } else { REP.to_string() },
-            action: if line % 3 == 0 { "user.created".to_owned() } else { "sign_in.failed".to_owned() },
+            actor: if line % 2 == 0 {
+                "operator".to_owned()
+            } else {
+                REP.to_string()
+            },
+            action: if line % 3 == 0 {
+                "user.created".to_owned()
+            } else {
+                "sign_in.failed".to_owned()
+            },
             subject: format!("person{line}"),
-            detail: if line == 1 { HOSTILE.to_owned() } else { "Größe".to_owned() },
+            detail: if line == 1 {
+                HOSTILE.to_owned()
+            } else {
+                "Größe".to_owned()
+            },
         };
         world.store.audit(ORG, entry).await.unwrap();
     }
@@ -29,7 +41,10 @@ async fn the_log_is_filtered_paged_and_exported_and_its_chain_is_whole() {
     let world = with_lines(130).await;
     let page = world.get(ADMINISTRATOR, "/audit").await.body;
     assert_inert(&page);
-    assert!(page.contains("data-whole=\"true\"") && page.contains("The chain is whole: 131 line(s)"), "{page}");
+    assert!(
+        page.contains("data-whole=\"true\"") && page.contains("The chain is whole: 131 line(s)"),
+        "{page}"
+    );
     // One line is that of the phone that was enrolled; the newest hundred are on the first page.
     assert!(page.contains("person129") && !page.contains("person3<"));
     assert!(page.contains("command line") && page.contains("rep name") && page.contains("account made"));
@@ -40,10 +55,16 @@ async fn the_log_is_filtered_paged_and_exported_and_its_chain_is_whole() {
     let actor = world.get(ADMINISTRATOR, &format!("/audit?actor={REP}")).await.body;
     assert!(actor.contains("person129") && !actor.contains("person128"));
     let text = world.get(ADMINISTRATOR, "/audit?q=GR%C3%96SSE").await.body;
-    assert!(text.contains("nothing matches") || !text.contains("person2"), "ß has no capital that is SS here");
+    assert!(
+        text.contains("nothing matches") || !text.contains("person2"),
+        "ß has no capital that is SS here"
+    );
     let text = world.get(ADMINISTRATOR, "/audit?q=GR%C3%96").await.body;
     assert!(text.contains("person2"));
-    let day = world.get(ADMINISTRATOR, "/audit?from=2026-03-04&to=2026-03-04").await.body;
+    let day = world
+        .get(ADMINISTRATOR, "/audit?from=2026-03-04&to=2026-03-04")
+        .await
+        .body;
     assert!(day.contains("person2<") && !day.contains("person3<") && !day.contains("person1<"));
     let bad = world.get(ADMINISTRATOR, "/audit?from=yesterday").await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);
@@ -62,5 +83,8 @@ async fn a_line_that_was_changed_is_shown_with_its_number() {
         .tamper("UPDATE audit SET subject = 'nobody' WHERE seq = 3")
         .await;
     let page = world.get(ADMINISTRATOR, "/audit").await.body;
-    assert!(page.contains("data-whole=\"false\"") && page.contains("broken at line 3"), "{page}");
+    assert!(
+        page.contains("data-whole=\"false\"") && page.contains("broken at line 3"),
+        "{page}"
+    );
 }

@@ -7,8 +7,8 @@ use axum::{
 use fieldledger_core::{
     document::edit,
     model::{
-        Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DocumentId, LineId, Party, SignedQuantity, Timestamp,
-        UserId,
+        Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DocumentId, LineId, Party, SignedQuantity,
+        Timestamp, UserId,
     },
     sync::protocol::{Push, PushedChange, RejectionCode, Verdict},
 };
@@ -23,7 +23,12 @@ use crate::store::{DocumentStore as _, PeopleStore as _};
 fn delivery(words: &str) -> Delivery {
     let mut delivery = samples::delivery(words);
     delivery.confirmations.clear();
-    let said = Confirmation::new(ConfirmationVerdict::Confirmed, "at the door", Timestamp::from_millis(NOON), "");
+    let said = Confirmation::new(
+        ConfirmationVerdict::Confirmed,
+        "at the door",
+        Timestamp::from_millis(NOON),
+        "",
+    );
     delivery.confirmations.insert(Party::Customer, said);
     let line = DeliveryLine {
         product: TEA,
@@ -43,7 +48,12 @@ fn delivery(words: &str) -> Delivery {
 
 async fn make_link(world: &World, who: UserId, id: DocumentId, contact: &str) -> Reply {
     let secret = csrf(who);
-    let fields = [("csrf", secret.as_str()), ("do", "make"), ("contact", contact), ("days", "7")];
+    let fields = [
+        ("csrf", secret.as_str()),
+        ("do", "make"),
+        ("contact", contact),
+        ("days", "7"),
+    ];
     world.post(who, &format!("/records/{id}/links"), &fields).await
 }
 
@@ -101,16 +111,28 @@ async fn a_contact_answers_line_by_line_and_the_answer_is_the_customers_word_wit
     let part = answer(&world, &path, &[person.clone(), verdict(one, "confirmed")]).await;
     assert_eq!(part.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(part.body.contains("Say of each line"));
-    let silent = answer(&world, &path, &[person.clone(), verdict(one, "confirmed"), verdict(two, "disputed")]).await;
+    let silent = answer(
+        &world,
+        &path,
+        &[person.clone(), verdict(one, "confirmed"), verdict(two, "disputed")],
+    )
+    .await;
     assert!(silent.body.contains("in a few words"));
     let nobody = answer(
         &world,
         &path,
-        &[("person".to_owned(), " "), verdict(one, "confirmed"), verdict(two, "confirmed")],
+        &[
+            ("person".to_owned(), " "),
+            verdict(one, "confirmed"),
+            verdict(two, "confirmed"),
+        ],
     )
     .await;
     assert!(nobody.body.contains("give your name"));
-    assert_eq!(stored(&world, id).await.confirmations[&Party::Customer].by, "at the door");
+    assert_eq!(
+        stored(&world, id).await.confirmations[&Party::Customer].by,
+        "at the door"
+    );
 
     let taken = answer(
         &world,
@@ -126,13 +148,19 @@ async fn a_contact_answers_line_by_line_and_the_answer_is_the_customers_word_wit
     assert_eq!(taken.status, StatusCode::SEE_OTHER, "{}", taken.body);
     assert!(taken.location().ends_with("?thanks=true"));
     let said = stored(&world, id).await.confirmations[&Party::Customer].clone();
-    assert_eq!((said.verdict, said.by.as_str(), said.by_link), (ConfirmationVerdict::Disputed, "Wang", true));
+    assert_eq!(
+        (said.verdict, said.by.as_str(), said.by_link),
+        (ConfirmationVerdict::Disputed, "Wang", true)
+    );
     assert_eq!(said.lines[&one].verdict, ConfirmationVerdict::Confirmed);
     assert_eq!(said.lines[&two].remark, "one box was wet");
     assert!(said.remark.contains("one box was wet"));
     // Everybody sees that nobody of the company said it.
     let record = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
-    assert!(record.contains("customer&#39;s contact") && record.contains("one box was wet"), "{record}");
+    assert!(
+        record.contains("customer&#39;s contact") && record.contains("one box was wet"),
+        "{record}"
+    );
     assert_eq!(world.store.audited(ORG, "delivery.answered").await.unwrap().len(), 1);
 
     // Sent twice it is said once; everything is right takes it back.
@@ -150,7 +178,10 @@ async fn a_contact_answers_line_by_line_and_the_answer_is_the_customers_word_wit
     assert_eq!(world.store.audited(ORG, "delivery.answered").await.unwrap().len(), 1);
     answer(&world, &path, &[person, ("everything".to_owned(), "confirmed")]).await;
     let said = stored(&world, id).await.confirmations[&Party::Customer].clone();
-    assert_eq!((said.verdict, said.remark.as_str()), (ConfirmationVerdict::Confirmed, ""));
+    assert_eq!(
+        (said.verdict, said.remark.as_str()),
+        (ConfirmationVerdict::Confirmed, "")
+    );
     assert!(world.store.verify().await.unwrap().is_empty());
 }
 
@@ -167,12 +198,21 @@ async fn nobody_of_the_company_writes_over_what_the_contact_said() {
     ];
     answer(&world, &path, &answers).await;
     let known = world.store.document(ORG, id).await.unwrap().unwrap();
-    let mut push = |change: &dyn Fn(&mut serde_json::Value)| {
+    let push = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut opened = fieldledger_core::document::open(&known.chunks).unwrap();
         let mut after = known.tree.clone();
         change(&mut after);
         let actor = world.fresh();
-        let made = edit::edit(&mut opened, id, &known.heads, &known.tree, &after, actor, &by_rep(NOON + 9)).unwrap();
+        let made = edit::edit(
+            &mut opened,
+            id,
+            &known.heads,
+            &known.tree,
+            &after,
+            actor,
+            &by_rep(NOON + 9),
+        )
+        .unwrap();
         Push::Change(PushedChange {
             document: Some(id),
             bytes: made.unwrap().bytes,
@@ -244,13 +284,24 @@ async fn a_link_is_made_only_for_deliveries_that_the_maker_sees_and_for_somebody
     let world = World::new().await;
     let id = world.record(&edit::tree_of(&delivery("DN-7")).unwrap()).await;
     let visit = world.visit(SHOP, "no delivery").await;
-    assert_eq!(make_link(&world, WEST_SUPERVISOR, id, "Wang").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(make_link(&world, SUPERVISOR, visit, "Wang").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        make_link(&world, WEST_SUPERVISOR, id, "Wang").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        make_link(&world, SUPERVISOR, visit, "Wang").await.status,
+        StatusCode::NOT_FOUND
+    );
     let nobody = make_link(&world, SUPERVISOR, id, " ").await;
     assert!(nobody.status == StatusCode::UNPROCESSABLE_ENTITY && nobody.body.contains("whom the link is for"));
     let secret = csrf(SUPERVISOR);
     for days in ["0", "91", "x", "-1", "99999999999"] {
-        let fields = [("csrf", secret.as_str()), ("do", "make"), ("contact", "Li"), ("days", days)];
+        let fields = [
+            ("csrf", secret.as_str()),
+            ("do", "make"),
+            ("contact", "Li"),
+            ("days", days),
+        ];
         let reply = world.post(SUPERVISOR, &format!("/records/{id}/links"), &fields).await;
         assert!(reply.body.contains("1 to 90 days"), "{days}");
     }

@@ -69,7 +69,10 @@ async fn an_administrator_makes_an_account_and_its_person_sets_the_password_once
     assert_eq!(made.status, StatusCode::OK, "{}", made.body);
     let account = account(&world, "zhang.wei").await;
     assert_eq!(account.roles, [Role::Rep, Role::Driver]);
-    assert_eq!((account.territories.as_slice(), account.password_hash.is_none()), ([EAST].as_slice(), true));
+    assert_eq!(
+        (account.territories.as_slice(), account.password_hash.is_none()),
+        ([EAST].as_slice(), true)
+    );
     let link = path_of(field(&made.body, "password-link"));
     assert!(link.starts_with("/password/"));
 
@@ -93,14 +96,21 @@ async fn an_administrator_makes_an_account_and_its_person_sets_the_password_once
     // The secret stands nowhere but in the address.
     let lines = world.store.audit_log(ORG, 50).await.unwrap();
     let secret = link.rsplit('/').next().unwrap();
-    assert!(lines.iter().all(|it| !it.detail.contains(secret) && !it.subject.contains(secret)));
+    assert!(
+        lines
+            .iter()
+            .all(|it| !it.detail.contains(secret) && !it.subject.contains(secret))
+    );
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_an_account_is_said_and_what_was_typed_stays() {
     let world = World::new().await;
     for (fields, said) in [
-        (vec![("login", "rep"), ("name", "Li"), ("role", "rep")], "belongs to rep name"),
+        (
+            vec![("login", "rep"), ("name", "Li"), ("role", "rep")],
+            "belongs to rep name",
+        ),
         (vec![("login", "a b"), ("name", "Li"), ("role", "rep")], "no spaces"),
         (vec![("login", "li"), ("name", " "), ("role", "rep")], "one line"),
         (vec![("login", "li"), ("name", "Li")], "at least one role"),
@@ -111,10 +121,23 @@ async fn what_is_wrong_with_an_account_is_said_and_what_was_typed_stays() {
         assert!(reply.body.contains(&format!("value=\"{}\"", fields[0].1)));
     }
     let territory = UserId::from_bytes([0x77; 16]).to_string();
-    let unknown = [("login", "li"), ("name", "Li"), ("role", "rep"), ("territory", &territory)];
-    assert!(act(&world, "/people/new", &unknown).await.body.contains("no such territory"));
+    let unknown = [
+        ("login", "li"),
+        ("name", "Li"),
+        ("role", "rep"),
+        ("territory", &territory),
+    ];
+    assert!(
+        act(&world, "/people/new", &unknown)
+            .await
+            .body
+            .contains("no such territory")
+    );
     let nonsense = [("login", "li"), ("name", "Li"), ("role", "emperor")];
-    assert_eq!(act(&world, "/people/new", &nonsense).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        act(&world, "/people/new", &nonsense).await.status,
+        StatusCode::BAD_REQUEST
+    );
     assert!(world.store.account_by_login("li").await.unwrap().is_none());
 }
 
@@ -126,7 +149,12 @@ async fn roles_territories_and_the_account_itself_change_and_nobody_locks_themse
     let saved = act(
         &world,
         &person,
-        &[("do", "save"), ("name", "Li Na"), ("role", "driver"), ("territory", &west)],
+        &[
+            ("do", "save"),
+            ("name", "Li Na"),
+            ("role", "driver"),
+            ("territory", &west),
+        ],
     )
     .await;
     assert_eq!(saved.location(), format!("/people/{REP}?done=saved"));
@@ -140,7 +168,10 @@ async fn roles_territories_and_the_account_itself_change_and_nobody_locks_themse
 
     act(&world, &person, &[("do", "disable")]).await;
     assert!(account(&world, "rep").await.disabled);
-    assert!(world.get(REP, "/activity").await.status.is_redirection(), "the session is over");
+    assert!(
+        world.get(REP, "/activity").await.status.is_redirection(),
+        "the session is over"
+    );
     let refused = act(&world, &person, &[("do", "code")]).await;
     assert!(refused.body.contains("The account is shut"));
     act(&world, &person, &[("do", "enable")]).await;
@@ -194,7 +225,13 @@ async fn a_person_sees_where_they_are_signed_in_and_ends_it_one_by_one_or_everyw
     assert!(page.contains("198.51.100.9") && page.contains("192.0.2.7") && page.contains("this browser"));
     assert!(!page.contains(&foreign), "the session of somebody else");
     let secret = csrf(SUPERVISOR);
-    let end = |name: &str| [("csrf", secret.clone()), ("do", "end".to_owned()), ("session", name.to_owned())];
+    let end = |name: &str| {
+        [
+            ("csrf", secret.clone()),
+            ("do", "end".to_owned()),
+            ("session", name.to_owned()),
+        ]
+    };
     for name in [foreign.as_str(), "nonsense", there.as_str()] {
         let fields = end(name);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (*a, b.as_str())).collect();
@@ -232,7 +269,13 @@ async fn the_own_password_changes_only_with_the_old_one_and_ends_every_session()
     world.store.put_account(supervisor).await.unwrap();
     let secret = csrf(SUPERVISOR);
     let change = async |old: &str, new: &str, again: &str| {
-        let fields = [("csrf", secret.as_str()), ("do", "password"), ("old", old), ("new", new), ("again", again)];
+        let fields = [
+            ("csrf", secret.as_str()),
+            ("do", "password"),
+            ("old", old),
+            ("new", new),
+            ("again", again),
+        ];
         world.post(SUPERVISOR, "/account", &fields).await
     };
     let wrong = change("wrong", "a new long password", "a new long password").await;

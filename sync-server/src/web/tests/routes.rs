@@ -18,8 +18,8 @@ use tower::ServiceExt as _;
 use super::{
     samples,
     world::{
-        ADMINISTRATOR, DRIVER, EAST, FINANCE, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World, csrf,
-        token,
+        ADMINISTRATOR, DRIVER, EAST, FINANCE, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World,
+        csrf, token,
     },
 };
 
@@ -59,17 +59,15 @@ fn get(route: &'static str, address: impl Into<String>, answers: [u16; 7]) -> Li
     }
 }
 
-fn post(
-    route: &'static str,
-    address: impl Into<String>,
-    fields: &[(&'static str, &str)],
-    answers: [u16; 7],
-) -> Line {
+fn post(route: &'static str, address: impl Into<String>, fields: &[(&'static str, &str)], answers: [u16; 7]) -> Line {
     Line {
         method: "POST",
         route,
         address: address.into(),
-        fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        fields: fields
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
         answers,
     }
 }
@@ -135,7 +133,11 @@ fn table() -> Vec<Line> {
         post("/password/{secret}", "/password/wrong", &[], WRONG_SECRET),
         get("/quarantine", "/quarantine", READERS),
         get("/devices", "/devices", [403, 403, 200, 403, 200, 200, 303]),
-        get("/devices/{id}/revoke", format!("/devices/{PHONE}/revoke"), ADMINISTRATORS),
+        get(
+            "/devices/{id}/revoke",
+            format!("/devices/{PHONE}/revoke"),
+            ADMINISTRATORS,
+        ),
         get(
             "/devices/{id}/revoke",
             format!("/devices/{NO_PHONE}/revoke"),
@@ -147,7 +149,12 @@ fn table() -> Vec<Line> {
             &[],
             [403, 403, 403, 403, 303, 403, 303],
         ),
-        post("/devices/enrolment", "/devices/enrolment", &[("person", &rep)], ADMINISTRATORS),
+        post(
+            "/devices/enrolment",
+            "/devices/enrolment",
+            &[("person", &rep)],
+            ADMINISTRATORS,
+        ),
         get("/enrol", "/enrol", EVERYBODY),
         get("/account", "/account", READERS),
         post(
@@ -223,7 +230,11 @@ async fn routes(world: &World) -> BTreeSet<(String, &'static str)> {
     let mut found = BTreeSet::new();
     for path in pages.paths {
         let address = path.replace(['{', '}'], "");
-        let request = Request::builder().method("BREW").uri(address).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .method("BREW")
+            .uri(address)
+            .body(Body::empty())
+            .unwrap();
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
         let allowed = response.headers()[header::ALLOW].to_str().unwrap().to_owned();
@@ -252,7 +263,14 @@ async fn every_route_has_a_line_that_says_who_reaches_it() {
     let world = World::new().await;
     let known: BTreeSet<(String, &str)> = table()
         .iter()
-        .inspect(|it| assert!(is_of(it.route, &it.address), "{} is no address of {}", it.address, it.route))
+        .inspect(|it| {
+            assert!(
+                is_of(it.route, &it.address),
+                "{} is no address of {}",
+                it.address,
+                it.route
+            )
+        })
         .map(|it| (it.route.to_owned(), it.method))
         .collect();
     let there = routes(&world).await;
@@ -262,7 +280,10 @@ async fn every_route_has_a_line_that_says_who_reaches_it() {
         "no line in the table of web/tests/routes.rs says who reaches {missing:?}"
     );
     let gone: Vec<_> = known.difference(&there).collect();
-    assert!(gone.is_empty(), "the table of web/tests/routes.rs has lines of routes that are gone: {gone:?}");
+    assert!(
+        gone.is_empty(),
+        "the table of web/tests/routes.rs has lines of routes that are gone: {gone:?}"
+    );
 }
 
 #[tokio::test]
@@ -271,7 +292,11 @@ async fn each_role_is_answered_as_the_table_says() {
     for line in table() {
         for (who, expected) in ASKING.into_iter().zip(line.answers) {
             // What changes something begins anew each time.
-            let changing = if line.method == "POST" { Some(world().await) } else { None };
+            let changing = if line.method == "POST" {
+                Some(world().await)
+            } else {
+                None
+            };
             let world = changing.as_ref().unwrap_or(&reading);
             let secret = who.map(csrf);
             let given = status(world, &line, who, secret.as_deref()).await;
@@ -313,11 +338,21 @@ async fn every_page_forbids_what_is_inline_or_from_elsewhere_and_holds_nothing_o
         }
         let reply = world.get(ADMINISTRATOR, &line.address).await;
         let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
-        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for rule in [
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(rule), "{}: {policy}", line.address);
         }
         assert!(!policy.contains("unsafe"), "{}: {policy}", line.address);
-        assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{}", line.address);
+        assert_eq!(
+            reply.headers[header::X_CONTENT_TYPE_OPTIONS],
+            "nosniff",
+            "{}",
+            line.address
+        );
         assert_eq!(reply.headers[header::X_FRAME_OPTIONS], "DENY", "{}", line.address);
         assert!(reply.headers.contains_key(header::REFERRER_POLICY), "{}", line.address);
         if line.route.starts_with("/static/") {
@@ -331,6 +366,10 @@ async fn every_page_forbids_what_is_inline_or_from_elsewhere_and_holds_nothing_o
             let tag = script.split('>').next().unwrap_or_default();
             assert!(tag.contains("src=\"/static/"), "{} holds a script {tag}", line.address);
         }
-        assert!(!reply.body.contains("src=\"\""), "{} names an asset that is not there", line.address);
+        assert!(
+            !reply.body.contains("src=\"\""),
+            "{} names an asset that is not there",
+            line.address
+        );
     }
 }

@@ -106,7 +106,10 @@ pub(super) fn lines(
             .prepare_cached(&count)?
             .query_row(params_from_iter(&values), |row| row.get(0))?;
         found.total = total.unsigned_abs();
-        sql.push_str(&format!(" ORDER BY seq DESC LIMIT {limit} OFFSET {}", skip.min(found.total)));
+        sql.push_str(&format!(
+            " ORDER BY seq DESC LIMIT {limit} OFFSET {}",
+            skip.min(found.total)
+        ));
     } else {
         sql.push_str(" ORDER BY seq DESC");
     }

@@ -102,13 +102,7 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
                 } else {
                     words(&said.by)
                 };
-                confirmations.push(vec![
-                    name,
-                    verdict,
-                    by,
-                    voice.moment(said.at),
-                    prose(&said.remark),
-                ]);
+                confirmations.push(vec![name, verdict, by, voice.moment(said.at), prose(&said.remark)]);
             }
         }
     }
