@@ -29,6 +29,7 @@ mod refusal;
 mod sign_in;
 mod statement;
 mod table;
+mod team;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -112,6 +113,14 @@ fn pages() -> Pages {
         .route("/people/new", get(people::new).post(people::create))
         .route("/people/{id}", get(people::show).post(people::change))
         .route("/audit", get(audit::show))
+        .route("/team", get(team::list))
+        .route("/team/move", get(team::move_form).post(team::move_customers))
+        .route(
+            "/team/territories",
+            get(team::territories).post(team::change_territories),
+        )
+        .route("/team/{rep}", get(team::rep).post(team::set_target))
+        .route("/team/{rep}/{day}", get(team::day))
         .route("/enrol", get(devices::explain))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))

@@ -142,6 +142,12 @@ const PARTS: &[Part] = &[
         shown_to: |_| true,
     },
     Part {
+        here: "team",
+        href: "/team",
+        name: "nav.team",
+        shown_to: |_| true,
+    },
+    Part {
         here: "quarantine",
         href: "/quarantine",
         name: "nav.quarantine",

@@ -11,4 +11,5 @@ mod records;
 mod routes;
 mod samples;
 mod statement;
+mod team;
 mod world;

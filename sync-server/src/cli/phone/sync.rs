@@ -8,6 +8,7 @@ use fieldledger_core::{
     sync::{
         driver::{SyncDriver, SyncError, SyncReport},
         engine::Status,
+        enrolment::{EnrolmentLink, NoEnrolmentLink},
         protocol::EnrolRequest,
         transport::{EnrolError, HttpTransport, TransportFault, enrol},
     },
@@ -87,8 +88,17 @@ pub(in crate::cli) async fn enrol_store(store: &FieldStore, url: &str, code: &st
 }
 
 impl Phone {
-    pub(super) fn enrol(&self, url: &str, code: &str, name: &str) -> Done {
-        runtime()?.block_on(enrol_store(&self.store, url, code, name))?;
+    pub(super) fn enrol(&self, url: &str, code: Option<&str>, name: &str) -> Done {
+        let link = match code {
+            Some(code) => EnrolmentLink {
+                server: url.to_owned(),
+                code: code.to_owned(),
+            },
+            None => url.parse().map_err(|error: NoEnrolmentLink| {
+                Problem::wrong(format!("{error}; or give the server's address and the code after it"))
+            })?,
+        };
+        runtime()?.block_on(enrol_store(&self.store, &link.server, &link.code, name))?;
         let identity = self.store.identity().ok_or(FieldError::NotEnrolled)?;
         self.say(
             format!(

@@ -58,6 +58,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
     include_str!("../../../migrations/0016_sessions_and_links.sql"),
+    include_str!("../../../migrations/0017_team.sql"),
 ];
 
 /// The store on embedded SQLite.

@@ -88,7 +88,8 @@ const WRONG_SECRET: [u16; 7] = [404; 7];
 /// Who is answered what.
 fn table() -> Vec<Line> {
     let style = crate::web::assets::ADDRESSES.of("base.css").to_owned();
-    let rep = REP.to_string();
+    let (rep, shop) = (REP.to_string(), SHOP.to_string());
+    let (east, west) = (EAST.to_string(), WEST.to_string());
     vec![
         get("/", "/", READERS),
         get("/activity", "/activity", READERS),
@@ -179,6 +180,45 @@ fn table() -> Vec<Line> {
             [403, 403, 403, 403, 303, 403, 303],
         ),
         get("/audit", "/audit", ADMINISTRATORS),
+        get("/team", "/team", READERS),
+        get("/team", format!("/team?territory={WEST}"), OF_WEST),
+        get("/team/move", "/team/move", [403, 403, 200, 403, 200, 200, 303]),
+        get(
+            "/team/move",
+            format!("/team/move?customer={SHOP}"),
+            [403, 403, 200, 403, 200, 404, 303],
+        ),
+        post(
+            "/team/move",
+            "/team/move",
+            &[("customer", &shop), ("to", &east), ("rep", "nobody"), ("reason", "left")],
+            [403, 403, 303, 403, 303, 404, 303],
+        ),
+        post(
+            "/team/move",
+            "/team/move",
+            &[("customer", &shop), ("to", &west), ("rep", "nobody"), ("reason", "left")],
+            [403, 403, 422, 403, 303, 404, 303],
+        ),
+        get("/team/territories", "/team/territories", READERS),
+        post(
+            "/team/territories",
+            "/team/territories",
+            &[("do", "add"), ("name", "North")],
+            [403, 403, 403, 403, 303, 403, 303],
+        ),
+        // The rep works in both territories, so both supervisors lead them.
+        get("/team/{rep}", format!("/team/{REP}"), READERS),
+        get("/team/{rep}", format!("/team/{DRIVER}"), MISSING),
+        post(
+            "/team/{rep}",
+            format!("/team/{REP}"),
+            &[("month", "2026-03"), ("visits", "40"), ("reason", "as last year")],
+            [403, 403, 303, 403, 303, 303, 303],
+        ),
+        get("/team/{rep}/{day}", format!("/team/{REP}/2026-03-02"), READERS),
+        get("/team/{rep}/{day}", format!("/team/{REP}/today"), MISSING),
+        get("/team/{rep}/{day}", format!("/team/{DRIVER}/2026-03-02"), MISSING),
         get("/static/{name}", style, EVERYBODY),
         get("/static/{name}", "/static/base.css", [404; 7]),
     ]
@@ -193,7 +233,6 @@ async fn world() -> World {
     assert_eq!(world.visit(WEST_SHOP, "seen in the west").await, WEST_VISIT);
     let tree = edit::tree_of(&samples::delivery("DN-1")).unwrap();
     assert_eq!(world.record(&tree).await, DELIVERY);
-    let _ = EAST;
     world
 }
 
