@@ -45,8 +45,8 @@ pub use ledger::{
     OutsideCause, OverdueShareRule, OverdueShareSwitch, PaymentChannel, PaymentInstruction, Person, Policy, Product,
     PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, SettledSpend, ShippingAmount, ShownGrant,
     SpecialLiability, Spend, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine,
-    StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict, Suspension, SuspensionDecision,
-    Target, Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
+    StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict, Suspension, SuspensionDecision, Target,
+    Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{

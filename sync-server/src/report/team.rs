@@ -111,12 +111,7 @@ struct OfBooks {
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
-pub async fn team(
-    store: &dyn Store,
-    org: OrganisationId,
-    scope: &Scope,
-    period: Period,
-) -> Result<Team, StoreError> {
+pub async fn team(store: &dyn Store, org: OrganisationId, scope: &Scope, period: Period) -> Result<Team, StoreError> {
     let (profile, policy) = rules(store, org).await?;
     let customers = customers(store, org, scope).await?;
     let wanted: Arc<BTreeSet<CustomerId>> = Arc::new(customers.iter().map(|it| it.id).collect());
@@ -168,11 +163,13 @@ pub async fn team(
             paid: money.collection.collected,
             paid_on_time: money.collection.on_time,
         });
-        facts.promises.extend(money.promises.iter().map(|(last_day, standing)| PromiseFact {
-            whose,
-            last_day: *last_day,
-            standing: *standing,
-        }));
+        facts
+            .promises
+            .extend(money.promises.iter().map(|(last_day, standing)| PromiseFact {
+                whose,
+                last_day: *last_day,
+                standing: *standing,
+            }));
         let days = of_customer.remove(&customer.id).unwrap_or_default();
         let last_visit = days.iter().copied().filter(|it| *it <= period.to).max();
         let every = cadence.get(&customer.id).copied();
@@ -393,8 +390,8 @@ impl Reading {
             day: to,
         };
         let mut money = OfBooks::default();
-        let mut in_books = |amount: Decimal, currency: Currency| {
-            match rates.convert(Money::new(amount, currency), self.currency) {
+        let mut in_books =
+            |amount: Decimal, currency: Currency| match rates.convert(Money::new(amount, currency), self.currency) {
                 Ok(converted) => converted.amount,
                 Err(_) => {
                     if !amount.is_zero() {
@@ -402,8 +399,7 @@ impl Reading {
                     }
                     Decimal::ZERO
                 }
-            }
-        };
+            };
         let invoiced = books.invoices.iter().map(|it| it.amount.currency);
         let currencies: BTreeSet<Currency> = invoiced
             .chain(books.receipts.iter().map(|it| it.amount.currency))

@@ -234,7 +234,8 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError> {
-        self.read(move |connection| feed::promising_notes(connection, org)).await
+        self.read(move |connection| feed::promising_notes(connection, org))
+            .await
     }
 
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError> {

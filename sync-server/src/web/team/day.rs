@@ -138,7 +138,12 @@ struct SaidOf {
 }
 
 fn said(text: Text, kind: &DocumentKind, tree: &serde_json::Value) -> SaidOf {
-    let note = |key: &str| tree.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let note = |key: &str| {
+        tree.get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let mut said = SaidOf {
         note: note("note"),
         ..SaidOf::default()
@@ -148,7 +153,8 @@ fn said(text: Text, kind: &DocumentKind, tree: &serde_json::Value) -> SaidOf {
             if let Ok(visit) = serde_json::from_value::<Visit>(tree.clone()) {
                 said.until = visit.check_out.as_ref().map(|it| it.at);
                 said.facts.extend(named(text, "purpose", &visit.purpose));
-                said.facts.extend(visit.outcome.as_ref().and_then(|it| named(text, "outcome", it)));
+                said.facts
+                    .extend(visit.outcome.as_ref().and_then(|it| named(text, "outcome", it)));
                 said.facts.extend(visit.next_step.map(|it| it.what));
             }
         }
@@ -165,7 +171,8 @@ fn said(text: Text, kind: &DocumentKind, tree: &serde_json::Value) -> SaidOf {
         }
         DocumentKind::Delivery => {
             let receiver = tree.get("receiver").and_then(|it| it.get("name")?.as_str());
-            said.facts.extend(receiver.map(|it| text.fill("day.signed_by", "name", it)));
+            said.facts
+                .extend(receiver.map(|it| text.fill("day.signed_by", "name", it)));
         }
         _ => {}
     }
@@ -217,13 +224,22 @@ impl Sums {
 
     fn told(&self, text: Text) -> Vec<(&'static str, String)> {
         let all = |sums: &BTreeMap<Currency, Decimal>| {
-            let each = sums.iter().map(|(currency, sum)| format::money(Money::new(*sum, *currency)));
+            let each = sums
+                .iter()
+                .map(|(currency, sum)| format::money(Money::new(*sum, *currency)));
             let each: Vec<String> = each.collect();
-            if each.is_empty() { "–".to_owned() } else { each.join(", ") }
+            if each.is_empty() {
+                "–".to_owned()
+            } else {
+                each.join(", ")
+            }
         };
         vec![
             (text.t("day.visits"), self.visits.to_string()),
-            (text.t("day.with_customers"), format::duration(text, self.with_customers)),
+            (
+                text.t("day.with_customers"),
+                format::duration(text, self.with_customers),
+            ),
             (text.t("day.orders"), self.orders.to_string()),
             (text.t("day.ordered"), all(&self.ordered)),
             (text.t("day.deliveries"), self.deliveries.to_string()),

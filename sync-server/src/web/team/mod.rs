@@ -46,7 +46,11 @@ pub(super) fn may_lead(viewer: &Viewer) -> bool {
 }
 
 fn require_lead(viewer: &Viewer) -> Result<(), PageError> {
-    if may_lead(viewer) { Ok(()) } else { Err(PageError::NotYourRole) }
+    if may_lead(viewer) {
+        Ok(())
+    } else {
+        Err(PageError::NotYourRole)
+    }
 }
 
 /// The month that was asked for, else the present one, with the period that has gone by of it.
@@ -96,9 +100,7 @@ fn money(amount: Decimal, currency: Currency) -> Cell {
 async fn reps(app: &AppState, viewer: &Viewer) -> Result<Vec<Account>, PageError> {
     let everything = viewer.account.territory_filter().is_none();
     let mut reps = app.store.accounts(viewer.account.organisation).await?;
-    reps.retain(|it| {
-        it.has(Role::Rep) && (everything || it.territories.iter().any(|id| viewer.account.may_read(*id)))
-    });
+    reps.retain(|it| it.has(Role::Rep) && (everything || it.territories.iter().any(|id| viewer.account.may_read(*id))));
     Ok(reps)
 }
 
@@ -195,7 +197,11 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         ],
     )
     .filter(Filter::search("q", text.t("team.search")))
-    .filter(Filter::choice("month", text.t("team.month"), month_choices(&app, &viewer)))
+    .filter(Filter::choice(
+        "month",
+        text.t("team.month"),
+        month_choices(&app, &viewer),
+    ))
     .filter(Filter::choice(
         "territory",
         text.t("team.territory"),
@@ -225,7 +231,9 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         }
     }
     let mut names = names;
-    names.add_people(store, org, shown.iter().filter_map(|(rep, _)| *rep)).await?;
+    names
+        .add_people(store, org, shown.iter().filter_map(|(rep, _)| *rep))
+        .await?;
     let rows = shown
         .into_iter()
         .map(|(rep, figures)| {
@@ -253,7 +261,10 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
                 share(performance.on_time_rate()),
                 percent_of(performance.promises_kept),
                 money(figures.cash, found.currency),
-                reached(figures.visits.into(), target.and_then(|it| it.visits).map(Decimal::from)),
+                reached(
+                    figures.visits.into(),
+                    target.and_then(|it| it.visits).map(Decimal::from),
+                ),
                 reached(figures.sales, target.and_then(|it| amount(it.sales))),
                 reached(figures.cash, target.and_then(|it| amount(it.collected))),
                 Cell::of(contact, Cell::Moment),

@@ -8,9 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use fieldledger_core::model::{
-    Customer, CustomerId, GrantState, LedgerRecord, RecordKind, Role, TerritoryId, UserId,
-};
+use fieldledger_core::model::{Customer, CustomerId, GrantState, LedgerRecord, RecordKind, Role, TerritoryId, UserId};
 
 use super::require_lead;
 use crate::{
@@ -132,7 +130,9 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, chosen: Chosen) -> R
             }
         }
     }
-    names.add_people(store, org, customers.iter().filter_map(|it| it.rep)).await?;
+    names
+        .add_people(store, org, customers.iter().filter_map(|it| it.rep))
+        .await?;
     let allowances = allowances(app, viewer).await?;
     let accounts = store.accounts(org).await?;
     let everything = viewer.account.territory_filter().is_none();
@@ -151,13 +151,25 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, chosen: Chosen) -> R
         name,
     };
     let to = chosen.to.map(|it| it.to_string()).unwrap_or_default();
-    let mut of = vec![pick("nobody".to_owned(), text.t("team.nobody").to_owned(), of_rep.unwrap_or_default())];
-    of.extend(leads.iter().map(|(id, name)| pick(id.to_string(), name.clone(), of_rep.unwrap_or_default())));
+    let mut of = vec![pick(
+        "nobody".to_owned(),
+        text.t("team.nobody").to_owned(),
+        of_rep.unwrap_or_default(),
+    )];
+    of.extend(
+        leads
+            .iter()
+            .map(|(id, name)| pick(id.to_string(), name.clone(), of_rep.unwrap_or_default())),
+    );
     let mut reps = vec![
         pick("same".to_owned(), text.t("move.same_rep").to_owned(), &chosen.rep),
         pick("nobody".to_owned(), text.t("move.no_rep").to_owned(), &chosen.rep),
     ];
-    reps.extend(leads.into_iter().map(|(id, name)| pick(id.to_string(), name, &chosen.rep)));
+    reps.extend(
+        leads
+            .into_iter()
+            .map(|(id, name)| pick(id.to_string(), name, &chosen.rep)),
+    );
     let status = if chosen.errors.is_empty() {
         StatusCode::OK
     } else {
@@ -215,7 +227,11 @@ async fn chosen_customers(app: &AppState, viewer: &Viewer, chosen: &Chosen) -> R
 /// How many allowances phones hold for each customer: what was spent of one still comes in after a move.
 async fn allowances(app: &AppState, viewer: &Viewer) -> Result<BTreeMap<CustomerId, usize>, PageError> {
     let mut count = BTreeMap::new();
-    for it in app.store.records(viewer.account.organisation, &RecordKind::Grant).await? {
+    for it in app
+        .store
+        .records(viewer.account.organisation, &RecordKind::Grant)
+        .await?
+    {
         if let LedgerRecord::Grant(grant) = it.record
             && matches!(grant.state, GrantState::Open | GrantState::Recalled)
         {

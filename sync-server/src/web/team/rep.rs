@@ -116,7 +116,12 @@ async fn page(
         Answer::File(file) => return Ok(file),
         Answer::Shown(table) => table,
     };
-    let own = store.devices(org).await?.into_iter().filter(|it| it.user == rep.user).collect();
+    let own = store
+        .devices(org)
+        .await?
+        .into_iter()
+        .filter(|it| it.user == rep.user)
+        .collect();
     let devices = match devices::table(app, viewer, sent, "phones", own).await? {
         Answer::File(file) => return Ok(file),
         Answer::Shown(table) => table,
@@ -124,7 +129,10 @@ async fn page(
     let target = targets(app, viewer, month).await?.remove(&rep.user);
     let shown = |target: &Target| TargetFields {
         visits: target.visits.map(|it| it.to_string()).unwrap_or_default(),
-        sales: target.sales.map(|it| it.amount.normalize().to_string()).unwrap_or_default(),
+        sales: target
+            .sales
+            .map(|it| it.amount.normalize().to_string())
+            .unwrap_or_default(),
         collected: target
             .collected
             .map(|it| it.amount.normalize().to_string())
@@ -186,7 +194,11 @@ async fn days(
     }
     count.entry(to).or_default();
     let href = |day: NaiveDate| format!("/team/{}/{day}", rep.user);
-    Ok(count.into_iter().rev().map(|(day, count)| (href(day), day, count)).collect())
+    Ok(count
+        .into_iter()
+        .rev()
+        .map(|(day, count)| (href(day), day, count))
+        .collect())
 }
 
 fn percent(cell: &Cell, text: Text) -> String {
@@ -213,7 +225,12 @@ fn told(text: Text, figures: &RepFigures, currency: Currency) -> Vec<Figure> {
         inputs,
     };
     vec![
-        figure("cadence", "team.cadence", percent_of(visits), count(visits.did, visits.of)),
+        figure(
+            "cadence",
+            "team.cadence",
+            percent_of(visits),
+            count(visits.did, visits.of),
+        ),
         figure(
             "reviewed",
             "team.reviewed",
@@ -372,7 +389,10 @@ pub(in crate::web) async fn set_target(
 fn wish(rep: &Account, month: Month, typed: &TargetFields, books: Currency) -> Result<TargetWish, &'static str> {
     fn number<T: std::str::FromStr>(text: &str, label: &'static str) -> Result<Option<T>, &'static str> {
         // People write thousands with commas and spaces.
-        let text: String = text.chars().filter(|it| !matches!(it, ',' | ' ' | '\u{a0}' | '，')).collect();
+        let text: String = text
+            .chars()
+            .filter(|it| !matches!(it, ',' | ' ' | '\u{a0}' | '，'))
+            .collect();
         if text.is_empty() {
             return Ok(None);
         }
@@ -395,7 +415,12 @@ fn wish(rep: &Account, month: Month, typed: &TargetFields, books: Currency) -> R
 async fn books_currency(app: &AppState, viewer: &Viewer) -> Result<Currency, PageError> {
     use fieldledger_core::model::{LedgerRecord, RecordKind};
     let key = crate::web::names::key(RecordKind::Organisation, "self");
-    match app.store.record(viewer.account.organisation, &key).await?.map(|it| it.record) {
+    match app
+        .store
+        .record(viewer.account.organisation, &key)
+        .await?
+        .map(|it| it.record)
+    {
         Some(LedgerRecord::Organisation(it)) => Ok(it.currency),
         _ => Err(PageError::NotFound),
     }

@@ -161,10 +161,18 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
         request.headers_mut().insert(header::COOKIE, both.parse().unwrap());
         world.send(request).await
     };
-    let second = again.headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let second = again.headers[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
     assert_ne!(first, second);
     for (cookie, works) in [(&first, false), (&second, true)] {
-        let page = Request::get("/customers").header(header::ACCEPT, "text/html").header(header::COOKIE, cookie);
+        let page = Request::get("/customers")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, cookie);
         let reply = world.send(page.body(Body::empty()).unwrap()).await;
         assert_eq!(reply.status == StatusCode::OK, works);
     }
@@ -177,7 +185,11 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
         }
     }
     let locked = locked.expect("guessing goes on for ever");
-    assert!(locked.body.contains("Too many attempts. Try again in"), "{}", locked.body);
+    assert!(
+        locked.body.contains("Too many attempts. Try again in"),
+        "{}",
+        locked.body
+    );
     assert!(locked.body.contains("role=\"alert\""));
     assert!(locked.headers.contains_key(header::RETRY_AFTER));
 }

@@ -191,13 +191,23 @@ fn table() -> Vec<Line> {
         post(
             "/team/move",
             "/team/move",
-            &[("customer", &shop), ("to", &east), ("rep", "nobody"), ("reason", "left")],
+            &[
+                ("customer", &shop),
+                ("to", &east),
+                ("rep", "nobody"),
+                ("reason", "left"),
+            ],
             [403, 403, 303, 403, 303, 404, 303],
         ),
         post(
             "/team/move",
             "/team/move",
-            &[("customer", &shop), ("to", &west), ("rep", "nobody"), ("reason", "left")],
+            &[
+                ("customer", &shop),
+                ("to", &west),
+                ("rep", "nobody"),
+                ("reason", "left"),
+            ],
             [403, 403, 422, 403, 303, 404, 303],
         ),
         get("/team/territories", "/team/territories", READERS),

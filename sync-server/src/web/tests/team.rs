@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 use fieldledger_core::{
     document::edit,
     model::{
-        Allocation, AllocationBasis, AllocationPart, CreditAccount, CreditGrade, CreditLimit, CreditTerms, Customer, CustomerId, GradePolicy, Invoice,
-        LedgerRecord, Policy, Receipt, RecordKey, RecordKind, Role, Target, Timestamp, UserId,
+        Allocation, AllocationBasis, AllocationPart, CreditAccount, CreditGrade, CreditLimit, CreditTerms, Customer,
+        CustomerId, GradePolicy, Invoice, LedgerRecord, Policy, Receipt, RecordKey, RecordKind, Role, Target,
+        Timestamp, UserId,
     },
     sync::protocol::StreamId,
 };
@@ -99,7 +100,12 @@ async fn with_month() -> World {
         LedgerRecord::Receipt(receipt),
     ];
     let outcomes = world.store.put_records(ORG, records, true, now).await.unwrap();
-    assert!(!outcomes.iter().any(|it| matches!(it, crate::store::PutOutcome::Refused(_))), "{outcomes:?}");
+    assert!(
+        !outcomes
+            .iter()
+            .any(|it| matches!(it, crate::store::PutOutcome::Refused(_))),
+        "{outcomes:?}"
+    );
     world.visit(SHOP, "a call").await;
     world
 }
@@ -118,11 +124,17 @@ async fn a_month_shows_visits_against_the_plan_and_money_against_what_was_due() 
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(!page.contains("Western Secret"), "customers of another territory");
-    let all = world.get(ADMINISTRATOR, &format!("/team/{REP}?month=2026-03")).await.body;
+    let all = world
+        .get(ADMINISTRATOR, &format!("/team/{REP}?month=2026-03"))
+        .await
+        .body;
     assert!(all.contains("Western Secret"));
     let before = world.get(SUPERVISOR, "/team?month=2026-02").await.body;
     assert!(!row(&before, &format!("rep-{REP}")).contains("60 %"));
-    assert_eq!(world.get(SUPERVISOR, "/team?month=march").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        world.get(SUPERVISOR, "/team?month=march").await.status,
+        StatusCode::BAD_REQUEST
+    );
     let csv = world.get(SUPERVISOR, "/team?month=2026-03&format=csv").await.body;
     assert!(csv.contains("rep name"));
 }
@@ -139,8 +151,15 @@ async fn books_that_contradict_themselves_hide_nobodys_month() {
         .unwrap();
     let list = world.get(SUPERVISOR, "/team?month=2026-03").await;
     assert_eq!(list.status, StatusCode::OK);
-    assert!(list.body.contains("contradict") && list.body.contains("C-1"), "{}", list.body);
-    assert!(row(&list.body, &format!("rep-{REP}")).contains("50 %"), "visits are counted all the same");
+    assert!(
+        list.body.contains("contradict") && list.body.contains("C-1"),
+        "{}",
+        list.body
+    );
+    assert!(
+        row(&list.body, &format!("rep-{REP}")).contains("50 %"),
+        "visits are counted all the same"
+    );
 }
 
 #[tokio::test]
@@ -148,7 +167,13 @@ async fn a_target_is_set_with_a_reason_reaches_the_rep_alone_and_is_held_against
     let world = with_month().await;
     let path = format!("/team/{REP}?month=2026-03");
     let form = |visits: &'static str, collected: &'static str, reason: &'static str| {
-        [("month", "2026-03"), ("visits", visits), ("sales", ""), ("collected", collected), ("reason", reason)]
+        [
+            ("month", "2026-03"),
+            ("visits", visits),
+            ("sales", ""),
+            ("collected", collected),
+            ("reason", reason),
+        ]
     };
     for (fields, said) in [
         (form("40", "", " "), "Say why"),
@@ -164,10 +189,21 @@ async fn a_target_is_set_with_a_reason_reaches_the_rep_alone_and_is_held_against
     let set = post(&world, SUPERVISOR, &path, &form("4", "1,200.00", "<b>as agreed</b>")).await;
     assert_eq!(set.location(), format!("/team/{REP}?month=2026-03&done=target"));
     let page = world.get(SUPERVISOR, &path).await.body;
-    assert!(page.contains("25 %") && page.contains("5 %") && page.contains("&#60;b&#62;as agreed"), "{page}");
-    assert!(row(&world.get(SUPERVISOR, "/team?month=2026-03").await.body, &format!("rep-{REP}")).contains("25 %"));
+    assert!(
+        page.contains("25 %") && page.contains("5 %") && page.contains("&#60;b&#62;as agreed"),
+        "{page}"
+    );
+    assert!(
+        row(
+            &world.get(SUPERVISOR, "/team?month=2026-03").await.body,
+            &format!("rep-{REP}")
+        )
+        .contains("25 %")
+    );
     let stored = world.store.records(ORG, &RecordKind::Target).await.unwrap();
-    let [record] = stored.as_slice() else { panic!("{stored:?}") };
+    let [record] = stored.as_slice() else {
+        panic!("{stored:?}")
+    };
     let LedgerRecord::Target(Target { visits, set_by, .. }) = &record.record else {
         panic!("{record:?}")
     };
@@ -182,8 +218,17 @@ async fn a_target_is_set_with_a_reason_reaches_the_rep_alone_and_is_held_against
 async fn customers_move_with_everything_about_them_and_the_log_says_why() {
     let world = World::new().await;
     let visit = world.visit(SHOP, "before the move").await;
-    world.store.put_account(account(COLLEAGUE, "colleague", Role::Rep, &[WEST])).await.unwrap();
-    let (id, west, east, colleague) = (SHOP.to_string(), WEST.to_string(), EAST.to_string(), COLLEAGUE.to_string());
+    world
+        .store
+        .put_account(account(COLLEAGUE, "colleague", Role::Rep, &[WEST]))
+        .await
+        .unwrap();
+    let (id, west, east, colleague) = (
+        SHOP.to_string(),
+        WEST.to_string(),
+        EAST.to_string(),
+        COLLEAGUE.to_string(),
+    );
     let wish = |to: &str, rep: &str, reason: &str| {
         vec![
             ("customer".to_owned(), id.clone()),
@@ -212,22 +257,53 @@ async fn customers_move_with_everything_about_them_and_the_log_says_why() {
     let foreign = send(SUPERVISOR, wish(&west, "nobody", "x")).await;
     assert!(foreign.status == StatusCode::UNPROCESSABLE_ENTITY && foreign.body.contains("no such territory"));
 
-    let before = world.store.head(ORG, StreamId::Territory(WEST)).await.unwrap().unwrap().seq;
+    let before = world
+        .store
+        .head(ORG, StreamId::Territory(WEST))
+        .await
+        .unwrap()
+        .unwrap()
+        .seq;
     let moved = send(ADMINISTRATOR, wish(&west, &colleague, "the rep left")).await;
     assert_eq!(moved.location(), "/team/move?moved=1");
     let now = shop(&world, SHOP).await;
     assert_eq!((now.territory, now.rep), (WEST, Some(COLLEAGUE)));
     let stream = world.store.document(ORG, visit).await.unwrap().unwrap().stream;
     assert_eq!(stream, StreamId::Territory(WEST));
-    assert!(world.store.head(ORG, StreamId::Territory(WEST)).await.unwrap().unwrap().seq > before);
-    assert_eq!(world.get(SUPERVISOR, &format!("/customers/{SHOP}")).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(world.get(WEST_SUPERVISOR, &format!("/records/{visit}")).await.status, StatusCode::OK);
+    assert!(
+        world
+            .store
+            .head(ORG, StreamId::Territory(WEST))
+            .await
+            .unwrap()
+            .unwrap()
+            .seq
+            > before
+    );
+    assert_eq!(
+        world.get(SUPERVISOR, &format!("/customers/{SHOP}")).await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        world.get(WEST_SUPERVISOR, &format!("/records/{visit}")).await.status,
+        StatusCode::OK
+    );
     let log = world.store.audited(ORG, "customer.moved").await.unwrap();
     let [line] = log.as_slice() else { panic!("{log:?}") };
-    assert_eq!((line.actor.as_str(), line.subject.as_str()), (ADMINISTRATOR.to_string().as_str(), "C-1"));
-    assert!(line.detail.contains("East, rep → West, colleague: the rep left"), "{}", line.detail);
+    assert_eq!(
+        (line.actor.as_str(), line.subject.as_str()),
+        (ADMINISTRATOR.to_string().as_str(), "C-1")
+    );
+    assert!(
+        line.detail.contains("East, rep → West, colleague: the rep left"),
+        "{}",
+        line.detail
+    );
     // Again: it is there already, and nothing is logged twice.
-    assert_eq!(send(ADMINISTRATOR, wish(&west, &colleague, "again")).await.location(), "/team/move?moved=1");
+    assert_eq!(
+        send(ADMINISTRATOR, wish(&west, &colleague, "again")).await.location(),
+        "/team/move?moved=1"
+    );
     assert_eq!(world.store.audited(ORG, "customer.moved").await.unwrap().len(), 1);
     assert_eq!(world.store.verify().await.unwrap(), Vec::<String>::new());
 }
@@ -235,7 +311,11 @@ async fn customers_move_with_everything_about_them_and_the_log_says_why() {
 #[tokio::test]
 async fn of_many_customers_those_that_can_move_do_and_the_others_are_named() {
     let world = World::new().await;
-    world.store.put_account(account(COLLEAGUE, "colleague", Role::Rep, &[WEST])).await.unwrap();
+    world
+        .store
+        .put_account(account(COLLEAGUE, "colleague", Role::Rep, &[WEST]))
+        .await
+        .unwrap();
     // The rep of the shop in the west is taken away from there, so that shop cannot keep its rep.
     let mut rep = world.store.account(ORG, REP).await.unwrap().unwrap();
     rep.territories = vec![EAST];
@@ -248,10 +328,20 @@ async fn of_many_customers_those_that_can_move_do_and_the_others_are_named() {
         .await
         .unwrap();
     let (a, b, west) = (SHOP.to_string(), WEST_SHOP.to_string(), WEST.to_string());
-    let fields = [("customer", a.as_str()), ("customer", &b), ("to", &west), ("rep", "same"), ("reason", "x")];
+    let fields = [
+        ("customer", a.as_str()),
+        ("customer", &b),
+        ("to", &west),
+        ("rep", "same"),
+        ("reason", "x"),
+    ];
     let reply = post(&world, ADMINISTRATOR, "/team/move", &fields).await;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(reply.body.contains("1 customer(s) moved; these were not") && reply.body.contains("C-2"), "{}", reply.body);
+    assert!(
+        reply.body.contains("1 customer(s) moved; these were not") && reply.body.contains("C-2"),
+        "{}",
+        reply.body
+    );
     assert_eq!(shop(&world, SHOP).await.territory, WEST);
 }
 
@@ -259,12 +349,20 @@ async fn of_many_customers_those_that_can_move_do_and_the_others_are_named() {
 async fn the_report_of_a_day_tells_what_a_rep_recorded_in_its_order() {
     let world = World::new().await;
     world.visit(SHOP, "shelf <b>full</b>").await;
-    world.record(&edit::tree_of(&samples::note("they will pay")).unwrap()).await;
+    world
+        .record(&edit::tree_of(&samples::note("they will pay")).unwrap())
+        .await;
     world.record(&edit::tree_of(&samples::order("SO-1")).unwrap()).await;
     world.visit(WEST_SHOP, "in the west").await;
     let page = world.get(SUPERVISOR, &format!("/team/{REP}/2026-03-02")).await;
     assert_eq!(page.status, StatusCode::OK);
-    for said in ["11:00", "shelf &#60;b&#62;full", "they will pay", "promised CNY 5,000.00 by 2026-03-10", "SO-1"] {
+    for said in [
+        "11:00",
+        "shelf &#60;b&#62;full",
+        "they will pay",
+        "promised CNY 5,000.00 by 2026-03-10",
+        "SO-1",
+    ] {
         assert!(page.body.contains(said) || said == "SO-1", "{said}: {}", page.body);
     }
     assert!(!page.body.contains("in the west"), "another territory");
@@ -284,11 +382,19 @@ async fn territories_are_made_and_renamed_once_each() {
     }
     let east = EAST.to_string();
     let renamed = [("do", "rename"), ("territory", east.as_str()), ("name", "Far East")];
-    assert!(post(&world, ADMINISTRATOR, path, &renamed).await.status.is_redirection());
+    assert!(
+        post(&world, ADMINISTRATOR, path, &renamed)
+            .await
+            .status
+            .is_redirection()
+    );
     let page = world.get(SUPERVISOR, path).await.body;
     assert!(page.contains("Far East") && !page.contains("West<") && !page.contains("北区"));
     let log = world.store.audited(ORG, "territory.renamed").await.unwrap();
-    assert_eq!((log[0].subject.as_str(), log[0].detail.as_str()), ("Far East", "was East"));
+    assert_eq!(
+        (log[0].subject.as_str(), log[0].detail.as_str()),
+        ("Far East", "was East")
+    );
 }
 
 #[tokio::test]

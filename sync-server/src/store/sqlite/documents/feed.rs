@@ -143,7 +143,8 @@ pub(super) fn promising_notes(
     while let Some(row) = rows.next()? {
         let id = DocumentId::from_bytes(row.get(0)?);
         let tree = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        let tree = serde_json::from_str(tree).map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
+        let tree =
+            serde_json::from_str(tree).map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
         notes.push((id, tree));
     }
     Ok(notes)

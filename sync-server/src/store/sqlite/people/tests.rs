@@ -445,7 +445,10 @@ async fn sessions_are_told_newest_first_and_their_use_never_goes_back() {
     }
     let told = async |now| {
         let sessions = store.sessions_of(ORG, ANNA, at(now)).await.unwrap();
-        sessions.into_iter().map(|it| (it.token_hash[0], it.last_seen_at)).collect::<Vec<_>>()
+        sessions
+            .into_iter()
+            .map(|it| (it.token_hash[0], it.last_seen_at))
+            .collect::<Vec<_>>()
     };
     assert_eq!(told(60).await, [(2, at(50)), (1, at(0))]);
     store.session_seen(&[1; 32], at(70)).await.unwrap();
@@ -459,7 +462,10 @@ async fn sessions_are_told_newest_first_and_their_use_never_goes_back() {
         subject: "anna".to_owned(),
         detail: String::new(),
     };
-    store.administer(ORG, vec![Step::EndSession([2; 32])], line).await.unwrap();
+    store
+        .administer(ORG, vec![Step::EndSession([2; 32])], line)
+        .await
+        .unwrap();
     assert_eq!(told(90).await, [(1, at(70))]);
 }
 
@@ -493,7 +499,13 @@ async fn a_link_for_a_password_works_once_until_it_ends_and_the_newest_alone() {
     };
     assert!(!set(1, 10).await, "another one took its place");
     assert!(!set(9, 10).await && !set(2, 100).await);
-    store.put_account(Account { disabled: true, ..anna() }).await.unwrap();
+    store
+        .put_account(Account {
+            disabled: true,
+            ..anna()
+        })
+        .await
+        .unwrap();
     assert!(!set(2, 10).await, "the account is shut");
     store.put_account(anna()).await.unwrap();
     assert_eq!(store.account(ORG, ANNA).await.unwrap().unwrap().password_hash, None);
@@ -526,7 +538,10 @@ async fn a_link_to_a_delivery_leads_there_until_it_is_taken_back() {
         revoked_at: None,
     };
     for number in [2, 1] {
-        store.administer(ORG, vec![Step::PutDeliveryLink(link(number))], line()).await.unwrap();
+        store
+            .administer(ORG, vec![Step::PutDeliveryLink(link(number))], line())
+            .await
+            .unwrap();
     }
     assert_eq!(store.delivery_links(ORG, delivery).await.unwrap(), [link(1), link(2)]);
     let found = store.delivery_link(&[1; 32]).await.unwrap().unwrap();
@@ -542,9 +557,17 @@ async fn a_link_to_a_delivery_leads_there_until_it_is_taken_back() {
 #[tokio::test]
 async fn a_check_says_the_first_line_where_the_chain_is_broken() {
     for (tampering, newest, broken) in [
-        ("UPDATE audit SET detail = 'x' WHERE seq = 2", None, Some(BrokenChain::Changed(2))),
+        (
+            "UPDATE audit SET detail = 'x' WHERE seq = 2",
+            None,
+            Some(BrokenChain::Changed(2)),
+        ),
         ("UPDATE audit SET detail = 'x' WHERE seq = 2", Some(3), None),
-        ("UPDATE audit SET detail = 'x' WHERE seq = 4", Some(3), Some(BrokenChain::Changed(4))),
+        (
+            "UPDATE audit SET detail = 'x' WHERE seq = 4",
+            Some(3),
+            Some(BrokenChain::Changed(4)),
+        ),
         ("DELETE FROM audit WHERE seq = 3", None, Some(BrokenChain::Missing(4))),
         ("DELETE FROM audit WHERE seq = 5", None, Some(BrokenChain::CutOff(4, 5))),
         ("DELETE FROM audit_head", None, Some(BrokenChain::NoEnd(5))),
@@ -582,7 +605,10 @@ async fn lines_of_the_audit_log_are_found_by_who_what_when_and_words() {
     store.audit(ORG, other).await.unwrap();
     let found = async |filter: AuditFilter| {
         let found = store.audit_lines(ORG, &filter).await.unwrap();
-        (found.total, found.lines.into_iter().map(|it| it.seq).collect::<Vec<_>>())
+        (
+            found.total,
+            found.lines.into_iter().map(|it| it.seq).collect::<Vec<_>>(),
+        )
     };
     let all = || AuditFilter {
         limit: 2,
@@ -590,7 +616,14 @@ async fn lines_of_the_audit_log_are_found_by_who_what_when_and_words() {
     };
     assert_eq!(found(all()).await, (6, vec![6, 5]));
     assert_eq!(found(AuditFilter { skip: 4, ..all() }).await, (6, vec![2, 1]));
-    assert_eq!(found(AuditFilter { skip: u64::MAX, ..all() }).await, (6, vec![]));
+    assert_eq!(
+        found(AuditFilter {
+            skip: u64::MAX,
+            ..all()
+        })
+        .await,
+        (6, vec![])
+    );
     let action = |name: &str| AuditFilter {
         action: Some(name.to_owned()),
         ..all()
@@ -610,14 +643,24 @@ async fn lines_of_the_audit_log_are_found_by_who_what_when_and_words() {
     assert_eq!(found(text("USER3")).await, (1, vec![4]));
     assert_eq!(found(text("GRÖ")).await, (1, vec![6]));
     assert_eq!(found(text("0%_")).await, (1, vec![6]));
-    assert_eq!(found(AuditFilter { skip: 3, ..text("user") }).await, (5, vec![2, 1]));
+    assert_eq!(
+        found(AuditFilter {
+            skip: 3,
+            ..text("user")
+        })
+        .await,
+        (5, vec![2, 1])
+    );
     let day = AuditFilter {
         from: Some(at(1)),
         to: Some(at(3)),
         ..all()
     };
     assert_eq!(found(day).await, (2, vec![3, 2]));
-    assert_eq!(store.audit_actions(ORG).await.unwrap(), ["user.changed", "userx.changed"]);
+    assert_eq!(
+        store.audit_actions(ORG).await.unwrap(),
+        ["user.changed", "userx.changed"]
+    );
     let nobody = OrganisationId::from_bytes([9; 16]);
     assert_eq!(store.audit_actions(nobody).await.unwrap(), Vec::<String>::new());
 }
