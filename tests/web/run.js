@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { chromium } from "playwright-core";
+
 import { READERS, writeBooks } from "./company/books.js";
 import { playDay } from "./company/day.js";
 import { BINARY, Server } from "./support/program.js";
@@ -18,17 +20,22 @@ const PASSWORD = "correct-horse-battery";
 // The pages as they are after the day come first: other tests change them.
 const FIRST = ["pages.test.js", "print.test.js"];
 
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
 if (!BINARY) {
   console.error("FIELDLEDGER_BIN is the path of the binary fieldledger");
   process.exit(2);
 }
 const folder = await mkdtemp(join(tmpdir(), "fieldledger-web-"));
 const server = new Server(join(folder, "data"));
+let browser;
 let failed = 1;
 let passed = 0;
 let tests;
 const stop = async () => {
   tests?.kill("SIGTERM");
+  await browser?.close();
   await server.stop();
   if (!process.env.KEEP) await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 };
@@ -38,13 +45,16 @@ try {
   await mkdir(join(folder, "books"));
   await writeBooks(join(folder, "books"));
   await server.operate("import", "--all-or-nothing", "--mapping", join(here, "company/mapping.toml"), join(folder, "books"));
-  for (const login of [...Object.values(READERS), "lina"]) await server.setPassword(login, PASSWORD);
+  for (const login of [...Object.values(READERS), "xu", "lina"]) await server.setPassword(login, PASSWORD);
   const url = await server.start();
   console.log(`playing the day at ${url}`);
   const day = await playDay(server, folder);
+  browser = await chromium.launchServer({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, host: "127.0.0.1", timeout: 180_000,
+  });
   const screenshots = process.env.SCREENSHOTS ?? join(here, "../../target/screenshots");
   await mkdir(screenshots, { recursive: true });
-  const world = { url, folder, data: server.data, password: PASSWORD, readers: READERS, screenshots, ...day };
+  const world = { url, browser: browser.wsEndpoint(), folder, data: server.data, password: PASSWORD, readers: READERS, screenshots, ...day };
   await writeFile(join(folder, "world.json"), JSON.stringify(world));
 
   let files = process.argv.slice(2);

@@ -28,6 +28,7 @@ export const HOSTILE = {
 const PEOPLE = [
   ["gao", "高远", "administrator", "", ""],
   ["fang", "方敏", "finance", "gao", ""],
+  ["xu", "许会计", "finance", "gao", ""],
   ["chen", "陈静", "supervisor", "gao", "North"],
   ["sun", "Sunniva <i>Sol</i>", "supervisor", "gao", "South"],
   ["he", "何平", "supervisor", "gao", "West"],

@@ -78,9 +78,10 @@ async function playNorth(server, folder, { lina, wei, zhou }) {
   await wei.order("C-109", "SO-1010", "", "P-4=30", "P-3=20");
   await wei.order("C-110", "SO-1011", "", "P-4=90");
   await wei.say("collect", "C-110", "--channel", "phone", "--person", "Ann", "--promise", "12100", "--due", day(5), "--invoice", "110-001", "--note", "The whole of the oldest invoice.");
+  const other = await wei.say("deliver", "new", "C-109", "SN-2010", "--line", "P-4=30@R-9", "--line", "P-3=20", "--day", day());
+  await wei.say("deliver", "sign", other.id, "--receiver", "郑经理", "--at", placeOf("C-109"));
   await wei.say("sync");
-
-  return { visit, held, delivery: signed.id };
+  return { visit, held, delivery: signed.id, otherDelivery: other.id };
 }
 
 async function playSouth(zhao) {

@@ -8,21 +8,14 @@ import { chromium } from "playwright-core";
 
 import { world } from "./world.js";
 
+// How long something may take until it has not happened. The tests wait for what happens, so this is for broken pages only,
+// and long enough for a busy machine.
+const PATIENCE = 120_000;
+
 export const LANGUAGES = { en: "en-GB", "zh-Hans": "zh-CN" };
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, timeout: 120_000 });
-}
+/** The browser that run.js started. Closing it here only ends the connection. */
+export const launch = () => chromium.connect(world.browser, { timeout: 120_000 });
 
 const kept = (role) => join(world.folder, `session-${role}.json`);
 
@@ -37,7 +30,8 @@ export async function open(browser, role, { lang = "en", width = 1280, height = 
     acceptDownloads: true,
     ...more,
   });
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultNavigationTimeout(PATIENCE);
   const page = await context.newPage();
   if (role && !known) {
     await signIn(page, world.readers[role]);
