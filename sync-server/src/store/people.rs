@@ -112,6 +112,9 @@ pub trait PeopleStore {
     /// Every line of the audit log about one kind of action, oldest first.
     async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// The newest lines of the audit log about one thing, newest first.
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Checks the audit log's chain; returns what is wrong, in words.
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError>;
 }

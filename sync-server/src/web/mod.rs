@@ -7,22 +7,27 @@
 mod assets;
 mod chart;
 mod customers;
+mod day;
 mod devices;
 mod error;
 mod feed;
 mod format;
 mod language;
 mod live;
+mod map;
 mod messages;
 mod names;
 mod page;
+mod photos;
 mod quarantine;
 mod record;
+mod review;
 mod sign_in;
 mod statement;
 mod table;
 #[cfg(test)]
 mod tests;
+mod today;
 mod words;
 
 use axum::{
@@ -35,6 +40,7 @@ use axum::{
 };
 
 pub(crate) use names::Names;
+pub(crate) use today::TodayCache;
 pub(crate) use words::Words;
 
 use crate::state::AppState;
@@ -42,19 +48,24 @@ use crate::state::AppState;
 /// The routes of the pages.
 pub(crate) fn router() -> Router<AppState> {
     Router::new()
-        .route("/", get(feed::show))
+        .route("/", get(today::show))
         .route("/activity", get(feed::show))
         .route("/activity/live", get(live::listen))
+        .route("/activity/review", post(review::submit))
+        .route("/activity/photos", get(photos::show))
+        .route("/activity/day/{rep}/{day}", get(day::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::leave))
         .route("/language/{tag}", get(language::choose))
         .route("/records/{id}", get(record::show))
         .route("/records/{id}/review", post(record::submit_review))
+        .route("/records/{id}/reply", post(record::reply))
         .route("/records/{id}/settle", post(record::settle))
         .route("/customers", get(customers::list))
         .route("/customers/{id}", get(customers::show))
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
+        .route("/quarantine/seen", post(quarantine::see))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))
         .route("/devices/enrolment", post(devices::enrol))

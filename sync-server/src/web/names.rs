@@ -10,7 +10,7 @@ use fieldledger_core::model::{
 use crate::store::{Account, Store, StoreError, StoredRecord};
 
 /// Names that a page needs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     people: BTreeMap<UserId, String>,
     customers: BTreeMap<CustomerId, Customer>,
@@ -121,6 +121,11 @@ impl Names {
         self.customers
             .get(&id)
             .map_or_else(|| id.to_string(), |it| it.name.clone())
+    }
+
+    /// A customer that was looked up.
+    pub(crate) fn customer(&self, id: CustomerId) -> Option<&Customer> {
+        self.customers.get(&id)
     }
 
     pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {

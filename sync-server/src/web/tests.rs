@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod activity;
 mod devices;
 mod feed;
 mod records;
 mod samples;
 mod statement;
+mod today;
 mod world;

@@ -288,6 +288,18 @@ impl PeopleStore for SqliteStore {
         .await
     }
 
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let subject = subject.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT at, actor, action, subject, detail FROM audit WHERE organisation = ?1 AND subject = ?2
+                       ORDER BY seq DESC LIMIT ?3";
+            all(connection, sql, params![org.as_bytes(), subject, limit], |row| {
+                audit_entry(row, 0)
+            })
+        })
+        .await
+    }
+
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError> {
         self.read(verify_audit_log).await
     }

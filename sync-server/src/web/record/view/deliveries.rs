@@ -2,7 +2,7 @@
 
 use fieldledger_core::model::{Delivery, Party};
 
-use super::{Content, Shown, Table, Voice, day, evidence::evidence, optional, prose, section, words};
+use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, words};
 use crate::web::format;
 
 pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
@@ -107,7 +107,9 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
             }
         }
     }
-    let mut tables = vec![lines, confirmations];
-    tables.extend(evidence(voice, &delivery.evidence));
-    Content { sections, tables }
+    Content {
+        sections,
+        tables: vec![lines, confirmations],
+        photos: evidence(voice, &delivery.evidence),
+    }
 }
