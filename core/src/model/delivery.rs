@@ -11,6 +11,7 @@ use super::{
 
 /// Goods going to a customer, what was signed for, and the confirmations of the three parties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Delivery {
     /// Who receives.
     pub customer: CustomerId,
@@ -20,30 +21,38 @@ pub struct Delivery {
     pub number: String,
     /// Number of the order it fulfils.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// The day it is planned for, in the organisation's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub planned_for: Option<NaiveDate>,
     /// What is on the note.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: BTreeMap<LineId, DeliveryLine>,
     /// Who signed for the goods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub receiver: Option<Receiver>,
     /// What sales, the customer and the warehouse each say about it. Keyed by the party, so that nobody's word can be
     /// merged over somebody else's.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub confirmations: BTreeMap<Party, Confirmation>,
     /// Photos, signatures, stamps and slips, keyed by the hash of their bytes.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub evidence: BTreeMap<EvidenceHash, Evidence>,
     /// Remarks.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
 }
 
 /// One line of a delivery note.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DeliveryLine {
     /// What is delivered.
     pub product: ProductId,
@@ -51,14 +60,17 @@ pub struct DeliveryLine {
     pub quantity: Decimal,
     /// Batch number (批号).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub batch: Option<String>,
     /// What was signed for on site; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub signed: Option<SignedQuantity>,
 }
 
 /// What the customer accepted of a line, and what became of the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SignedQuantity {
     /// Accepted.
     pub accepted: Decimal,
@@ -73,36 +85,43 @@ pub struct SignedQuantity {
     pub refused: Decimal,
     /// Why not everything was accepted; required then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reason: Option<QuantityReason>,
 }
 
 /// Why less was accepted than delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct QuantityReason {
     /// In the words of whoever signed.
     pub text: String,
     /// Photo that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub photo: Option<EvidenceHash>,
 }
 
 /// Who received the goods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Receiver {
     /// Their name.
     pub name: String,
     /// Their phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub phone: Option<String>,
     /// When they signed, by the phone's clock.
     pub at: Timestamp,
     /// Where, as the phone declared it.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }
 
 /// The parties who confirm a delivery within 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum Party {
     /// Our rep.
@@ -129,6 +148,7 @@ impl Party {
 
 /// What one party says about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Confirmation {
     /// Yes or no.
     pub verdict: ConfirmationVerdict,
@@ -138,11 +158,13 @@ pub struct Confirmation {
     pub at: Timestamp,
     /// Remark, required for a dispute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub remark: String,
 }
 
 /// Whether a party confirms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmationVerdict {
     /// The delivery is as signed.

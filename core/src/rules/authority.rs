@@ -10,6 +10,7 @@ pub const IDENTITY: [&str; 6] = ["kind", "customer", "rep", "about", "reviewer",
 
 /// Why a change is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Denied {
     /// What was to be changed, as a path (`confirmations.warehouse`).
     pub path: String,

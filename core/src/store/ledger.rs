@@ -10,6 +10,7 @@ use crate::{
 
 /// A credit file with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditFileView {
     /// The file; shown with its as-of time.
     pub file: CreditFile,

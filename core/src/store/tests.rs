@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     db::{documents, records, streams},
     model::*,
-    sync::protocol::{RecordEntry, RecordName, StreamId},
+    sync::protocol::{EnrolResponse, RecordEntry, RecordName, StreamId},
 };
 
 /// A clock that the test moves.
@@ -122,12 +122,11 @@ impl Phone {
 
 fn options(folder: &TempDir, clock: &Arc<TestClock>, number: u8) -> OpenOptions {
     OpenOptions {
-        path: folder.path().join("phone.db"),
-        installation: [number; 16],
         app_version: "0.1.0".to_owned(),
         clock: clock.clone(),
         seed: Some(u64::from(number)),
         durability: Durability::Off,
+        ..OpenOptions::new(folder.path().join("phone.db"), [number; 16])
     }
 }
 

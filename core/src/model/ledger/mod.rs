@@ -26,10 +26,10 @@ pub use credit::{
     ShippingAmount, SpecialLiability, Suspension, SuspensionDecision,
 };
 pub use policy::{
-    AllowancePolicy, AllowanceSize, CreditRate, CreditRuleChanges, CreditRules, DunningPolicy, DunningStep,
-    DunningTask, ExpiredReview, GradePolicy, HolidayCalendar, Horizon, InterestOrder, InterestPolicy, InterestTier,
-    OldestItemRule, OverdueShareRule, Policy, PromisePolicy, RuleName, RuleSwitch, StatementSchedule, TimerPolicy,
-    WarningPolicy,
+    AllowancePolicy, AllowanceSize, CreditRate, CreditRuleChanges, CreditRules, DocumentCapSwitch, DunningLevelSwitch,
+    DunningPolicy, DunningStep, DunningTask, ExpiredReview, GradePolicy, HolidayCalendar, Horizon, InterestOrder,
+    InterestPolicy, InterestTier, OldestItemRule, OldestItemSwitch, OverdueShareRule, OverdueShareSwitch, Policy,
+    PromisePolicy, RuleName, StatementSchedule, TimerPolicy, WarningPolicy,
 };
 pub use receivable::{
     Allocation, AllocationBasis, AllocationPart, Charge, ChargeKind, CreditNote, Dispute, DunningNotice, Extension,
