@@ -1,6 +1,6 @@
 //! What came in from the phones, newest first.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -11,8 +11,8 @@ use chrono::NaiveDate;
 use fieldledger_core::{
     document::Summary,
     model::{
-        Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, RecordKind, Review, TerritoryId, Timestamp,
-        UserId,
+        Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKind, Review, TerritoryId,
+        Timestamp, UserId,
     },
     rules::authority,
 };
@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     error::PageError,
     format::{self, Moment},
+    fresh::Fresh,
     messages::Text,
     names::{Names, key},
     page::{Frame, Viewer, encoded, html},
@@ -122,24 +123,39 @@ pub(super) struct ReviewLine {
     pub(super) about: Option<(String, String, String)>,
 }
 
+/// Who is shown the same: company, territories, language, whether they review, and what they ask for.
+type Key = (OrganisationId, Option<Vec<TerritoryId>>, &'static str, bool, String);
+
+/// What was read for the list, for those who ask next.
+#[derive(Default)]
+pub(crate) struct FeedCache(Fresh<Key, Feed>);
+
+/// What the list says beside its frame and its filters.
+struct Feed {
+    rows: Vec<Row>,
+    reps: Vec<(String, String)>,
+    territories: Vec<(String, String)>,
+    customer: String,
+    customer_problem: Option<&'static str>,
+    candidates: Vec<(String, String)>,
+    /// Set when words of so many records are not in the index yet.
+    unindexed: Option<String>,
+    next: Option<String>,
+}
+
 #[derive(Template)]
 #[template(path = "feed.html")]
 struct FeedPage {
     frame: Frame,
-    rows: Vec<Row>,
+    feed: Arc<Feed>,
     kinds: Vec<Choice>,
     reps: Vec<Choice>,
     territories: Vec<Choice>,
     states: Vec<Choice>,
-    customer: String,
-    customer_problem: Option<&'static str>,
-    candidates: Vec<(String, String)>,
     doubts: Vec<Choice>,
     q: String,
     from: String,
     to: String,
-    /// Set when words of so many records are not in the index yet.
-    unindexed: Option<String>,
     /// Whether the reader reviews here, and what came of the last batch.
     reviews: bool,
     notice: Option<String>,
@@ -150,7 +166,6 @@ struct FeedPage {
     disagreeing: bool,
     filtered: bool,
     first_page: bool,
-    next: Option<String>,
     newest: String,
 }
 
@@ -160,29 +175,73 @@ pub(super) async fn show(
     viewer: Viewer,
     Query(query): Query<FeedQuery>,
 ) -> Result<Response, PageError> {
+    let text = viewer.text;
+    let reviews = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
+    let here = address(&query, some(&query.before));
+    let mut scope = viewer.account.territory_filter();
+    if let Some(scope) = &mut scope {
+        scope.sort_unstable();
+    }
+    let key = (viewer.account.organisation, scope, text.0.tag(), reviews, here.clone());
+    let read = read_all(&app, &viewer, &query, reviews);
+    let feed = app.feed.0.get(app.sync.live(), key, read).await?;
+    let chosen = |known: &[(String, String)], wanted: &str| {
+        let known = known.iter().map(|(id, name)| choice(id.clone(), name.clone(), wanted));
+        known.collect::<Vec<_>>()
+    };
+    html(&FeedPage {
+        frame: viewer.frame("activity"),
+        kinds: choices(KINDS, "kind", &query.kind, text),
+        states: choices(STATES, "state", &query.state, text),
+        reps: chosen(&feed.reps, &query.rep),
+        territories: chosen(&feed.territories, &query.territory),
+        doubts: choices(&DOUBTS.map(|(name, _)| name), "doubtful", &query.doubt, text),
+        q: query.q.trim().to_owned(),
+        from: some(&query.day).or(some(&query.from)).unwrap_or_default().to_owned(),
+        to: some(&query.day).or(some(&query.to)).unwrap_or_default().to_owned(),
+        reviews,
+        notice: said(text, &query),
+        problem: match query.problem.as_str() {
+            "none" => Some(text.t("feed.pick_some")),
+            "verdict" => Some(text.t("review.verdict_required")),
+            "comment" => Some(text.t("review.comment_required")),
+            "long" => Some(text.t("review.comment_too_long")),
+            _ => None,
+        },
+        here,
+        photos: address_at("/activity/photos", &query, None),
+        unreviewed: !query.unreviewed.is_empty(),
+        disagreeing: !query.disagreeing.is_empty(),
+        filtered: address(&query, None) != "/activity",
+        first_page: query.before.is_empty(),
+        newest: address(&query, None),
+        feed,
+    })
+}
+
+async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: bool) -> Result<Feed, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
+    let text = viewer.text;
     let mut names = Names::load(store, org).await?;
-    let mut filter = read_filter(&query, &viewer)?;
-    let named = find_customer(store, &viewer, &query.customer).await?;
+    let mut filter = read_filter(query, viewer)?;
+    let named = find_customer(store, viewer, &query.customer).await?;
     filter.customer = match &named {
         Named::One(customer) => Some(customer.id),
         _ => None,
     };
     let mut items = match &named {
         Named::Several(_) | Named::Unknown => Vec::new(),
-        _ => read_feed(store, &viewer, &filter).await?,
+        _ => read_feed(store, viewer, &filter).await?,
     };
     let more = items.len() > PAGE as usize;
     items.truncate(PAGE as usize);
     let next = items.last().filter(|_| more).map(|last| {
         let before = format!("{}.{}", last.received_at.as_millis(), last.id);
-        address(&query, Some(&before))
+        address(query, Some(&before))
     });
     let devices = store.devices(org).await?;
-    let mut rows = rows(store, &viewer, &mut names, &devices, items).await?;
-    let text = viewer.text;
-    let reviews = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
+    let mut rows = rows(store, viewer, &mut names, &devices, items).await?;
     for row in &mut rows {
         row.pick = reviews && row.reviewable;
     }
@@ -190,21 +249,12 @@ pub(super) async fn show(
         Some(_) => Some(store.unindexed().await?).filter(|it| *it > 0),
         None => None,
     };
-    let page = FeedPage {
-        frame: viewer.frame("activity"),
+    let reps = names.field_people_of(&viewer.account).into_iter();
+    let territories = names.territories_of(&viewer.account).into_iter();
+    Ok(Feed {
         rows,
-        kinds: choices(KINDS, "kind", &query.kind, text),
-        states: choices(STATES, "state", &query.state, text),
-        reps: names
-            .field_people_of(&viewer.account)
-            .into_iter()
-            .map(|(id, name)| choice(id.to_string(), name, &query.rep))
-            .collect(),
-        territories: names
-            .territories_of(&viewer.account)
-            .into_iter()
-            .map(|(id, name)| choice(id.to_string(), name, &query.territory))
-            .collect(),
+        reps: reps.map(|(id, name)| (id.to_string(), name)).collect(),
+        territories: territories.map(|(id, name)| (id.to_string(), name)).collect(),
         customer: match &named {
             Named::One(customer) => customer.name.clone(),
             _ => query.customer.clone(),
@@ -227,30 +277,9 @@ pub(super) async fn show(
                 .collect(),
             _ => Vec::new(),
         },
-        doubts: choices(&DOUBTS.map(|(name, _)| name), "doubtful", &query.doubt, text),
-        q: query.q.trim().to_owned(),
-        from: some(&query.day).or(some(&query.from)).unwrap_or_default().to_owned(),
-        to: some(&query.day).or(some(&query.to)).unwrap_or_default().to_owned(),
         unindexed: unindexed.map(|count| text.fill("feed.unindexed", "count", count)),
-        reviews,
-        notice: said(text, &query),
-        problem: match query.problem.as_str() {
-            "none" => Some(text.t("feed.pick_some")),
-            "verdict" => Some(text.t("review.verdict_required")),
-            "comment" => Some(text.t("review.comment_required")),
-            "long" => Some(text.t("review.comment_too_long")),
-            _ => None,
-        },
-        here: address(&query, some(&query.before)),
-        photos: address_at("/activity/photos", &query, None),
-        unreviewed: !query.unreviewed.is_empty(),
-        disagreeing: !query.disagreeing.is_empty(),
-        filtered: address(&query, None) != "/activity",
-        first_page: query.before.is_empty(),
         next,
-        newest: address(&query, None),
-    };
-    html(&page)
+    })
 }
 
 /// What came of a batch of reviews.

@@ -12,6 +12,7 @@ mod devices;
 mod error;
 mod feed;
 mod format;
+mod fresh;
 mod language;
 mod live;
 mod map;
@@ -39,6 +40,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(crate) use feed::FeedCache;
 pub(crate) use names::Names;
 pub(crate) use today::TodayCache;
 pub(crate) use words::Words;

@@ -10,7 +10,7 @@ use fieldledger_core::model::{
 use crate::store::{Account, Store, StoreError, StoredRecord};
 
 /// Names that a page needs.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Names {
     people: BTreeMap<UserId, String>,
     customers: BTreeMap<CustomerId, Customer>,

@@ -1,8 +1,7 @@
 //! Today: what needs a decision, the oldest or newest few of each with the way to where it is decided; then what happened,
 //! against what was planned.
 //!
-//! Hundreds of windows show this page and read it again whenever a phone has synced. What they show is the same for all who
-//! see the same territories, so it is read from the store once for them ([`TodayCache`]) and laid out for each.
+//! What it shows is the same for all who see the same territories, so it is read once for them ([`Fresh`]).
 
 use std::{
     collections::HashMap,
@@ -26,6 +25,7 @@ use super::{
     error::PageError,
     feed::{self, Row},
     format::{self, Moment, start_of_day},
+    fresh::Fresh,
     messages::Text,
     names::{Names, key},
     page::{Frame, Viewer, html},
@@ -47,13 +47,6 @@ const BROKEN_DAYS: u64 = 14;
 const PROMISED_DAYS: u64 = 30;
 /// So long what was found broken is shown without looking again: promises break overnight, not within a minute.
 const BROKEN_FOR: Duration = Duration::from_secs(60);
-/// What was read is shown again for so long at most, also when nothing came in: deadlines pass without news.
-const OLDEST: Duration = Duration::from_secs(20);
-/// Between two readings for the same people lies at least so much; who asks meanwhile waits for the next.
-const APART: Duration = Duration::from_millis(200);
-/// Pictures that are kept.
-const MOST_KEPT: usize = 256;
-
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 struct Broken {
@@ -81,68 +74,23 @@ struct Picture {
     day: NaiveDate,
 }
 
-type Scope = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate);
-
-struct Kept {
-    version: u64,
-    at: Instant,
-    picture: Arc<Picture>,
-}
-
-type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 type BrokenSlot = Arc<tokio::sync::Mutex<Option<(Instant, NaiveDate, Arc<Vec<Broken>>)>>>;
+
+/// Who is shown the same: company, territories, day, language, and whether phones are among it.
+type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, bool);
 
 /// What was read for the page, for those who ask next.
 #[derive(Default)]
 pub(crate) struct TodayCache {
-    pictures: Mutex<HashMap<Scope, Slot>>,
+    shown: Fresh<Key, Today>,
     broken: Mutex<HashMap<OrganisationId, BrokenSlot>>,
 }
 
 impl TodayCache {
-    fn slot(&self, scope: Scope) -> Slot {
-        let mut kept = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST_KEPT && !kept.contains_key(&scope) {
-            kept.clear();
-        }
-        Arc::clone(kept.entry(scope).or_default())
-    }
-
     fn broken_slot(&self, org: OrganisationId) -> BrokenSlot {
         let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(kept.entry(org).or_default())
     }
-}
-
-/// What is to be seen at present, read at most every [`APART`] for the same people.
-async fn picture(app: &AppState, viewer: &Viewer) -> Result<Arc<Picture>, PageError> {
-    let now = app.clock.now();
-    let mut territories = viewer.account.territory_filter();
-    if let Some(territories) = &mut territories {
-        territories.sort_unstable();
-    }
-    let day = now.date_in(viewer.zone);
-    let slot = app.today.slot((viewer.account.organisation, territories.clone(), day));
-    // Who comes while somebody reads waits for what that one reads.
-    let mut kept = slot.lock().await;
-    if let Some(there) = kept.as_ref() {
-        let age = there.at.elapsed();
-        if there.version == app.sync.live().version() && age < OLDEST {
-            return Ok(Arc::clone(&there.picture));
-        }
-        if let Some(rest) = APART.checked_sub(age) {
-            tokio::time::sleep(rest).await;
-        }
-    }
-    // Taken before the reading: what comes in during it is read the next time.
-    let version = app.sync.live().version();
-    let picture = Arc::new(read(app, viewer, territories, day, now).await?);
-    *kept = Some(Kept {
-        version,
-        at: Instant::now(),
-        picture: Arc::clone(&picture),
-    });
-    Ok(picture)
 }
 
 async fn read(
@@ -341,10 +289,8 @@ struct Progress {
     amounts: Vec<String>,
 }
 
-#[derive(Template)]
-#[template(path = "today.html")]
-struct TodayPage {
-    frame: Frame,
+/// What the page says beside its frame.
+struct Today {
     day: String,
     decks: Vec<Deck>,
     /// Sorts of which nothing waits.
@@ -353,18 +299,51 @@ struct TodayPage {
     rows: Vec<Row>,
 }
 
+#[derive(Template)]
+#[template(path = "today.html")]
+struct TodayPage {
+    frame: Frame,
+    today: Arc<Today>,
+}
+
 /// The page.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer) -> Result<Response, PageError> {
-    let picture = picture(&app, &viewer).await?;
-    let all = decks(&viewer, &picture);
-    let quiet = all.iter().filter(|it| it.count == 0).map(|it| it.title).collect();
-    let decks = all.into_iter().filter(|it| it.count > 0).collect();
-    let mut names = picture.names.clone();
-    let latest = picture.latest.clone();
-    let rows = feed::rows(app.store.as_ref(), &viewer, &mut names, &picture.devices, latest).await?;
+    let now = app.clock.now();
+    let mut territories = viewer.account.territory_filter();
+    if let Some(territories) = &mut territories {
+        territories.sort_unstable();
+    }
+    let day = now.date_in(viewer.zone);
+    let key = (
+        viewer.account.organisation,
+        territories.clone(),
+        day,
+        viewer.text.0.tag(),
+        viewer.may_see_devices(),
+    );
+    let read = read_all(&app, &viewer, territories, day, now);
+    let today = app.today.shown.get(app.sync.live(), key, read).await?;
     html(&TodayPage {
         frame: viewer.frame("today"),
-        day: picture.day.to_string(),
+        today,
+    })
+}
+
+async fn read_all(
+    app: &AppState,
+    viewer: &Viewer,
+    territories: Option<Vec<TerritoryId>>,
+    day: NaiveDate,
+    now: Timestamp,
+) -> Result<Today, PageError> {
+    let mut picture = read(app, viewer, territories, day, now).await?;
+    let all = decks(viewer, &picture);
+    let quiet = all.iter().filter(|it| it.count == 0).map(|it| it.title).collect();
+    let decks = all.into_iter().filter(|it| it.count > 0).collect();
+    let latest = std::mem::take(&mut picture.latest);
+    let rows = feed::rows(app.store.as_ref(), viewer, &mut picture.names, &picture.devices, latest).await?;
+    Ok(Today {
+        day: day.to_string(),
         decks,
         quiet,
         progress: progress(viewer.text, &picture),
