@@ -14,10 +14,12 @@ use super::*;
 mod customers;
 mod ledger;
 mod overview;
+mod team;
 
 pub(super) use customers::*;
 pub(super) use ledger::*;
 pub(super) use overview::*;
+pub(super) use team::*;
 
 pub(crate) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
 pub(crate) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);

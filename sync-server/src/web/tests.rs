@@ -3,10 +3,15 @@
 
 mod access;
 mod activity;
+mod audit;
+mod deliveries;
 mod devices;
 mod feed;
+mod people;
 mod records;
+mod routes;
 mod samples;
 mod statement;
+mod team;
 mod today;
 mod world;

@@ -52,6 +52,7 @@ suite!(
     the_feed_is_searched_by_words_of_any_script,
     the_feed_is_narrowed_to_what_is_doubtful,
     what_somebody_has_looked_at_in_quarantine_waits_no_more,
+    visits_are_told_by_their_day_and_notes_by_their_promise,
 );
 
 const STREAM: StreamId = StreamId::Territory(NORTH);

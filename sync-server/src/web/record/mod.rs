@@ -92,6 +92,8 @@ struct RecordPage {
     decisions: Vec<Decision>,
     /// The map of the rep's day.
     map: Option<String>,
+    /// Where links for the customer's contact are made; `None` for what is no delivery.
+    links: Option<String>,
     /// Whether it is something that can be reviewed at all.
     reviewed: bool,
     form: ReviewBox,
@@ -269,6 +271,7 @@ async fn page(
             .owner
             .zip(summary.at)
             .map(|(rep, at)| format!("/activity/day/{rep}/{}", at.date_in(viewer.zone))),
+        links: (kind == DocumentKind::Delivery).then(|| format!("/records/{}/links", record.id)),
         reviewed,
         form: ReviewBox {
             shown: may_review && reviewed && possible,
@@ -336,7 +339,7 @@ fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<AuditEntry>) 
         let decision = Decision {
             at: Moment::new(it.at, voice.zone),
             who,
-            what: text.word("action", &it.action),
+            what: text.word("audit_action", &it.action),
             reason: it.detail,
         };
         (it.at, decision)

@@ -334,5 +334,5 @@ async fn a_choice_between_two_values_is_written_down() {
         ("record.settled", true)
     );
     let page = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
-    assert!(page.contains("Disagreement settled") && !page.contains("id=\"disagreements\""));
+    assert!(page.contains("disagreement settled") && !page.contains("id=\"disagreements\""));
 }
