@@ -19,7 +19,6 @@ pub mod records;
 pub mod salvage;
 mod search;
 pub mod streams;
-pub(crate) mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,6 +30,8 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+
+pub(crate) use crate::rules::words;
 
 use crate::error::FieldError;
 

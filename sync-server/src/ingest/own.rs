@@ -154,7 +154,11 @@ impl SyncService {
     }
 
     async fn take_in_own(&self, account: &Account, change: NewChange, now: Timestamp) -> Result<Outcome, StoreError> {
-        let bringer = Bringer { account, device: None };
+        let bringer = Bringer {
+            account,
+            device: None,
+            clock_off: false,
+        };
         let incoming = [Incoming {
             document: change.document,
             hash: change.hash,

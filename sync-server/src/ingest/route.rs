@@ -22,6 +22,8 @@ pub(super) struct Bringer<'a> {
     pub(super) account: &'a Account,
     /// `None` for the server's own pages.
     pub(super) device: Option<DeviceId>,
+    /// Whether the device's clock is off.
+    pub(super) clock_off: bool,
 }
 
 impl Bringer<'_> {

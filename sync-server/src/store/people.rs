@@ -137,6 +137,9 @@ pub trait PeopleStore {
     /// Every line of the audit log about one kind of action, oldest first.
     async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// The newest lines of the audit log about one thing, newest first.
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Lines of the audit log that match, the newest first.
     async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError>;
 

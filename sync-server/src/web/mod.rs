@@ -9,29 +9,35 @@ mod assets;
 mod audit;
 mod chart;
 mod customers;
+mod day;
 mod delivery;
 mod devices;
 mod error;
 mod feed;
 mod format;
+mod fresh;
 mod language;
 mod live;
+mod map;
 mod messages;
 mod names;
 mod page;
 mod password;
 mod people;
+mod photos;
 mod posted;
 mod qr;
 mod quarantine;
 mod record;
 mod refusal;
+mod review;
 mod sign_in;
 mod statement;
 mod table;
 mod team;
 #[cfg(test)]
 mod tests;
+mod today;
 mod words;
 
 use std::convert::Infallible;
@@ -46,7 +52,9 @@ use axum::{
 };
 use tower::{Layer, Service};
 
+pub(crate) use feed::FeedCache;
 pub(crate) use names::Names;
+pub(crate) use today::TodayCache;
 pub(crate) use words::Words;
 
 use crate::state::AppState;
@@ -92,19 +100,24 @@ impl Pages {
 
 fn pages() -> Pages {
     Pages::new()
-        .route("/", get(feed::show))
+        .route("/", get(today::show))
         .route("/activity", get(feed::show))
         .route("/activity/live", get(live::listen))
+        .route("/activity/review", post(review::submit))
+        .route("/activity/photos", get(photos::show))
+        .route("/activity/day/{rep}/{day}", get(day::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::leave))
         .route("/language/{tag}", get(language::choose))
         .route("/records/{id}", get(record::show))
         .route("/records/{id}/review", post(record::submit_review))
+        .route("/records/{id}/reply", post(record::reply))
         .route("/records/{id}/settle", post(record::settle))
         .route("/customers", get(customers::list))
         .route("/customers/{id}", get(customers::show))
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
+        .route("/quarantine/seen", post(quarantine::see))
         .route("/d/{secret}", get(delivery::show).post(delivery::answer))
         .route("/records/{id}/links", get(delivery::links).post(delivery::change_links))
         .route("/password/{secret}", get(password::show).post(password::submit))

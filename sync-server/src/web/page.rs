@@ -130,6 +130,12 @@ struct Part {
 /// Every part of the site in the order of the navigation. Who adds a part adds its line here.
 const PARTS: &[Part] = &[
     Part {
+        here: "today",
+        href: "/",
+        name: "nav.today",
+        shown_to: |_| true,
+    },
+    Part {
         here: "activity",
         href: "/activity",
         name: "nav.activity",

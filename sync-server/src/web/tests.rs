@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod activity;
 mod audit;
 mod deliveries;
 mod devices;
@@ -12,4 +13,5 @@ mod routes;
 mod samples;
 mod statement;
 mod team;
+mod today;
 mod world;

@@ -57,6 +57,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_api_tokens.sql"),
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
+    include_str!("../../../migrations/0008_overview.sql"),
+    include_str!("../../../migrations/0009_words.sql"),
     include_str!("../../../migrations/0016_sessions_and_links.sql"),
     include_str!("../../../migrations/0017_team.sql"),
 ];

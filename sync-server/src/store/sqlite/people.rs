@@ -329,6 +329,18 @@ impl PeopleStore for SqliteStore {
         .await
     }
 
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let subject = subject.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT at, actor, action, subject, detail FROM audit WHERE organisation = ?1 AND subject = ?2
+                       ORDER BY seq DESC LIMIT ?3";
+            all(connection, sql, params![org.as_bytes(), subject, limit], |row| {
+                audit_entry(row, 0)
+            })
+        })
+        .await
+    }
+
     async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError> {
         let filter = filter.clone();
         self.read(move |connection| audit::lines(connection, org, &filter))

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// From how far on a phone's clock is called wrong.
-pub(crate) const CLOCK_TOLERANCE_MILLIS: u64 = 5 * 60 * 1_000;
+pub(crate) const CLOCK_TOLERANCE_MILLIS: u64 = crate::store::CLOCK_TOLERANCE_MILLIS.unsigned_abs();
 /// Most changes that are shown.
 const MOST_CHANGES: usize = 200;
 

@@ -95,6 +95,35 @@ fn table() -> Vec<Line> {
         get("/activity", "/activity", READERS),
         get("/activity", format!("/activity?territory={WEST}"), OF_WEST),
         get("/activity/live", "/activity/live", READERS),
+        post(
+            "/activity/review",
+            "/activity/review",
+            &[("verdict", "approved"), ("id", &EAST_VISIT.to_string())],
+            [403, 403, 303, 303, 303, 303, 303],
+        ),
+        get("/activity/photos", "/activity/photos", READERS),
+        get(
+            "/activity/photos",
+            format!("/activity/photos?territory={WEST}"),
+            OF_WEST,
+        ),
+        // The rep works in both territories, the driver in the east.
+        get(
+            "/activity/day/{rep}/{day}",
+            format!("/activity/day/{REP}/2026-03-02"),
+            READERS,
+        ),
+        get(
+            "/activity/day/{rep}/{day}",
+            format!("/activity/day/{DRIVER}/2026-03-02"),
+            OF_EAST,
+        ),
+        get(
+            "/activity/day/{rep}/{day}",
+            format!("/activity/day/{REP}/2026-02-30"),
+            MISSING,
+        ),
+        get("/activity/day/{rep}/{day}", "/activity/day/x/2026-03-02", MISSING),
         get("/sign-in", "/sign-in", [303, 303, 303, 303, 303, 303, 200]),
         post("/sign-in", "/sign-in", &[("login", "rep")], [403; 7]),
         post("/sign-out", "/sign-out", &[], [303; 7]),
@@ -108,6 +137,12 @@ fn table() -> Vec<Line> {
             format!("/records/{EAST_VISIT}/review"),
             &[("verdict", "approved")],
             [403, 403, 303, 303, 303, 404, 303],
+        ),
+        post(
+            "/records/{id}/reply",
+            format!("/records/{EAST_VISIT}/reply"),
+            &[("review", &EAST_VISIT.to_string()), ("text", "No review.")],
+            MISSING,
         ),
         post(
             "/records/{id}/settle",
@@ -133,6 +168,12 @@ fn table() -> Vec<Line> {
         get("/password/{secret}", "/password/wrong", WRONG_SECRET),
         post("/password/{secret}", "/password/wrong", &[], WRONG_SECRET),
         get("/quarantine", "/quarantine", READERS),
+        post(
+            "/quarantine/seen",
+            "/quarantine/seen",
+            &[("until", "0")],
+            [403, 403, 303, 403, 303, 303, 303],
+        ),
         get("/devices", "/devices", [403, 403, 200, 403, 200, 200, 303]),
         get(
             "/devices/{id}/revoke",

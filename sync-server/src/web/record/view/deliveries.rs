@@ -2,7 +2,7 @@
 
 use fieldledger_core::model::{Delivery, Party};
 
-use super::{Content, Shown, Table, Voice, day, evidence::evidence, optional, prose, section, words};
+use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, words};
 use crate::web::format;
 
 pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
@@ -108,8 +108,11 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
     }
     let mut tables = vec![lines, confirmations];
     tables.extend(said_of_lines(voice, delivery));
-    tables.extend(evidence(voice, &delivery.evidence));
-    Content { sections, tables }
+    Content {
+        sections,
+        tables,
+        photos: evidence(voice, &delivery.evidence),
+    }
 }
 
 /// What parties said of single lines; `None` when nobody did.
