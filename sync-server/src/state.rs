@@ -13,6 +13,7 @@ use crate::{
     ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
     store::{AuditEntry, Step, Store, StoreError},
+    web::{FeedCache, TodayCache},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -41,6 +42,10 @@ pub struct Shared {
     pub lockout: Lockout,
     /// Exchanges that may be worked on at the same time.
     pub(crate) exchanges: Semaphore,
+    /// What was read for the page of today.
+    pub(crate) today: TodayCache,
+    /// What was read for the list of activity.
+    pub(crate) feed: FeedCache,
     /// Live connections that are open.
     pub(crate) live_connections: OpenConnections,
     /// Goes up when a device or an account may have been shut out: open live connections look again.
@@ -75,6 +80,8 @@ impl AppState {
         Self(Arc::new(Shared {
             sync: Arc::new(sync),
             validator,
+            today: TodayCache::default(),
+            feed: FeedCache::default(),
             live_connections: OpenConnections::default(),
             metrics: Metrics::new(),
             limits: Limits::new(&config),

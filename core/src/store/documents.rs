@@ -350,6 +350,7 @@ impl FieldStore {
                 return Ok(());
             }
             authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
+            authority::keeps_contacts_word(before, &paths)?;
             let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
             if found.is_newer() {
                 return Err(FieldError::MadeByNewerVersion);

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod routine;
+mod words;
 
 pub use compaction::{Compacted, compact};
 pub use routine::{LookedAfter, look_after};
@@ -14,4 +15,5 @@ pub fn start(state: &AppState) {
         tokio::spawn(compaction::run(state.clone(), every));
     }
     tokio::spawn(routine::run(state.clone()));
+    tokio::spawn(words::run(state.clone()));
 }

@@ -8,6 +8,7 @@ mod aged;
 mod details;
 mod figures;
 mod sums;
+pub mod team;
 #[cfg(test)]
 mod tests;
 mod text;

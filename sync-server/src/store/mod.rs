@@ -8,6 +8,7 @@
 
 mod documents;
 mod ledger;
+mod overview;
 mod people;
 pub mod sqlite;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 pub use documents::*;
 pub use ledger::*;
+pub use overview::*;
 pub use people::*;
 pub use tokens::*;
 pub use tree::Tree;

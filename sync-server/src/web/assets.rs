@@ -24,9 +24,11 @@ const ASSETS: &[(&str, &str)] = assets![
     "tables.css",
     "forms.css",
     "record.css",
+    "today.css",
     "charts.css",
     "print.css",
     "live.js",
+    "review.js",
     "icon.svg",
 ];
 

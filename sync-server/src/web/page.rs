@@ -130,6 +130,12 @@ struct Part {
 /// Every part of the site in the order of the navigation. Who adds a part adds its line here.
 const PARTS: &[Part] = &[
     Part {
+        here: "today",
+        href: "/",
+        name: "nav.today",
+        shown_to: |_| true,
+    },
+    Part {
         here: "activity",
         href: "/activity",
         name: "nav.activity",
@@ -139,6 +145,12 @@ const PARTS: &[Part] = &[
         here: "customers",
         href: "/customers",
         name: "nav.customers",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "team",
+        href: "/team",
+        name: "nav.team",
         shown_to: |_| true,
     },
     Part {
@@ -152,6 +164,18 @@ const PARTS: &[Part] = &[
         href: "/devices",
         name: "nav.devices",
         shown_to: |account| account.has(Role::Administrator) || account.has(Role::Supervisor),
+    },
+    Part {
+        here: "people",
+        href: "/people",
+        name: "nav.people",
+        shown_to: |account| account.has(Role::Administrator),
+    },
+    Part {
+        here: "audit",
+        href: "/audit",
+        name: "nav.audit",
+        shown_to: |account| account.has(Role::Administrator),
     },
 ];
 

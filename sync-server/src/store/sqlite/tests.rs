@@ -47,6 +47,12 @@ suite!(
     what_is_about_no_customer_is_written_once_too,
     customers_are_found_by_parts_of_name_and_number_in_any_case,
     a_search_of_customers_keeps_to_its_territories_and_its_limit,
+    the_overview_counts_what_waits_in_each_territory,
+    the_days_orders_and_promises_are_added_up_by_currency,
+    the_feed_is_searched_by_words_of_any_script,
+    the_feed_is_narrowed_to_what_is_doubtful,
+    what_somebody_has_looked_at_in_quarantine_waits_no_more,
+    visits_are_told_by_their_day_and_notes_by_their_promise,
 );
 
 const STREAM: StreamId = StreamId::Territory(NORTH);

@@ -57,6 +57,7 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
     let mut content = Content {
         sections: vec![section(text.t("record.details").to_owned(), fields)],
         tables: vec![lines],
+        ..Content::default()
     };
     match &order.credit {
         Some(decision) => credit(voice, decision, &mut content),
