@@ -145,20 +145,29 @@ pub fn may_edit_as_contact(kind: &DocumentKind, paths: &[Vec<String>]) -> Result
     }
 }
 
-/// Whether a change that touches `paths` of a document, which was `before` when it was made, leaves alone what the
-/// customer's contact has said through a link. Nobody else puts words over it; who doubts them writes a review.
+/// Whether a change that touches `paths` of a document, and makes `after` of what it was `before`, leaves alone what the
+/// customer's contact has said through a link, and does not claim that the contact had said something. Nobody else speaks
+/// for the contact; who doubts the word writes a review.
 ///
 /// # Errors
 /// [`Denied`] naming the path.
-pub fn keeps_contacts_word(before: &Value, paths: &[Vec<String>]) -> Result<(), Denied> {
-    let by_link = before
-        .get("confirmations")
-        .and_then(|it| it.get(Party::Customer.as_str())?.get("by_link")?.as_bool());
+pub fn keeps_contacts_word(before: &Value, after: &Value, paths: &[Vec<String>]) -> Result<(), Denied> {
+    let denied = |path: String| Denied {
+        path,
+        who_may: "the customer's contact, who speaks through a link".to_owned(),
+    };
+    let by_link = |tree: &Value, party: &str| {
+        let said = tree.get("confirmations").and_then(|it| it.get(party));
+        said.and_then(|it| it.get("by_link")?.as_bool()) == Some(true)
+    };
+    let parties = after.get("confirmations").and_then(Value::as_object);
+    for party in parties.into_iter().flat_map(|it| it.keys()) {
+        if by_link(after, party) && !by_link(before, party) {
+            return Err(denied(format!("confirmations.{party}.by_link")));
+        }
+    }
     match paths.iter().find(|path| is_customers_word(path)) {
-        Some(path) if by_link == Some(true) => Err(Denied {
-            path: path.join("."),
-            who_may: "the customer's contact, who gave it through a link".to_owned(),
-        }),
+        Some(path) if by_link(before, Party::Customer.as_str()) => Err(denied(path.join("."))),
         _ => Ok(()),
     }
 }
@@ -213,11 +222,18 @@ mod tests {
         assert!(!may("confirmations.sales") && !may("confirmations") && !may("note"));
         assert!(may_edit_as_contact(&DocumentKind::Visit, &path("confirmations.customer")).is_err());
         let said = |by_link: bool| serde_json::json!({ "confirmations": { "customer": { "by_link": by_link } } });
-        assert!(keeps_contacts_word(&said(true), &path("confirmations.customer.verdict")).is_err());
-        assert!(keeps_contacts_word(&said(true), &path("confirmations.sales")).is_ok());
-        assert!(keeps_contacts_word(&said(false), &path("confirmations.customer")).is_ok());
+        let keeps = |before: &Value, after: &Value, at: &str| keeps_contacts_word(before, after, &path(at)).is_ok();
+        assert!(!keeps(&said(true), &said(false), "confirmations.customer.verdict"));
+        assert!(keeps(&said(true), &said(true), "confirmations.sales"));
+        assert!(keeps(&said(false), &said(false), "confirmations.customer"));
         let nothing = serde_json::json!({});
-        assert!(keeps_contacts_word(&nothing, &path("confirmations.customer")).is_ok());
+        assert!(keeps(&nothing, &said(false), "confirmations.customer"));
+        assert!(
+            !keeps(&nothing, &said(true), "confirmations.customer"),
+            "a claim that the contact spoke"
+        );
+        let sales = serde_json::json!({ "confirmations": { "sales": { "by_link": true } } });
+        assert!(!keeps(&nothing, &sales, "confirmations.sales"));
     }
 
     #[test]

@@ -170,6 +170,9 @@ impl From<AdministrationError> for Failure {
             AdministrationError::NoTerritory(_) => {
                 Self(format!("{error}; `fieldledger territory list` tells which there are"))
             }
+            AdministrationError::Shut(login) => Self(format!(
+                "the account {login} is shut; open it first with `fieldledger user enable {login}`"
+            )),
             other => Self(other.to_string()),
         }
     }

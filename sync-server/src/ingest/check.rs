@@ -200,7 +200,7 @@ impl Subject {
             authorship,
             creates: Some(id),
             touched: Vec::new(),
-            over_contacts_word: false,
+            over_contacts_word: keeps_contacts_word(&Value::Null, &tree, &[]).is_err(),
             based_on: Vec::new(),
             heads: vec![hash],
             kind_before: None,
@@ -240,7 +240,8 @@ impl Subject {
         let hash = chunk.hash();
         let deps = chunk.deps();
         let base = tree::at(&after, &deps);
-        let own = tree::differences(&base, &tree::at(&after, &[hash]));
+        let made = tree::at(&after, &[hash]);
+        let own = tree::differences(&base, &made);
         let shown = tree::differences(&open.tree, &tree_after);
         touched.extend(own.into_iter().chain(shown).map(|(path, _, _)| path));
         check_model(&tree_after)?;
@@ -255,7 +256,7 @@ impl Subject {
             deps,
             authorship,
             creates: None,
-            over_contacts_word: keeps_contacts_word(&base, &touched).is_err(),
+            over_contacts_word: keeps_contacts_word(&base, &made, &touched).is_err(),
             touched,
             based_on: open.heads.clone(),
             heads: heads_after.clone(),

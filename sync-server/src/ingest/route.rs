@@ -236,7 +236,7 @@ fn check_authority(author: &Account, change: &SoundChange, relayed: bool, summar
     }
     if change.over_contacts_word {
         return Err(not_allowed(
-            "what the customer's contact said through a link may only be changed by the contact; write a review if it is \
+            "what the customer's contact says through a link may only be changed by the contact; write a review if it is \
              doubtful"
                 .to_owned(),
         ));

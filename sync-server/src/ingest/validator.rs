@@ -91,7 +91,8 @@ pub struct SoundChange {
     /// Fields in disagreement with it.
     #[n(12)]
     pub disagreements: u32,
-    /// Whether its author knew what the customer's contact had said through a link, and writes over it.
+    /// Whether it writes over what the customer's contact had said through a link, as its author knew, or claims that the
+    /// contact had said something.
     #[n(13)]
     pub over_contacts_word: bool,
 }

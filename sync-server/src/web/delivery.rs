@@ -28,7 +28,7 @@ use super::{
     password::keep_secret,
     people::administration,
     posted::Posted,
-    record,
+    qr, record,
     refusal::said,
     table::Sent,
 };
@@ -400,11 +400,19 @@ struct LinksPage {
     title: String,
     links: Vec<ShownLink>,
     working: bool,
-    made: Option<(String, String)>,
+    made: Option<NewLink>,
     contact: String,
     days: String,
     notice: Option<&'static str>,
     error: Option<String>,
+}
+
+/// A link that was just made; it is shown once.
+struct NewLink {
+    address: String,
+    until: String,
+    /// For the camera of the contact's phone.
+    picture: Option<String>,
 }
 
 /// Days for which a link works unless somebody says otherwise.
@@ -412,7 +420,7 @@ const DAYS: u32 = 14;
 
 #[derive(Default)]
 struct LinksShown {
-    made: Option<(String, String)>,
+    made: Option<NewLink>,
     contact: String,
     days: String,
     notice: Option<&'static str>,
@@ -530,7 +538,13 @@ pub(super) async fn change_links(
                 ..LinksShown::default()
             };
             match made {
-                Ok(made) => shown.made = Some((made.address, Moment::new(made.until, viewer.zone).shown)),
+                Ok(made) => {
+                    shown.made = Some(NewLink {
+                        picture: qr::svg(&made.address, viewer.text.t("delivery_link.qr")),
+                        until: Moment::new(made.until, viewer.zone).shown,
+                        address: made.address,
+                    });
+                }
                 Err(error) => shown.error = Some(said(viewer.text, error)?),
             }
             links_page(&app, &viewer, found, shown).await

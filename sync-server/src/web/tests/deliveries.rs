@@ -23,6 +23,7 @@ use crate::store::{DocumentStore as _, PeopleStore as _};
 fn delivery(words: &str) -> Delivery {
     let mut delivery = samples::delivery(words);
     delivery.confirmations.clear();
+    delivery.evidence.clear();
     let said = Confirmation::new(
         ConfirmationVerdict::Confirmed,
         "at the door",
@@ -227,9 +228,24 @@ async fn nobody_of_the_company_writes_over_what_the_contact_said() {
         let said = Confirmation::new(ConfirmationVerdict::Confirmed, "Li", Timestamp::from_millis(NOON), "");
         tree["confirmations"]["sales"] = serde_json::to_value(said).unwrap();
     });
+    // Nor claims that the contact had spoken, in a delivery of which nobody has said anything.
+    let claim = {
+        let mut claimed = delivery("DN-8");
+        let said = claimed.confirmations.get_mut(&Party::Customer).unwrap();
+        said.by_link = true;
+        let id = DocumentId::from_bytes(world.fresh());
+        let tree = edit::tree_of(&claimed).unwrap();
+        Push::Change(PushedChange {
+            document: None,
+            bytes: fieldledger_core::document::create(id, &tree, &by_rep(NOON))
+                .unwrap()
+                .bytes,
+            relayed: false,
+        })
+    };
     let rep = world.store.account(ORG, REP).await.unwrap().unwrap();
     let device = world.device().await;
-    for (change, accepted) in [(over, false), (beside, true)] {
+    for (change, accepted) in [(over, false), (claim, false), (beside, true)] {
         let request = World::request(vec![change], Vec::new(), 0);
         let reply = world.state.sync.exchange(&rep, &device, request).await.unwrap();
         match &reply.verdicts[0].verdict {
@@ -350,4 +366,21 @@ async fn hostile_and_endless_texts_stay_text_on_the_contacts_page() {
         assert_inert(&open(&world, &path, "en").await.body);
         assert_inert(&world.get(SUPERVISOR, &format!("/records/{id}")).await.body);
     }
+}
+
+#[tokio::test]
+async fn whoever_tries_secrets_is_told_to_wait() {
+    let world = World::new().await;
+    let mut last = StatusCode::NOT_FOUND;
+    for number in 0..30 {
+        let reply = open(&world, &format!("/d/guess{number}"), "en").await;
+        last = reply.status;
+        if last == StatusCode::TOO_MANY_REQUESTS {
+            assert!(reply.headers.contains_key(header::RETRY_AFTER));
+            assert!(reply.body.contains("Too many attempts. Try again in"), "{}", reply.body);
+            break;
+        }
+        assert_eq!(last, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
 }
