@@ -157,7 +157,7 @@ internal fun translate(thrown: Throwable): Throwable = when (thrown) {
 }
 
 /** The bridge names the argument that Rust could not take: a number with too many digits, say. */
-private val refusedArgument = Regex("""Failed to convert arg '(\w+)': (.*)""", RegexOption.DOT_MATCHES_ALL)
+private val refusedArgument = Regex("""Failed to convert arg '(\w+)':\s*(.*)""")
 
 private fun fromBridge(message: String, thrown: Throwable): FieldledgerException {
     val refused = refusedArgument.find(message) ?: return FieldledgerException.internal(message, thrown)

@@ -279,5 +279,5 @@ class ErrorsTest {
 inline fun <reified E : Throwable> fails(work: () -> Any?): E {
     val ended = runCatching { work() }
     val thrown = ended.exceptionOrNull() ?: fail("gave ${ended.getOrNull()} instead of ${E::class.simpleName}")
-    return assertInstanceOf(E::class.java, thrown)
+    return assertInstanceOf(E::class.java, thrown) { thrown.toString() }
 }
