@@ -72,6 +72,23 @@ public sealed class FieldledgerException(internal val error: FieldException, cau
     /** A newer version of the app made this document: it can be shown, not edited. */
     public class MadeByNewerVersion internal constructor(error: FieldException) : FieldledgerException(error)
 
+    /** The database is encrypted: open it with its key ([StoreOptions.keys]). */
+    public class KeyNeeded internal constructor(error: FieldException) : FieldledgerException(error)
+
+    /** The database is not encrypted: encrypt it ([FieldStore.encrypt]), or open it without a key. */
+    public class NotEncrypted internal constructor(error: FieldException) : FieldledgerException(error)
+
+    /** The key does not open this database; nothing in it was touched. */
+    public class WrongKey internal constructor(error: FieldException) : FieldledgerException(error)
+
+    /**
+     * The key cannot be had now: the keystore is locked until the phone is unlocked, say. Try again later.
+     *
+     * @property reason what the app's [KeySupply] said.
+     */
+    public class KeyUnavailable internal constructor(error: FieldException, public val reason: String) :
+        FieldledgerException(error)
+
     /**
      * The database file is damaged. Close and open the store: that sets it aside and salvages what can be read.
      *
@@ -103,6 +120,10 @@ public sealed class FieldledgerException(internal val error: FieldException, cau
             is FieldException.Closed -> Closed(error)
             is FieldException.NotEnrolled -> NotEnrolled(error)
             is FieldException.MadeByNewerVersion -> MadeByNewerVersion(error)
+            is FieldException.KeyNeeded -> KeyNeeded(error)
+            is FieldException.NotEncrypted -> NotEncrypted(error)
+            is FieldException.WrongKey -> WrongKey(error)
+            is FieldException.KeyUnavailable -> KeyUnavailable(error, error.v1)
             is FieldException.Damaged -> Damaged(error, error.v1)
             is FieldException.Cancelled -> Cancelled(error)
             is FieldException.Internal -> Internal(error, error.v1)
@@ -136,7 +157,7 @@ internal fun translate(thrown: Throwable): Throwable = when (thrown) {
 }
 
 /** The bridge names the argument that Rust could not take: a number with too many digits, say. */
-private val refusedArgument = Regex("""Failed to convert arg '(\w+)': (.*)""", RegexOption.DOT_MATCHES_ALL)
+private val refusedArgument = Regex("""Failed to convert arg '(\w+)':\s*(.*)""")
 
 private fun fromBridge(message: String, thrown: Throwable): FieldledgerException {
     val refused = refusedArgument.find(message) ?: return FieldledgerException.internal(message, thrown)

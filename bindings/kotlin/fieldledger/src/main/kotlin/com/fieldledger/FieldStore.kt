@@ -22,6 +22,8 @@ import com.fieldledger.model.Delivery
 import com.fieldledger.model.Disagreement
 import com.fieldledger.model.DocumentId
 import com.fieldledger.model.DocumentRow
+import com.fieldledger.model.Encrypted
+import com.fieldledger.model.Encryption
 import com.fieldledger.model.Evidence
 import com.fieldledger.model.EvidenceFile
 import com.fieldledger.model.EvidenceHash
@@ -78,6 +80,10 @@ import kotlin.reflect.KClass
 import com.fieldledger.ffi.FieldStore as Bridge
 import com.fieldledger.ffi.StoreOptions as BridgeOptions
 import com.fieldledger.ffi.checkPath as bridgeCheckPath
+import com.fieldledger.ffi.decrypt as bridgeDecrypt
+import com.fieldledger.ffi.encrypt as bridgeEncrypt
+import com.fieldledger.ffi.encryption as bridgeEncryption
+import com.fieldledger.ffi.generateKey as bridgeGenerateKey
 
 /**
  * The phone's store: one method for each thing a person does. Open one with [FieldStore.open] and keep it for the life of the app.
@@ -168,6 +174,18 @@ public class FieldStore internal constructor(
         reopened += work
         return AutoCloseable { reopened -= work }
     }
+
+    /**
+     * Encrypts the database with another key; [KeySupply] tells the order in which the app stores keys. Other calls wait meanwhile.
+     *
+     * Throws [FieldledgerException.Invalid] naming `key` when it is not the pending one of [StoreOptions.keys],
+     * [FieldledgerException.NotEncrypted], [FieldledgerException.KeyUnavailable], [FieldledgerException.StorageFull]; the
+     * database has its old key then.
+     */
+    public suspend fun rotateKey(new: ByteArray): Unit = call { bridge.rotateKey(new) }
+
+    /** Whether the database has the supply's pending key: the app has to make that key the present one. */
+    public suspend fun openedWithPendingKey(): Boolean = call { bridge.openedWithPendingKey() }
 
     /** Whether files of evidence may go over the network that the phone has now, by [StoreOptions.network]; never without one. */
     public suspend fun mayUpload(): Boolean = call { bridge.mayUpload() }
@@ -608,11 +626,14 @@ public class FieldStore internal constructor(
          * The work of all calls is done on threads of the library; [dispatcher] only carries what goes in and comes out.
          *
          * Throws [FieldledgerException.Invalid] naming the option, [FieldledgerException.NeedsNewerApp] when a newer version wrote
-         * the file, [FieldledgerException.StorageFull].
+         * the file, [FieldledgerException.StorageFull], and with or without [StoreOptions.keys]
+         * [FieldledgerException.KeyNeeded], [FieldledgerException.NotEncrypted], [FieldledgerException.WrongKey],
+         * [FieldledgerException.KeyUnavailable].
          */
         public suspend fun open(options: StoreOptions, dispatcher: CoroutineDispatcher = Dispatchers.Default): FieldStore =
             withContext(dispatcher) {
                 translated {
+                    checkBridge()
                     val bridge = Bridge.open(
                         BridgeOptions(
                             path = options.database.absolutePath,
@@ -621,6 +642,7 @@ public class FieldStore internal constructor(
                             platform = options.platform,
                             certificates = options.certificates,
                         ),
+                        options.keys?.bridged(dispatcher),
                         options.network?.bridged(),
                         options.bootClock?.bridged(),
                     )
@@ -632,8 +654,33 @@ public class FieldStore internal constructor(
          * Whether [database] may be opened: nothing yet, or a phone's database in any state. Throws
          * [FieldledgerException.Invalid] naming `path` when it is a folder, or a file that was never one; it is not touched.
          */
-        public suspend fun checkPath(database: File): Unit = withContext(Dispatchers.Default) {
-            translated { bridgeCheckPath(database.absolutePath) }
+        public suspend fun checkPath(database: File): Unit = library { bridgeCheckPath(database.absolutePath) }
+
+        /** A fresh key of 32 bytes from the phone's random numbers, for the keystore. */
+        public suspend fun generateKey(): ByteArray = library { bridgeGenerateKey() }
+
+        /**
+         * Encrypts a plain database, for an app whose earlier version did not; its store must be closed. A phone that dies
+         * meanwhile has the plain database or the encrypted one, each whole: calling this again does the rest. Store the key first.
+         *
+         * Throws [FieldledgerException.WrongKey] when it is encrypted with another key, [FieldledgerException.Damaged],
+         * [FieldledgerException.StorageFull], [FieldledgerException.Invalid] naming `path` or `key`; the database is as it was then.
+         */
+        public suspend fun encrypt(database: File, key: ByteArray): Encrypted =
+            library { bridgeEncrypt(database.absolutePath, key) }
+
+        /** Takes the encryption off a database, whose store must be closed. Throws as [encrypt]. */
+        public suspend fun decrypt(database: File, key: ByteArray): Unit =
+            library { bridgeDecrypt(database.absolutePath, key) }
+
+        /** What a database is, without a key and without touching it. */
+        public suspend fun encryption(database: File): Encryption = library { bridgeEncryption(database.absolutePath) }
+
+        private suspend inline fun <T> library(crossinline work: suspend () -> T): T = withContext(Dispatchers.Default) {
+            translated {
+                checkBridge()
+                work()
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 package com.fieldledger
 
 import com.fieldledger.ffi.libraryVersion
+import com.fieldledger.ffi.uniffiEnsureInitialized
 import java.time.Instant
 import com.fieldledger.ffi.LogLevel as BridgeLogLevel
 import com.fieldledger.ffi.LogLine as BridgeLogLine
@@ -11,7 +12,10 @@ import com.fieldledger.ffi.setLogSink as bridgeSetLogSink
 public object Fieldledger {
     /** The version of the native library. */
     public val version: String
-        get() = translated { libraryVersion() }
+        get() = translated {
+            checkBridge()
+            libraryVersion()
+        }
 
     /**
      * Sends the library's log to [sink] from now on; `null` sends it nowhere. Lines less urgent than [level] are left out; the
@@ -20,6 +24,7 @@ public object Fieldledger {
      * @return `false` when other Rust code in this process has set up a log of its own before, which then gets the lines.
      */
     public fun setLogSink(sink: LogSink?, level: LogLevel = LogLevel.Info): Boolean = translated {
+        checkBridge()
         val bridged = sink?.let { target ->
             object : BridgeLogSink {
                 override fun write(lines: List<BridgeLogLine>) = guarded { target.write(lines.map(BridgeLogLine::native)) }
@@ -66,3 +71,11 @@ public fun interface LogSink {
 }
 
 private fun BridgeLogLine.native() = LogLine(at, LogLevel.entries[level.ordinal], target, message)
+
+/**
+ * Loads the library and compares it with the generated sources, once. UniFFI does so only when asked; with a library of another
+ * version the first call would end the process.
+ */
+internal fun checkBridge() {
+    uniffiEnsureInitialized()
+}

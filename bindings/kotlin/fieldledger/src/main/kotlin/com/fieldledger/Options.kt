@@ -18,6 +18,7 @@ import com.fieldledger.ffi.NetworkMonitor as BridgeNetworkMonitor
  * @property platform what the phone is (`Android 16`), for the same list.
  * @property certificates certificates (DER or PEM) of authorities that the server's certificate may come from, beside the
  *   public ones: for a company with an authority of its own.
+ * @property keys where the database's key comes from, in a build with encryption at rest; nothing for a plain database.
  * @property network tells what network there is; without it syncs are tried whatever there is, and files are never sent by
  *   [FieldStore.mayUpload].
  * @property bootClock tells how long the phone has been running; without it, and but for Linux, offline allowances wait for a
@@ -29,6 +30,7 @@ public class StoreOptions(
     public val appVersion: String,
     public val platform: String,
     public val certificates: List<ByteArray> = emptyList(),
+    public val keys: KeySupply? = null,
     public val network: NetworkMonitor? = null,
     public val bootClock: BootClock? = null,
 )

@@ -65,11 +65,15 @@ public sealed interface SyncOutcome {
             is FieldledgerException.NotAllowed,
             is FieldledgerException.NotFound,
             is FieldledgerException.MadeByNewerVersion,
+            is FieldledgerException.KeyNeeded,
+            is FieldledgerException.NotEncrypted,
+            is FieldledgerException.WrongKey,
             -> Failure(error)
             is FieldledgerException.Offline,
             is FieldledgerException.StorageFull,
             is FieldledgerException.Closed,
             is FieldledgerException.Cancelled,
+            is FieldledgerException.KeyUnavailable,
             is FieldledgerException.Internal,
             -> Retry(error)
         }

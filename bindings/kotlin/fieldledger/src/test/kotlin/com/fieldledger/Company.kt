@@ -8,6 +8,7 @@ import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import java.io.File
 import java.nio.file.Files
+import java.time.LocalDate
 import java.util.UUID
 import java.util.concurrent.TimeUnit
 import kotlin.time.Duration.Companion.minutes
@@ -23,7 +24,7 @@ class Company(moreProducts: Int = 0) : AutoCloseable {
 
     init {
         books(File(folder, "books").apply { mkdirs() }, moreProducts)
-        command("import", "--mapping", "$folder/books/mapping.toml", "$folder/books")
+        command("import", "--mapping", "$folder/books/mapping.toml", "--as-of", LocalDate.now().toString(), "$folder/books")
         process = program("serve", "--listen", "127.0.0.1:0", "--log", "warn").start()
         Runtime.getRuntime().addShutdownHook(Thread { process.destroyForcibly() })
         val first = process.inputStream.bufferedReader().readLine()
@@ -180,6 +181,11 @@ class Phone private constructor(val folder: File, val store: FieldStore) : AutoC
 
 fun temporaryFolder(name: String): File = Files.createTempDirectory("fieldledger-$name").toFile().also { folder ->
     Runtime.getRuntime().addShutdownHook(Thread { folder.deleteRecursively() })
+}
+
+/** A phone of a company where nothing else has happened: lists of a day are not full of what other tests did. */
+suspend fun own(told: suspend (Phone) -> Unit) {
+    Company().use { company -> company.phone().use { told(it) } }
 }
 
 /** Runs a test with coroutines. Whoever waits for ever is stopped; nothing else depends on how long it takes. */

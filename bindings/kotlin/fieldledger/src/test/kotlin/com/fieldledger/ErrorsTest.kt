@@ -250,7 +250,7 @@ class ErrorsTest {
 
         val folder = temporaryFolder("destroyed")
         val options = com.fieldledger.ffi.StoreOptions("$folder/x.db", UUID.randomUUID().toString(), "1", "test")
-        val bridge = com.fieldledger.ffi.FieldStore.open(options, null, null)
+        val bridge = com.fieldledger.ffi.FieldStore.open(options, null, null, null)
         val gone = FieldStore(bridge, Dispatchers.Default)
         bridge.destroy()
         fails<FieldledgerException.Closed> { gone.list() }
@@ -279,5 +279,5 @@ class ErrorsTest {
 inline fun <reified E : Throwable> fails(work: () -> Any?): E {
     val ended = runCatching { work() }
     val thrown = ended.exceptionOrNull() ?: fail("gave ${ended.getOrNull()} instead of ${E::class.simpleName}")
-    return assertInstanceOf(E::class.java, thrown)
+    return assertInstanceOf(E::class.java, thrown) { thrown.toString() }
 }

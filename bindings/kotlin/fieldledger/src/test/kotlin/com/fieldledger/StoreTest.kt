@@ -10,7 +10,9 @@ import com.fieldledger.model.RowSync
 import com.fieldledger.model.VisitOutcome
 import com.fieldledger.model.VisitPurpose
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.DelicateCoroutinesApi
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.ExperimentalCoroutinesApi
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.cancelAndJoin
@@ -35,6 +37,7 @@ import java.util.concurrent.atomic.AtomicInteger
 import kotlin.random.Random
 
 /** A store at work: offline, synced, observed, interrupted. */
+@OptIn(ExperimentalCoroutinesApi::class, DelicateCoroutinesApi::class) // A thread that stands for a screen's.
 class StoreTest {
     @Test
     fun `a day is recorded offline and synced later`() = story {
@@ -170,7 +173,7 @@ class StoreTest {
 
     @Test
     fun `screens follow today, a timeline, a row and the status`() = story {
-        Company.shared.phone().use { phone ->
+        own { phone ->
             val customer = phone.customer("C2").id
             suspend fun <T> Flow<T>.until(reached: (T) -> Boolean) = first { reached(it) }
             val waiting = phone.store.status().waiting
@@ -178,7 +181,7 @@ class StoreTest {
             val visit = phone.store.startVisit(customer, VisitPurpose.Sales)
             status.await()
             val today = async { phone.store.observeToday().until { day -> day.visits.any { it.id == visit.id && it.state == "done" } } }
-            val timeline = async { phone.store.observeTimeline(customer).until { it.first().id == visit.id } }
+            val timeline = async { phone.store.observeTimeline(customer).until { rows -> rows.any { it.id == visit.id } } }
             val row = async { phone.store.observeRow(visit.id).until { it?.sync is RowSync.Synced } }
             val changes = async { phone.store.changes().first { Change.Documents(DocumentKind.Visit) in it } }
             val counted = async { phone.store.observe(Change.Records) { customers().size }.first() }
@@ -218,7 +221,7 @@ class StoreTest {
 
     @Test
     fun `a cancelled call is cancelled at once, and what it began is done or not done`() = story {
-        Company.shared.phone().use { phone ->
+        own { phone ->
             val customer = phone.customer().id
             val before = allVisits(phone).size
             repeat(40) { number ->
@@ -292,7 +295,8 @@ class StoreTest {
             val lines = child.inputStream.bufferedReader()
             assertEquals("ready", lines.readLine())
             repeat(random.nextInt(5, 40)) { saved += acknowledged(lines.readLine()) }
-            child.destroyForcibly()
+            // Not destroyForcibly(), which shuts what it had said away.
+            ProcessBuilder("kill", "-KILL", child.pid().toString()).start().waitFor()
             // What it had said before it died counts too.
             lines.readLines().filter { it.length == "saved ".length + 36 }.forEach { saved += acknowledged(it) }
             assertEquals(137, child.waitFor())

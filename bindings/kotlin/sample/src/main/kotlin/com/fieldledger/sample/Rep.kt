@@ -23,7 +23,6 @@ import com.fieldledger.model.Party
 import com.fieldledger.model.QuantityReason
 import com.fieldledger.model.Receiver
 import com.fieldledger.model.RowSync
-import com.fieldledger.model.SearchHit
 import com.fieldledger.model.SignOff
 import com.fieldledger.model.SignedQuantity
 import com.fieldledger.model.SyncReport
@@ -62,6 +61,9 @@ private suspend fun rep(arguments: List<String>): Int {
         open(folder).use { store -> perform(store, command) }
     } catch (error: FieldledgerException) {
         // Every error has a sentence for the person, in their language.
+        System.err.println(error.message)
+        1
+    } catch (error: IllegalArgumentException) {
         System.err.println(error.message)
         1
     }
@@ -125,10 +127,8 @@ private suspend fun today(store: FieldStore) {
 }
 
 private suspend fun customerOf(store: FieldStore, code: String): Customer {
-    val found = store.search(code).filterIsInstance<SearchHit.Customer>().find { it.v1.code == code }
-        ?: store.customers(text = code).find { it.code == code }?.let { SearchHit.Customer(it) }
-        ?: error("this phone knows no customer of the code $code")
-    return store.customer(found.v1.id) ?: error("the customer $code has just left this phone")
+    val found = store.customers(text = code).find { it.code == code }
+    return found?.let { store.customer(it.id) } ?: throw IllegalArgumentException("this phone knows no customer of the code $code")
 }
 
 /** The day, from the first handshake to the sync. Every line of it works without a network. */
@@ -169,10 +169,10 @@ private suspend fun day(store: FieldStore, customer: Customer) {
         } else {
             SignedQuantity(
                 accepted = line.quantity - BigDecimal.ONE,
-                short = BigDecimal.ONE,
-                damaged = BigDecimal.ZERO,
+                short = BigDecimal.ZERO,
+                damaged = BigDecimal.ONE,
                 refused = BigDecimal.ZERO,
-                reason = QuantityReason("damaged"),
+                reason = QuantityReason("damaged on arrival"),
             )
         }
     }
