@@ -29,6 +29,8 @@ pub(crate) enum PageError {
     LinkOver,
     /// A value in the address or the form cannot be used; the key of its name in the catalogue.
     BadField(&'static str),
+    /// The form was sent before with other contents.
+    SentBefore,
     /// The record was changed at the same moment.
     Busy,
     /// The server did not accept what was sent.
@@ -44,7 +46,7 @@ impl PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::LinkOver => StatusCode::GONE,
             Self::BadField(_) => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::CONFLICT,
+            Self::Busy | Self::SentBefore => StatusCode::CONFLICT,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -61,6 +63,7 @@ impl PageError {
                 text.t("error.bad_request"),
                 text.fill("error.bad_field", "field", text.t(key)),
             ),
+            Self::SentBefore => (text.t("error.title"), text.t("form.sent_before").to_owned()),
             Self::Busy => (text.t("error.title"), text.t("error.busy").to_owned()),
             Self::Refused(reason) => (text.t("error.title"), text.fill("error.refused", "reason", reason)),
             Self::Internal => (text.t("error.title"), text.t("error.internal").to_owned()),

@@ -5,6 +5,7 @@
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
 //! * `customers`: customers found by what somebody types.
+//! * `desk`: what the office's pages list.
 //! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
@@ -14,6 +15,7 @@
 //! transaction.
 
 mod customers;
+mod desk;
 mod documents;
 mod engine;
 mod ledger;
@@ -57,6 +59,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_api_tokens.sql"),
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
+    include_str!("../../../migrations/0012_desk.sql"),
 ];
 
 /// The store on embedded SQLite.
