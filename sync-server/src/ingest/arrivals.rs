@@ -14,7 +14,7 @@ use fieldledger_core::{
 use super::SyncService;
 use crate::{
     ledger::{self, Arrivals, ArrivedDelivery, ArrivedOrder},
-    store::{Account, Decided, Device, FeedFilter, StoreError, StoredDocument},
+    store::{Account, Decide, Decided, Device, FeedFilter, StoreError, StoredDocument},
 };
 
 impl SyncService {
@@ -107,27 +107,36 @@ impl SyncService {
                 arrivals.list_prices = self.list_prices(org, &arrivals.deliveries).await?;
             }
             let decide = Box::new(move |ledger: &_| ledger::take_in(ledger, &arrivals, now));
-            let decided = match self.store.decide(org, customer, None, decide, now).await {
-                // A company whose profile nobody has written has no ledger; what its phones record is stored all the same.
-                Err(StoreError::NotFound(what)) => {
-                    tracing::warn!(%customer, "what came in could not be decided on: {what} is missing");
-                    continue;
+            self.decide_on(org, customer, decide, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides something that an exchange brought, and tells whoever listens. What cannot be decided on now never fails the
+    /// exchange: it is stored, and the daily round decides once finance has put right what was in the way (a missing rate,
+    /// say).
+    async fn decide_on(
+        &self,
+        org: OrganisationId,
+        customer: CustomerId,
+        decide: Decide,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self.store.decide(org, customer, None, decide, now).await {
+            Ok(Decided::Done { marks, .. }) => {
+                for mark in marks {
+                    self.live.publish(org, mark);
                 }
-                decided => decided?,
-            };
-            match decided {
-                Decided::Done { marks, .. } => {
-                    for mark in marks {
-                        self.live.publish(org, mark);
-                    }
-                }
-                Decided::Refused(why) => {
-                    // The order is stored and waits: a missing rate, say, is put right by finance, and the next exchange
-                    // or the next look at the order decides.
-                    tracing::warn!(%customer, field = why.field, "an order could not be decided on: {}", why.message);
-                }
-                Decided::Repeated { .. } | Decided::KeyReused | Decided::UnknownCustomer => {}
             }
+            Ok(Decided::Refused(why)) => {
+                tracing::warn!(%customer, field = why.field, "what came in could not be decided on: {}", why.message);
+            }
+            Ok(Decided::Repeated { .. } | Decided::KeyReused | Decided::UnknownCustomer) => {}
+            // A company whose profile nobody has written has no ledger; what its phones record is stored all the same.
+            Err(StoreError::NotFound(what)) => {
+                tracing::warn!(%customer, "what came in could not be decided on: {what} is missing");
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -153,13 +162,49 @@ impl SyncService {
         let told_at = device.last_contact.unwrap_or(now);
         for (customer, references) in untold {
             let decide = Box::new(move |ledger: &_| ledger::sales_told(ledger, &references, told_at, now));
-            if let Decided::Done { marks, .. } = self.store.decide(org, customer, None, decide, now).await? {
-                for mark in marks {
-                    self.live.publish(org, mark);
+            self.decide_on(org, customer, decide, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what is stored about a customer and was not decided on when it came: a rate was missing, say, or the server
+    /// died in between. What was decided before changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn catch_up(&self, org: OrganisationId, customer: CustomerId, now: Timestamp) -> Result<(), StoreError> {
+        let mut arrivals = Arrivals::default();
+        // An answer to a statement is not taken in again: the customer may have answered otherwise meanwhile.
+        for kind in [
+            DocumentKind::Order,
+            DocumentKind::Delivery,
+            DocumentKind::CollectionNote,
+        ] {
+            let filter = FeedFilter {
+                kind: Some(kind),
+                customer: Some(customer),
+                limit: LOOKED_BACK,
+                ..FeedFilter::default()
+            };
+            let listed = self.store.feed(org, &filter).await?;
+            let lately = listed
+                .into_iter()
+                .filter(|it| now.millis_since(it.received_at) < CAUGHT_UP_MILLIS);
+            let ids = lately.map(|it| it.id).collect();
+            for (id, document) in self.that_matter(org, ids).await? {
+                match document {
+                    Arrived::Order(order) => arrivals.orders.push(ArrivedOrder { id, order: *order }),
+                    Arrived::Delivery(delivery) => arrivals.deliveries.push(ArrivedDelivery { id, delivery }),
+                    Arrived::Note(note) => arrivals.notes.push((id, note)),
+                    Arrived::Answer(_) => {}
                 }
             }
         }
-        Ok(())
+        // As they came: of two notes about one receipt the first one told the customer.
+        arrivals.notes.reverse();
+        arrivals.list_prices = self.list_prices(org, &arrivals.deliveries).await?;
+        let decide = Box::new(move |ledger: &_| ledger::take_in(ledger, &arrivals, now));
+        self.decide_on(org, customer, decide, now).await
     }
 
     /// Those of these documents that a ledger follows from, as they are now. One made by a newer version, or broken, waits
@@ -171,13 +216,7 @@ impl SyncService {
     ) -> Result<Vec<(DocumentId, Arrived)>, StoreError> {
         let ids: Vec<DocumentId> = ids.into_iter().collect();
         // Most of what is pushed is something else, and reading a document costs.
-        let kinds = [
-            DocumentKind::Order,
-            DocumentKind::Delivery,
-            DocumentKind::CollectionNote,
-            DocumentKind::StatementConfirmation,
-        ];
-        let ids = self.store.of_kinds(org, &ids, &kinds).await?;
+        let ids = self.store.of_kinds(org, &ids, &DECIDED_KINDS).await?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -199,7 +238,7 @@ impl SyncService {
         let filter = FeedFilter {
             kind: Some(DocumentKind::Delivery),
             customer: Some(customer),
-            limit: EARLIER_DELIVERIES,
+            limit: LOOKED_BACK,
             ..FeedFilter::default()
         };
         let listed = self.store.feed(org, &filter).await?;
@@ -238,8 +277,19 @@ impl SyncService {
     }
 }
 
-/// How many of a customer's newest deliveries are looked through for those of an order that came after them.
-const EARLIER_DELIVERIES: u32 = 200;
+/// How many of a customer's newest documents of a kind are looked through for what was not decided on when it came.
+const LOOKED_BACK: u32 = 200;
+
+/// How long after it came something is decided on that could not be at once. What waits longer than that is for people.
+const CAUGHT_UP_MILLIS: i64 = 7 * 86_400_000;
+
+/// The kinds of documents that a ledger follows from.
+const DECIDED_KINDS: [DocumentKind; 4] = [
+    DocumentKind::Order,
+    DocumentKind::Delivery,
+    DocumentKind::CollectionNote,
+    DocumentKind::StatementConfirmation,
+];
 
 /// A document that a ledger follows from.
 enum Arrived {

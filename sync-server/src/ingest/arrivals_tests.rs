@@ -1,11 +1,12 @@
-//! Offline allowances that phones show to a server which has lost them.
+//! Offline allowances that phones show to a server which has lost them, and what could not be decided on when it came.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
 use fieldledger_core::{
+    document::edit,
     model::*,
-    sync::protocol::{AllowanceWord, PROTOCOL, SyncRequest},
+    sync::protocol::{AllowanceWord, PROTOCOL, StreamId, SyncRequest},
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    store::{Account, Device, Store, sqlite::SqliteStore},
+    store::{Account, Device, Store, sqlite::SqliteStore, suite::creating},
 };
 
 const ORG: OrganisationId = OrganisationId::from_bytes([0xaa; 16]);
@@ -61,15 +62,19 @@ async fn company() -> Arc<dyn Store> {
     store
 }
 
-/// The phone of the rep says something.
-async fn say(store: &Arc<dyn Store>, words: &[AllowanceWord]) {
-    let service = SyncService::new(
+fn service(store: &Arc<dyn Store>) -> SyncService {
+    SyncService::new(
         store.clone(),
         Arc::new(InProcess),
         Arc::new(Still),
         Arc::new(LiveHub::new()),
         [9; 32],
-    );
+    )
+}
+
+/// The phone of the rep says something.
+async fn say(store: &Arc<dyn Store>, words: &[AllowanceWord]) {
+    let service = service(store);
     let account = Account {
         organisation: ORG,
         user: REP,
@@ -190,5 +195,58 @@ async fn a_forged_or_altered_grant_is_refused_and_noted_once() {
             "this server has not signed it",
             "it was given to another device"
         ]
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_could_not_be_counted_is_decided_on_once_finance_has_put_that_right() {
+    let store = company().await;
+    let mut account = CreditAccount::new(SHOP);
+    account.terms.push(CreditTerms {
+        effective_from: NOW.date_in(chrono_tz::Asia::Shanghai),
+        grade: Some(CreditGrade::B),
+        limit: CreditLimit::Limited(Money::new(1_000.into(), Currency::CNY)),
+        terms_days: 30,
+        reason: "first".to_owned(),
+        by: None,
+        recorded_at: NOW,
+    });
+    store.put_records(ORG, vec![account.into()], true, NOW).await.unwrap();
+    let dollars: Currency = "USD".parse().unwrap();
+    let mut order = Order::new(SHOP, REP, "SO-1", NOW, dollars);
+    let line = OrderLine {
+        product: ProductId::from_bytes([1; 16]),
+        quantity: 1.into(),
+        unit_price: 10.into(),
+        discount: 0.into(),
+    };
+    order.lines.insert(LineId::from_bytes([1; 16]), line);
+    order.state = OrderState::Submitted;
+    let tree = edit::tree_of(&order).unwrap();
+    let item = creating(1, StreamId::Territory(NORTH), &tree);
+    store.append(ORG, vec![item], NOW).await.unwrap();
+    let decided = async || {
+        service(&store).catch_up(ORG, SHOP, NOW).await.unwrap();
+        let ledger = store.customer_ledger(ORG, SHOP).await.unwrap().unwrap();
+        ledger.decisions.len()
+    };
+    assert_eq!(decided().await, 0, "nobody has said what a dollar is worth");
+    let policy = Policy {
+        rates: vec![CreditRate {
+            from: dollars,
+            to: Currency::CNY,
+            on: NOW.date_in(chrono_tz::Asia::Shanghai),
+            rate: 7.into(),
+        }],
+        ..Policy::default()
+    };
+    store.put_records(ORG, vec![policy.into()], true, NOW).await.unwrap();
+    assert_eq!(decided().await, 1);
+    let before = store.customer_ledger(ORG, SHOP).await.unwrap();
+    decided().await;
+    assert_eq!(
+        store.customer_ledger(ORG, SHOP).await.unwrap(),
+        before,
+        "what was decided stays"
     );
 }

@@ -1,5 +1,5 @@
-//! The daily round: due dates, early warnings, proposals to stop supply and statements of account for every customer with
-//! an account.
+//! The daily round: what could not be decided on when it came, due dates, early warnings, proposals to stop supply and
+//! statements of account, for every customer with an account.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -96,6 +96,7 @@ async fn look_after_one(
     customer: CustomerId,
     sum: &mut LookedAfter,
 ) -> Result<(), StoreError> {
+    state.sync.catch_up(org, customer, state.clock.now()).await?;
     let Some(ledger) = state.store.customer_ledger(org, customer).await? else {
         return Ok(());
     };

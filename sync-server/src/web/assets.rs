@@ -1,6 +1,9 @@
-//! Style sheet, script and icon: compiled in, served under a name that holds the hash of their content.
+//! Style sheets, scripts and the icon: compiled in, served under a name that holds the hash of their content.
+//!
+//! A new file is one line in [`ASSETS`]. Every style sheet is linked on every page, in this order; a script is loaded by the
+//! pages that name it: `<script type="module" src="{{ frame.assets.of("map.js") }}"></script>`.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
 use axum::{
     extract::Path,
@@ -9,67 +12,78 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-struct Asset {
-    stem: &'static str,
-    extension: &'static str,
-    media_type: &'static str,
-    content: &'static str,
+/// A file that browsers are given: its name in `static/`, and what is in it.
+macro_rules! assets {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../static/", $name)))),+]
+    };
 }
 
-const ASSETS: [Asset; 3] = [
-    Asset {
-        stem: "app",
-        extension: "css",
-        media_type: "text/css; charset=utf-8",
-        content: include_str!("../../static/app.css"),
-    },
-    Asset {
-        stem: "live",
-        extension: "js",
-        media_type: "text/javascript; charset=utf-8",
-        content: include_str!("../../static/live.js"),
-    },
-    Asset {
-        stem: "icon",
-        extension: "svg",
-        media_type: "image/svg+xml",
-        content: include_str!("../../static/icon.svg"),
-    },
+const ASSETS: &[(&str, &str)] = assets![
+    "base.css",
+    "tables.css",
+    "forms.css",
+    "record.css",
+    "charts.css",
+    "print.css",
+    "live.js",
+    "icon.svg",
 ];
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        _ => "image/svg+xml",
+    }
+}
 
 /// Addresses of the assets, as pages name them.
 #[derive(Debug)]
-pub(crate) struct Assets {
-    pub(crate) style: String,
-    pub(crate) live: String,
-    pub(crate) icon: String,
-}
-
-static NAMES: LazyLock<[String; 3]> = LazyLock::new(|| ASSETS.each_ref().map(hashed_name));
+pub(crate) struct Assets(BTreeMap<&'static str, String>);
 
 /// The addresses.
 pub(crate) static ADDRESSES: LazyLock<Assets> = LazyLock::new(|| {
-    let [style, live, icon] = NAMES.each_ref().map(|name| format!("/static/{name}"));
-    Assets { style, live, icon }
+    let address = |(name, content): &(&'static str, &str)| (*name, format!("/static/{}", hashed_name(name, content)));
+    Assets(ASSETS.iter().map(address).collect())
 });
 
-fn hashed_name(asset: &Asset) -> String {
-    let digest = Sha256::digest(asset.content.as_bytes());
-    let mut name = format!("{}-", asset.stem);
-    for byte in digest.iter().take(8) {
-        let _ = write!(name, "{byte:02x}");
+impl Assets {
+    /// The address of the file with this name in `static/`; empty when there is none, which a test of every page notices.
+    pub(crate) fn of(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
     }
-    name.push('.');
-    name.push_str(asset.extension);
-    name
+
+    /// The style sheets in their order, each with the medium it is for.
+    pub(crate) fn styles(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let names = ASSETS
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| name.ends_with(".css"));
+        names.map(|name| (self.of(name), if name == "print.css" { "print" } else { "all" }))
+    }
+}
+
+fn hashed_name(name: &str, content: &str) -> String {
+    let digest = Sha256::digest(content.as_bytes());
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let mut hashed = format!("{stem}-");
+    for byte in digest.iter().take(8) {
+        let _ = write!(hashed, "{byte:02x}");
+    }
+    hashed.push('.');
+    hashed.push_str(extension);
+    hashed
 }
 
 /// An asset by its hashed name: for ever, because another content has another name.
-pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some(index) = NAMES.iter().position(|known| *known == name) else {
+pub(super) async fn serve(Path(hashed): Path<String>, headers: HeaderMap) -> Response {
+    let address = format!("/static/{hashed}");
+    let found = ASSETS.iter().find(|(name, _)| ADDRESSES.of(name) == address);
+    let Some((name, content)) = found else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let etag = format!("\"{name}\"");
+    let etag = format!("\"{hashed}\"");
     let caching = [
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
         (header::ETAG, etag.clone()),
@@ -78,6 +92,5 @@ pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
     if known.is_some_and(|known| known.contains(&etag)) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
-    let asset = &ASSETS[index];
-    (caching, [(header::CONTENT_TYPE, asset.media_type)], asset.content).into_response()
+    (caching, [(header::CONTENT_TYPE, media_type(name))], *content).into_response()
 }

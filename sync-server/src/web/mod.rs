@@ -5,6 +5,7 @@
 //! compiled in. Supervisors see their own territories; what is of another one does not exist for them.
 
 mod assets;
+mod chart;
 mod customers;
 mod devices;
 mod error;
@@ -19,6 +20,7 @@ mod quarantine;
 mod record;
 mod sign_in;
 mod statement;
+mod table;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -73,7 +73,7 @@ impl Viewer {
             organisation: self.organisation_name.clone(),
             csrf: self.signed_in.session.csrf.clone(),
             signed_in: true,
-            devices: self.may_see_devices(),
+            parts: PARTS.iter().filter(|part| (part.shown_to)(&self.account)).collect(),
             zone: self.zone.name(),
             back: self.path.clone(),
         }
@@ -117,6 +117,44 @@ fn address(uri: &Uri) -> String {
     uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
 }
 
+/// A part of the site, as the navigation names it.
+struct Part {
+    /// What [`Viewer::frame`] is given by the pages of this part.
+    here: &'static str,
+    href: &'static str,
+    /// The key of its name in the catalogue.
+    name: &'static str,
+    shown_to: fn(&Account) -> bool,
+}
+
+/// Every part of the site in the order of the navigation. Who adds a part adds its line here.
+const PARTS: &[Part] = &[
+    Part {
+        here: "activity",
+        href: "/activity",
+        name: "nav.activity",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "customers",
+        href: "/customers",
+        name: "nav.customers",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "quarantine",
+        href: "/quarantine",
+        name: "nav.quarantine",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "devices",
+        href: "/devices",
+        name: "nav.devices",
+        shown_to: |account| account.has(Role::Administrator) || account.has(Role::Supervisor),
+    },
+];
+
 /// What surrounds every page.
 pub(crate) struct Frame {
     pub(crate) text: Text,
@@ -127,7 +165,7 @@ pub(crate) struct Frame {
     pub(crate) organisation: String,
     pub(crate) csrf: String,
     pub(crate) signed_in: bool,
-    pub(crate) devices: bool,
+    parts: Vec<&'static Part>,
     pub(crate) zone: &'static str,
     /// The address of this page, to come back to after a change of language.
     back: String,
@@ -144,7 +182,7 @@ impl Frame {
             organisation: String::new(),
             csrf: String::new(),
             signed_in: false,
-            devices: false,
+            parts: Vec::new(),
             zone: "",
             back: "/".to_owned(),
         }
@@ -180,6 +218,12 @@ impl Frame {
                 )
             })
             .collect()
+    }
+
+    /// The parts of the site that the reader is shown: address, name, and whether this page is one of it.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let part = |it: &&'static Part| (it.href, self.text.t(it.name), it.here == self.here);
+        self.parts.iter().map(part).collect()
     }
 
     pub(crate) fn times_note(&self) -> String {

@@ -6,38 +6,28 @@ use fieldledger_core::sync::protocol::RejectionCode;
 
 use super::{
     error::PageError,
-    format::{self, Moment},
     names::Names,
     page::{Frame, Viewer, html},
+    table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
 };
 use crate::state::AppState;
 
-/// Lines on the page.
-const MOST: u32 = 200;
-
-struct Row {
-    received: Moment,
-    who: String,
-    device: String,
-    territory: String,
-    reason: String,
-    message: String,
-    record: Option<String>,
-    size: String,
-}
+/// Lines that are read: with more than that waiting, the newest are what somebody works on.
+const MOST: u32 = 10_000;
 
 #[derive(Template)]
 #[template(path = "quarantine.html")]
 struct QuarantinePage {
     frame: Frame,
-    rows: Vec<Row>,
+    table: TableView,
     cut: Option<String>,
 }
 
 /// The list.
-pub(super) async fn show(State(app): State<AppState>, viewer: Viewer) -> Result<Response, PageError> {
+pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
+    let text = viewer.text;
     let territories = viewer.account.territory_filter();
     let mut items = store.quarantined(org, territories.as_deref(), MOST).await?;
     items.retain(|it| match it.territory {
@@ -47,30 +37,73 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer) -> Result<
     let mut names = Names::load(store, org).await?;
     names.add_people(store, org, items.iter().map(|it| it.user)).await?;
     let devices = store.devices(org).await?;
-    let cut = (items.len() >= MOST as usize).then(|| viewer.text.fill("quarantine.limit", "count", MOST));
+    let cut = (items.len() >= MOST as usize).then(|| text.fill("quarantine.limit", "count", MOST));
+    let reasons = CODES.iter().map(|code| code_name(*code));
+    let spec = Spec::new(
+        "quarantine",
+        text.t("quarantine.title"),
+        vec![
+            Column::text("reason", text.t("quarantine.why")),
+            Column::text("message", text.t("quarantine.message")),
+            Column::moment("received", text.t("quarantine.when")),
+            Column::text("who", text.t("quarantine.who")),
+            Column::text("device", text.t("quarantine.device")),
+            Column::text("territory", text.t("feed.territory")),
+            Column::text("record", text.t("quarantine.record")).unsorted(),
+            Column::number("bytes", text.t("quarantine.size")),
+        ],
+    )
+    .filter(Filter::search("q", text.t("quarantine.search")))
+    .filter(Filter::choice(
+        "reason",
+        text.t("quarantine.why"),
+        reasons
+            .map(|name| Choice::new(name, text.word("rejection", name)))
+            .collect(),
+    ))
+    .sorted_by("received", Direction::Descending)
+    .empty(text.t("quarantine.none"));
+    let reason = sent.value("reason");
     let rows = items
         .into_iter()
-        .map(|it| Row {
-            received: Moment::new(it.received_at, viewer.zone),
-            who: names.person(it.user),
-            device: devices
-                .iter()
-                .find(|device| device.id == it.device)
-                .map(|device| device.name.clone())
-                .unwrap_or_default(),
-            territory: it.territory.map(|id| names.territory(id)).unwrap_or_default(),
-            reason: viewer.text.word("rejection", code_name(it.code)),
-            message: it.message,
-            record: it.document.map(|id| format!("/records/{id}")),
-            size: format::bytes(it.bytes.len() as u64),
+        .filter(|it| reason.is_none_or(|reason| code_name(it.code) == reason))
+        .map(|it| {
+            let device = devices.iter().find(|device| device.id == it.device);
+            Row::new(vec![
+                Cell::Mark(Tone::Doubt, text.word("rejection", code_name(it.code))),
+                Cell::text(it.message),
+                Cell::Moment(it.received_at),
+                Cell::text(names.person(it.user)),
+                Cell::of(device, |it| Cell::text(&it.name)),
+                Cell::of(it.territory, |id| Cell::text(names.territory(id))),
+                Cell::of(it.document, |id| {
+                    Cell::link(format!("/records/{id}"), text.t("record.title"))
+                }),
+                Cell::count(it.bytes.len() as u64),
+            ])
         })
         .collect();
+    let table = match spec.answer(&viewer, &sent, rows).await? {
+        Answer::File(file) => return Ok(file),
+        Answer::Shown(table) => table,
+    };
     html(&QuarantinePage {
         frame: viewer.frame("quarantine"),
-        rows,
+        table,
         cut,
     })
 }
+
+const CODES: [RejectionCode; 8] = [
+    RejectionCode::Undecodable,
+    RejectionCode::WrongAuthor,
+    RejectionCode::WrongTerritory,
+    RejectionCode::NotAllowed,
+    RejectionCode::Invalid,
+    RejectionCode::ActorCollision,
+    RejectionCode::UnknownCustomer,
+    RejectionCode::Other,
+];
 
 fn code_name(code: RejectionCode) -> &'static str {
     match code {

@@ -115,16 +115,14 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let remote = address.0;
     let opened = open(&app, address, &secret).await?;
-    if !seen.thanks {
-        let line = AuditEntry {
-            at: app.clock.now(),
-            actor: "link".to_owned(),
-            action: "statement.link_opened".to_owned(),
-            subject: opened.ledger.customer.code.clone(),
-            detail: format!("{} by {} from {remote}", opened.statement.id, opened.link.contact),
-        };
-        app.store.audit(opened.link.organisation, line).await?;
-    }
+    let line = AuditEntry {
+        at: app.clock.now(),
+        actor: "link".to_owned(),
+        action: "statement.link_opened".to_owned(),
+        subject: opened.ledger.customer.code.clone(),
+        detail: format!("{} by {} from {remote}", opened.statement.id, opened.link.contact),
+    };
+    app.store.audit(opened.link.organisation, line).await?;
     let form = Typed {
         person: opened.link.contact.clone(),
         ..Typed::default()

@@ -207,7 +207,7 @@ async fn a_form_without_the_sessions_secret_changes_nothing() {
 #[tokio::test]
 async fn every_answer_forbids_foreign_content_and_frames() {
     let world = World::new().await;
-    let style = crate::web::assets::ADDRESSES.style.clone();
+    let style = crate::web::assets::ADDRESSES.of("base.css").to_owned();
     for path in ["/activity", "/records/x", "/sign-in", style.as_str()] {
         let reply = world.get(SUPERVISOR, path).await;
         let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
@@ -231,7 +231,7 @@ async fn every_answer_forbids_foreign_content_and_frames() {
             .contains("immutable")
     );
     assert_eq!(
-        world.get(SUPERVISOR, "/static/app.css").await.status,
+        world.get(SUPERVISOR, "/static/base.css").await.status,
         StatusCode::NOT_FOUND
     );
 }

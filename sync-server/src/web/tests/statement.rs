@@ -111,6 +111,12 @@ async fn a_contact_confirms_and_disputes_line_by_line_and_every_opening_is_noted
     assert!(page.body.contains("noindex"));
     let opened = world.store.audited(ORG, "statement.link_opened").await.unwrap();
     assert!(opened.len() == 1 && opened[0].detail.contains("王老板"), "{opened:?}");
+    // No address leads past the log.
+    open(&world, &format!("{SECRET}?thanks=true")).await;
+    assert_eq!(
+        world.store.audited(ORG, "statement.link_opened").await.unwrap().len(),
+        2
+    );
 
     let refused = answer(&world, "person=Wang&verdict-1=confirmed&verdict-2=disputed&remark-2=").await;
     assert_eq!(refused.status, StatusCode::OK);
