@@ -8,6 +8,7 @@ use crate::{
 
 /// Why a call did not do what was asked. A call that returns one has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Error))]
 pub enum FieldError {
     /// The server cannot be reached.
     #[error("the server cannot be reached; everything recorded is safe and will be sent later")]
@@ -45,6 +46,9 @@ pub enum FieldError {
     /// The database file is damaged. Reopening sets it aside and salvages what can be read.
     #[error("the database is damaged ({0}); close and open the store to salvage it")]
     Damaged(String),
+    /// The call was ended before it was done; what it had stored until then stays.
+    #[error("the call was cancelled; nothing that was recorded is lost")]
+    Cancelled,
     /// A fault in the app.
     #[error("internal error: {0}")]
     Internal(String),
@@ -112,6 +116,32 @@ impl From<rusqlite::Error> for FieldError {
                 Self::Damaged(error.to_string())
             }
             _ => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl FieldError {
+    /// What to tell the person, in English or, for a tag that begins with `zh`, in Simplified Chinese. What a field or the
+    /// system says of itself inside the sentence stays as it is.
+    pub fn sentence(&self, language: &str) -> String {
+        if !language.get(..2).is_some_and(|it| it.eq_ignore_ascii_case("zh")) {
+            return self.to_string();
+        }
+        match self {
+            Self::Offline => "连接不上服务器；已记录的内容都已保存，之后会自动发送".to_owned(),
+            Self::SignInAgain => "请用新的注册码重新登录".to_owned(),
+            Self::Revoked => "此设备已被停用，请联系管理员".to_owned(),
+            Self::StorageFull => "手机存储空间已满，请清理后重试".to_owned(),
+            Self::Invalid(invalid) => format!("“{}”填写有误：{}", invalid.field, invalid.message),
+            Self::NotAllowed(denied) => format!("“{}”只能由以下人员修改：{}", denied.path, denied.who_may),
+            Self::NotFound => "这部手机上没有找到，请同步后重试".to_owned(),
+            Self::NeedsNewerApp => "需要更新应用版本".to_owned(),
+            Self::Closed => "数据库已关闭，请先重新打开".to_owned(),
+            Self::NotEnrolled => "这部手机尚未注册，请先输入注册码".to_owned(),
+            Self::MadeByNewerVersion => "此内容由更新版本的应用创建，请更新应用后再修改".to_owned(),
+            Self::Damaged(what) => format!("数据库已损坏（{what}）；请关闭后重新打开以抢救数据"),
+            Self::Cancelled => "操作已取消，已记录的内容没有丢失".to_owned(),
+            Self::Internal(what) => format!("内部错误：{what}"),
         }
     }
 }

@@ -17,6 +17,13 @@
 //!
 //! The server uses the crate without its `client` feature: no SQLite, no HTTP client.
 
+// UniFFI's macros and the two sorted collections of `foreign_types` implement traits that are unsafe to implement wrongly;
+// nothing here dereferences anything.
+#![cfg_attr(feature = "uniffi", allow(unsafe_code))]
+
+#[cfg(feature = "uniffi")]
+uniffi::setup_scaffolding!();
+
 #[cfg(feature = "client")]
 pub mod db;
 pub mod document;
@@ -24,6 +31,8 @@ pub mod document;
 pub mod error;
 #[cfg(feature = "client")]
 pub mod evidence;
+#[cfg(feature = "uniffi")]
+pub mod foreign_types;
 pub mod model;
 pub mod rules;
 #[cfg(feature = "client")]

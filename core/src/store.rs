@@ -8,6 +8,7 @@ mod clock;
 mod collecting;
 mod deliveries;
 mod documents;
+mod enrolment;
 mod evidence;
 mod exchange;
 mod ledger;
@@ -39,6 +40,7 @@ pub use collecting::{
 };
 pub use deliveries::{NewDelivery, NewDeliveryLine, SignOff};
 pub use documents::{Document, StoredModel};
+pub use evidence::NewEvidence;
 pub use ledger::CreditFileView;
 pub use lists::Today;
 pub use observe::{Change, Changes, Subscription};
@@ -53,11 +55,10 @@ pub use crate::db::{
     salvage::SalvageReport,
 };
 use crate::{
-    db::{Database, lock, meta, outbox, salvage},
+    db::{Database, lock, meta, salvage},
     document::Authorship,
     error::FieldError,
-    model::{InvalidField, Timestamp},
-    sync::protocol::EnrolResponse,
+    model::Timestamp,
 };
 
 /// How a store is opened.
@@ -69,12 +70,32 @@ pub struct OpenOptions {
     pub installation: [u8; 16],
     /// The app's version.
     pub app_version: String,
+    /// What the phone is, for the server's list of devices (`Android 16`).
+    pub platform: String,
+    /// Certificates (DER or PEM) of authorities that the server's certificate may come from, beside the public ones.
+    pub certificates: Vec<Vec<u8>>,
     /// The phone's clocks.
     pub clock: Arc<dyn PhoneClock>,
     /// Where random numbers begin, for tests and simulations; `None` takes them from the operating system.
     pub seed: Option<u64>,
     /// Whether a commit waits for the disk.
     pub durability: Durability,
+}
+
+impl OpenOptions {
+    /// A database at `path` on the phone's own clocks, without anything else.
+    pub fn new(path: impl Into<PathBuf>, installation: [u8; 16]) -> Self {
+        Self {
+            path: path.into(),
+            installation,
+            app_version: String::new(),
+            platform: String::new(),
+            certificates: Vec::new(),
+            clock: Arc::new(SystemPhoneClock::new()),
+            seed: None,
+            durability: Durability::Full,
+        }
+    }
 }
 
 /// The phone's store.
@@ -173,7 +194,8 @@ impl FieldStore {
         self.inner.database.is_closed()
     }
 
-    /// The options it was opened with.
+    /// The options it was opened with. For the sync side.
+    #[doc(hidden)]
     pub fn options(&self) -> &OpenOptions {
         &self.inner.options
     }
@@ -185,47 +207,6 @@ impl FieldStore {
 
     pub(crate) fn require_identity(&self) -> Result<Identity, FieldError> {
         self.identity().ok_or(FieldError::NotEnrolled)
-    }
-
-    /// Becomes the device that the server enrolled. The same person may enrol again, for a new token; a store never
-    /// changes hands, because its unsent work is the first person's.
-    ///
-    /// # Errors
-    /// [`FieldError::Invalid`] for another person or company.
-    pub fn adopt_enrolment(&self, server_url: &str, enrolment: EnrolResponse) -> Result<Identity, FieldError> {
-        if let Some(known) = self.identity()
-            && (known.organisation, known.user) != (enrolment.organisation, enrolment.user)
-        {
-            return Err(FieldError::Invalid(InvalidField::new(
-                "code",
-                format!(
-                    "this phone holds the work of {} at {}; ask for a code for the same person, or use a fresh store",
-                    known.user_name, known.organisation_name
-                ),
-            )));
-        }
-        let identity = Identity {
-            organisation: enrolment.organisation,
-            organisation_name: enrolment.organisation_name,
-            user: enrolment.user,
-            user_name: enrolment.user_name,
-            roles: enrolment.roles,
-            device: enrolment.device,
-            server_url: server_url.to_owned(),
-        };
-        let another_device = self.identity().is_none_or(|known| known.device != identity.device);
-        self.write(&[Change::Status], |transaction| {
-            if another_device {
-                // What waits was made on the device that this phone was before, and is only brought by the new one.
-                outbox::relay_all(transaction)?;
-            }
-            meta::set(transaction, meta::IDENTITY, &identity)?;
-            meta::set(transaction, meta::TOKEN, &enrolment.token)?;
-            meta::set(transaction, meta::DEVICE_STATE, &DeviceState::Active)
-        })?;
-        self.heard_server(enrolment.server_time)?;
-        *lock(&self.inner.identity) = Some(identity.clone());
-        Ok(identity)
     }
 
     /// Runs `work` on a reader: one snapshot. For the sync side.

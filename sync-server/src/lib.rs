@@ -1,5 +1,6 @@
 //! Fieldledger's sync server: accepts what phones recorded, keeps it, and shows it to supervisors.
 
+pub mod administration;
 pub mod api;
 pub mod auth;
 pub mod cli;

@@ -17,6 +17,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     routing::{get, post},
 };
+use fieldledger_core::sync::transport::client_builder;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -126,7 +127,7 @@ pub(crate) async fn json(docs: &[(String, String)], rounds: u32) -> Result<Json>
         }
         transaction.commit()?;
     }
-    let client = reqwest::Client::new();
+    let client = client_builder(&[])?.build()?;
     let mut figures = Json {
         push_cpu: Duration::ZERO,
         push_bytes: 0,

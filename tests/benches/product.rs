@@ -9,7 +9,7 @@ use std::{
 use fieldledger_core::{
     document::edit::tree_of,
     model::{CustomerId, DocumentId, LedgerRecord, NextStep, Role, UserId, Visit, VisitOutcome},
-    store::{Durability, FieldStore, OpenOptions, SystemPhoneClock},
+    store::{Durability, FieldStore, OpenOptions},
     sync::{
         driver::{SyncDriver, SyncReport},
         protocol::EnrolRequest,
@@ -82,12 +82,9 @@ pub(crate) fn as_json(count: usize) -> Result<Vec<(String, String)>> {
 /// Opens a phone's store.
 pub(crate) fn open(path: &Path, durability: Durability) -> Result<FieldStore> {
     Ok(FieldStore::open(OpenOptions {
-        path: path.to_owned(),
-        installation: [1; 16],
         app_version: APP_VERSION.to_owned(),
-        clock: Arc::new(SystemPhoneClock::new()),
-        seed: None,
         durability,
+        ..OpenOptions::new(path, [1; 16])
     })?)
 }
 
@@ -100,7 +97,7 @@ pub(crate) async fn join(store: &FieldStore, url: &str, code: &str) -> Result<()
         app_version: APP_VERSION.to_owned(),
         installation: "01".repeat(16),
     };
-    store.adopt_enrolment(url, enrol(url, &request).await?)?;
+    store.adopt_enrolment(url, enrol(url, &request, &[]).await?)?;
     Ok(())
 }
 

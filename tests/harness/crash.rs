@@ -1,11 +1,11 @@
 //! What a phone recorded before it died, and whether it is still there.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use fieldledger_core::{
     error::FieldError,
     model::{CustomerId, DeviceId, DocumentId, DocumentKind, Role, Timestamp, UserId, Visit},
-    store::{Durability, FieldStore, ListQuery, OpenOptions, SystemPhoneClock},
+    store::{FieldStore, ListQuery, OpenOptions},
     sync::protocol::EnrolResponse,
 };
 
@@ -17,12 +17,8 @@ use crate::{company::Company, visits::VisitMaker};
 /// As [`FieldStore::open`].
 pub fn open(folder: &Path) -> Result<FieldStore, FieldError> {
     let store = FieldStore::open(OpenOptions {
-        path: folder.join("phone.db"),
-        installation: [1; 16],
         app_version: "1.0.0-test".to_owned(),
-        clock: Arc::new(SystemPhoneClock::new()),
-        seed: None,
-        durability: Durability::Full,
+        ..OpenOptions::new(folder.join("phone.db"), [1; 16])
     })?;
     if store.identity().is_none() {
         let company = Company::named();

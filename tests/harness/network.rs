@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use fieldledger_core::sync::transport::AddressError;
 
 /// What the network does to an exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,14 @@ pub enum Fault {
     RepeatReply,
     /// A captive portal answers 200 with a page of its own.
     Portal,
+}
+
+/// An HTTP client as phones have it.
+#[allow(clippy::expect_used)]
+fn client() -> reqwest::Client {
+    fieldledger_core::sync::transport::client_builder(&[])
+        .and_then(|it| it.build().map_err(|error| AddressError::Client(error.to_string())))
+        .expect("an HTTP client can be made")
 }
 
 /// A proxy in front of a server.
@@ -60,7 +69,7 @@ impl Network {
             fault: Mutex::default(),
             last_reply: Mutex::default(),
             requests: Mutex::default(),
-            client: reqwest::Client::new(),
+            client: client(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -184,7 +193,7 @@ mod tests {
         tokio::spawn(async move { axum::serve(listener, app).await });
         let network = Network::to(&server).await.unwrap();
         let say = |word: &'static str| {
-            let request = reqwest::Client::new().post(format!("{}/x", network.url)).body(word);
+            let request = client().post(format!("{}/x", network.url)).body(word);
             async move { request.send().await?.text().await }
         };
         assert_eq!(say("one").await.unwrap(), "you said one");

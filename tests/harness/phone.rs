@@ -11,11 +11,10 @@ use std::{
 use fieldledger_core::{
     error::FieldError,
     model::Timestamp,
-    store::{Durability, FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
+    store::{FieldStore, Identity, OpenOptions, PhoneClock, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
-        protocol::EnrolRequest,
-        transport::{HttpTransport, enrol},
+        transport::HttpTransport,
     },
 };
 use tempfile::TempDir;
@@ -70,12 +69,10 @@ impl Phone {
         let folder = tempfile::tempdir().map_err(|error| FieldError::Internal(error.to_string()))?;
         let clock = Arc::new(SettableClock::default());
         let options = OpenOptions {
-            path: folder.path().join("phone.db"),
-            installation: rand::random(),
             app_version: APP_VERSION.to_owned(),
+            platform: "test".to_owned(),
             clock: Arc::clone(&clock) as Arc<dyn PhoneClock>,
-            seed: None,
-            durability: Durability::Full,
+            ..OpenOptions::new(folder.path().join("phone.db"), rand::random())
         };
         Ok(Self {
             store: FieldStore::open(options.clone())?,
@@ -91,29 +88,12 @@ impl Phone {
         &self.options.path
     }
 
-    /// What it tells of itself when it enrols.
-    pub fn enrol_request(&self, code: &str) -> EnrolRequest {
-        EnrolRequest {
-            code: code.to_owned(),
-            device_name: "test phone".to_owned(),
-            platform: "test".to_owned(),
-            app_version: APP_VERSION.to_owned(),
-            installation: self
-                .options
-                .installation
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        }
-    }
-
     /// Becomes somebody's phone.
     ///
     /// # Errors
     /// What the server or the store says.
     pub async fn enrol(&self, code: &str) -> crate::server::Result<Identity> {
-        let response = enrol(&self.server_url, &self.enrol_request(code)).await?;
-        Ok(self.store.adopt_enrolment(&self.server_url, response)?)
+        Ok(self.store.enrol(&self.server_url, code, "test phone").await?)
     }
 
     /// Pushes and pulls until nothing is left.

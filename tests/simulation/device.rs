@@ -278,12 +278,11 @@ fn new_engine(installation: [u8; 16], page_bytes: u32) -> Engine {
 
 fn open(path: &std::path::Path, installation: [u8; 16], clocks: &Arc<Clocks>, seed: u64) -> FieldStore {
     FieldStore::open(OpenOptions {
-        path: path.to_owned(),
-        installation,
         app_version: "simulated".to_owned(),
         clock: clocks.clone(),
         seed: Some(seed),
         durability: Durability::Off,
+        ..OpenOptions::new(path, installation)
     })
     .expect("a phone's database opens")
 }

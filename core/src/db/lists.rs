@@ -20,6 +20,7 @@ use crate::{
 
 /// A document in a list.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DocumentRow {
     /// Its id.
     pub id: DocumentId,
@@ -28,29 +29,36 @@ pub struct DocumentRow {
     /// Made by a newer version: shown, not edited.
     pub newer: bool,
     /// The customer it is about.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer: Option<CustomerId>,
     /// The customer's name; empty while the phone does not know the customer.
     pub customer_name: String,
     /// The rep whose it is.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub owner: Option<UserId>,
     /// For a review, what it is about.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub about: Option<DocumentId>,
     /// When it happened, by the phone's clock; `None` while it is only planned.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub at: Option<Timestamp>,
     /// Its place in lists: when it happened, else when it is planned for, else when it was made. With `id` it is where
     /// the next page begins.
     pub moment: Timestamp,
     /// The day it is planned for or asks for attention.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub day: Option<NaiveDate>,
     /// How far it has got, as a stored name.
     pub state: String,
     /// A line for a list.
     pub title: String,
     /// Total of an order, amount of a promise.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub amount: Option<Money>,
     /// Fields about which people disagree.
     pub disagreements: usize,
     /// The newest review of it.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub review: Option<ReviewVerdict>,
     /// A position was outside the customer's geofence.
     pub outside: bool,
@@ -60,8 +68,19 @@ pub struct DocumentRow {
     pub sync: RowSync,
 }
 
+impl DocumentRow {
+    /// Its place in lists, where the next page begins.
+    pub fn place(&self) -> Before {
+        Before {
+            moment: self.moment,
+            id: self.id,
+        }
+    }
+}
+
 /// Whether the server has a document as it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum RowSync {
     /// It has.
     Synced,
@@ -77,33 +96,50 @@ pub enum RowSync {
 }
 
 /// Where a page begins: after this row, going back in time.
-pub type Before = (Timestamp, DocumentId);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
+pub struct Before {
+    /// Its [`DocumentRow::moment`].
+    pub moment: Timestamp,
+    /// Its [`DocumentRow::id`].
+    pub id: DocumentId,
+}
 
 /// What to list. Everything that is `None` is left open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ListQuery {
     /// Only this kind.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub kind: Option<DocumentKind>,
     /// Only about this customer.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer: Option<CustomerId>,
     /// Only of this rep.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub owner: Option<UserId>,
     /// Only in this state, by its stored name.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub state: Option<String>,
     /// Not before this moment.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub from: Option<Timestamp>,
     /// Before this moment.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub to: Option<Timestamp>,
     /// Only with these words in them.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub text: Option<String>,
     /// At most so many.
     pub limit: usize,
-    /// The `moment` and `id` of the last row of the page before.
+    /// The last row of the page before.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub before: Option<Before>,
 }
 
 /// Something that a search found.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[allow(clippy::large_enum_variant)]
 pub enum SearchHit {
     /// A document.
@@ -324,7 +360,7 @@ fn conditions(connection: &Connection, query: &ListQuery) -> Result<Option<Condi
     if let Some(to) = query.to {
         conditions.add("d.moment < ?", to.as_millis());
     }
-    if let Some((moment, id)) = query.before {
+    if let Some(Before { moment, id }) = query.before {
         conditions.add("d.moment <= ?", moment.as_millis());
         conditions.of.push(Sql::Blob(id.as_bytes().to_vec()));
         let (at, id) = (conditions.of.len() - 1, conditions.of.len());
@@ -364,7 +400,7 @@ pub(crate) fn find_words(
     let mut statement = connection.prepare_cached(&sql)?;
     // The order is that of storing, so the next page begins behind the row at which the last one ended.
     let mut before = match filter.and_then(|filter| filter.before) {
-        Some((_, id)) => connection
+        Some(Before { id, .. }) => connection
             .prepare_cached("SELECT row FROM document WHERE id = ?1")?
             .query_row([id.as_bytes()], |row| row.get(0))
             .optional()?,
@@ -423,7 +459,7 @@ fn fits(row: &DocumentRow, filter: &ListQuery, resumed: bool) -> bool {
         && filter.state.as_ref().is_none_or(|state| *state == row.state)
         && filter.from.is_none_or(|from| row.moment >= from)
         && filter.to.is_none_or(|to| row.moment < to)
-        && (resumed || filter.before.is_none_or(|before| (row.moment, row.id) < before))
+        && (resumed || filter.before.is_none_or(|before| row.place() < before))
 }
 
 /// Rows chosen by a condition of our own making, for the lists of a day.

@@ -10,6 +10,7 @@ use crate::{
 
 /// Whose phone this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Identity {
     /// The company.
     pub organisation: OrganisationId,
@@ -29,6 +30,7 @@ pub struct Identity {
 
 /// Whether the server still accepts this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceState {
     /// As far as is known.

@@ -157,6 +157,7 @@ impl Columns {
             LedgerRecord::Contract(it) => columns.day = Some(day_number(it.signed_on)),
             LedgerRecord::OrderDecision(it) => columns.code = Some(it.number.clone()),
             LedgerRecord::Statement(it) => columns.day = Some(day_number(it.to)),
+            LedgerRecord::Target(it) => columns.day = Some(day_number(it.month.first())),
             LedgerRecord::Warning(it) => columns.code = Some(it.rule.as_str().to_owned()),
         }
         Ok(columns)
@@ -416,10 +417,12 @@ pub(crate) fn territory_of(connection: &Connection, customer: CustomerId) -> Res
 
 /// What to look for among customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CustomerQuery {
     /// Words of the name, number, contact or address; empty for all.
     pub text: String,
     /// Only of this territory.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub territory: Option<TerritoryId>,
     /// At most so many.
     pub limit: usize,
@@ -429,6 +432,7 @@ pub struct CustomerQuery {
 
 /// A customer in a list.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CustomerRow {
     /// Its id.
     pub id: CustomerId,
@@ -439,6 +443,7 @@ pub struct CustomerRow {
     /// Its territory.
     pub territory: TerritoryId,
     /// The rep in charge.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub rep: Option<UserId>,
     /// Where it is found.
     pub address: String,

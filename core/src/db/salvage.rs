@@ -30,6 +30,7 @@ use crate::{
 
 /// What was set aside and what could be read of it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SalvageReport {
     /// What was wrong.
     pub reason: String,

@@ -12,6 +12,7 @@ use crate::model::{DeviceId, Timestamp, UserId};
 /// Who made a change, where and when. Event time is an interval, not one trusted stamp: the phone's clock, its zone and
 /// the time that had passed since the phone last heard the server's clock are kept beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Authorship {
     /// The person.
     pub user: UserId,
@@ -22,6 +23,7 @@ pub struct Authorship {
     /// Minutes by which the device's zone was ahead of UTC.
     pub zone_minutes: i16,
     /// Milliseconds on the device's monotonic clock since it last heard from the server; `None` when it restarted since.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub since_contact_millis: Option<u64>,
 }
 

@@ -9,6 +9,7 @@ use crate::model::ChangeHash;
 
 /// One field with several concurrent values.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Disagreement {
     /// The field, as names from the root.
     pub path: Vec<String>,
@@ -18,12 +19,15 @@ pub struct Disagreement {
 
 /// One of the values of a [`Disagreement`].
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DisagreeingValue {
     /// The value.
     pub value: Value,
     /// Who wrote it, on which device and when; `None` when it was not made by Fieldledger.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub author: Option<Authorship>,
     /// The change that wrote it.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub change: Option<ChangeHash>,
 }
 

@@ -98,7 +98,7 @@ pub fn edit(
         "an edit never reuses the actor that created the document"
     );
     let base = to_automerge(read_at);
-    if base.iter().any(|hash| document.get_change_by_hash(hash).is_none()) {
+    if !super::holds(document, read_at) {
         return Err(EditError::UnknownVersion);
     }
     document.set_actor(ActorId::from(actor.as_slice()));

@@ -8,12 +8,14 @@ use crate::model::ChangeHash;
 
 /// One change of a document.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct HistoryEntry {
     /// The change.
     pub hash: ChangeHash,
     /// The changes it builds on; two entries with the same ones were made without knowing of each other.
     pub deps: Vec<ChangeHash>,
     /// Who made it; `None` when it was not made by Fieldledger.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub author: Option<Authorship>,
     /// What it changed.
     pub changed: Vec<FieldChange>,
@@ -21,12 +23,15 @@ pub struct HistoryEntry {
 
 /// One field that a change touched.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct FieldChange {
     /// The field, as names from the root.
     pub path: Vec<String>,
     /// What was there; `None` for nothing.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub before: Option<Value>,
     /// What is there; `None` when it was taken away.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub after: Option<Value>,
 }
 

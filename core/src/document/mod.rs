@@ -99,6 +99,13 @@ pub fn heads(document: &Automerge) -> Vec<ChangeHash> {
     heads
 }
 
+/// Whether all of `changes` are in a document.
+pub fn holds(document: &Automerge, changes: &[ChangeHash]) -> bool {
+    to_automerge(changes)
+        .iter()
+        .all(|hash| document.get_change_by_hash(hash).is_some())
+}
+
 /// All of a document in one chunk, for a phone that starts from nothing.
 pub fn snapshot(document: &Automerge) -> Vec<u8> {
     document.save_nocompress()

@@ -15,10 +15,12 @@ use crate::{
 
 /// A file of evidence, as this phone knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct EvidenceFile {
     /// Its name: the hash of its bytes.
     pub hash: EvidenceHash,
     /// Where it is on this phone.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub path: Option<PathBuf>,
     /// Its size in bytes.
     pub size: u64,

@@ -9,6 +9,7 @@ use super::{
 
 /// One contact with a customer about money (催收记录).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CollectionNote {
     /// Who owes.
     pub customer: CustomerId,
@@ -20,34 +21,43 @@ pub struct CollectionNote {
     pub channel: CollectionChannel,
     /// Whom the rep spoke to.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub person: String,
     /// What came of it.
     pub outcome: CollectionOutcome,
     /// Number of the invoice it was about; `None` for everything that is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub invoice_number: Option<String>,
     /// What the customer promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub promise: Option<PromiseToPay>,
     /// Reference of the receipt that was confirmed to the customer with this contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub receipt: Option<String>,
     /// What is to be learnt from a collection that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub closing: Option<ClosingReview>,
     /// What is to be done next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub next_step: Option<NextStep>,
     /// What the rep wrote.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
     /// Where the phone said it was.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }
 
 /// How a customer was contacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum CollectionChannel {
     /// A call.
@@ -69,6 +79,7 @@ pub enum CollectionChannel {
 
 /// What came of a contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum CollectionOutcome {
     /// The customer promised to pay; [`CollectionNote::promise`] says what.
@@ -96,6 +107,7 @@ pub enum CollectionOutcome {
 
 /// An amount and a date that a customer promised (付款承诺).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PromiseToPay {
     /// How much.
     pub amount: Money,
@@ -105,22 +117,27 @@ pub struct PromiseToPay {
 
 /// Looking back at a collection that is over (复盘, 回款跟踪表).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ClosingReview {
     /// Whether the money came late (是否逾期).
     pub was_late: bool,
     /// Why; required when it was late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cause: Option<LateCause>,
     /// What was difficult in talking (沟通难点).
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub difficulty: String,
     /// What solved it (解决方法).
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub solution: String,
 }
 
 /// Why money came late.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum LateCause {
     /// The customer was short of funds (客户资金).

@@ -11,6 +11,7 @@ use super::{
 
 /// Goods going to a customer, what was signed for, and the confirmations of the three parties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Delivery {
     /// Who receives.
     pub customer: CustomerId,
@@ -20,30 +21,38 @@ pub struct Delivery {
     pub number: String,
     /// Number of the order it fulfils.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// The day it is planned for, in the organisation's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub planned_for: Option<NaiveDate>,
     /// What is on the note.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: BTreeMap<LineId, DeliveryLine>,
     /// Who signed for the goods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub receiver: Option<Receiver>,
     /// What sales, the customer and the warehouse each say about it. Keyed by the party, so that nobody's word can be
     /// merged over somebody else's.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub confirmations: BTreeMap<Party, Confirmation>,
     /// Photos, signatures, stamps and slips, keyed by the hash of their bytes.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub evidence: BTreeMap<EvidenceHash, Evidence>,
     /// Remarks.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
 }
 
 /// One line of a delivery note.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DeliveryLine {
     /// What is delivered.
     pub product: ProductId,
@@ -51,14 +60,17 @@ pub struct DeliveryLine {
     pub quantity: Decimal,
     /// Batch number (批号).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub batch: Option<String>,
     /// What was signed for on site; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub signed: Option<SignedQuantity>,
 }
 
 /// What the customer accepted of a line, and what became of the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SignedQuantity {
     /// Accepted.
     pub accepted: Decimal,
@@ -73,36 +85,43 @@ pub struct SignedQuantity {
     pub refused: Decimal,
     /// Why not everything was accepted; required then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reason: Option<QuantityReason>,
 }
 
 /// Why less was accepted than delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct QuantityReason {
     /// In the words of whoever signed.
     pub text: String,
     /// Photo that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub photo: Option<EvidenceHash>,
 }
 
 /// Who received the goods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Receiver {
     /// Their name.
     pub name: String,
     /// Their phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub phone: Option<String>,
     /// When they signed, by the phone's clock.
     pub at: Timestamp,
     /// Where, as the phone declared it.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }
 
 /// The parties who confirm a delivery within 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum Party {
     /// Our rep.
@@ -129,6 +148,7 @@ impl Party {
 
 /// What one party says about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Confirmation {
     /// Yes or no.
     pub verdict: ConfirmationVerdict,
@@ -138,11 +158,66 @@ pub struct Confirmation {
     pub at: Timestamp,
     /// Remark, required for a dispute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub remark: String,
+    /// What was said of each line, where it was asked line by line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub lines: BTreeMap<LineId, LineConfirmation>,
+    /// Given by the customer's contact through a link, with nobody of the company in between. Nobody but the contact
+    /// changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub by_link: bool,
+}
+
+/// What a party says about one line of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
+pub struct LineConfirmation {
+    /// Yes or no.
+    pub verdict: ConfirmationVerdict,
+    /// What is wrong; required for a dispute.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub remark: String,
+}
+
+impl Confirmation {
+    /// What somebody of the company, or whoever received the goods, says about the whole delivery.
+    pub fn new(verdict: ConfirmationVerdict, by: impl Into<String>, at: Timestamp, remark: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            by: by.into(),
+            at,
+            remark: remark.into(),
+            lines: BTreeMap::new(),
+            by_link: false,
+        }
+    }
+
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_text("confirmations.remark", &self.remark)?;
+        if self.verdict == ConfirmationVerdict::Disputed && self.remark.trim().is_empty() {
+            return Err(InvalidField::new("confirmations.remark", "a dispute needs a remark"));
+        }
+        check_count("confirmations.lines", self.lines.len())?;
+        for line in self.lines.values() {
+            check_text("confirmations.lines.remark", &line.remark)?;
+            if line.verdict == ConfirmationVerdict::Disputed && line.remark.trim().is_empty() {
+                return Err(InvalidField::new(
+                    "confirmations.lines.remark",
+                    "say what is wrong with a line that is disputed",
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a party confirms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmationVerdict {
     /// The delivery is as signed.
@@ -236,12 +311,7 @@ impl DocumentModel for Delivery {
                 position.validate()?;
             }
         }
-        for confirmation in self.confirmations.values() {
-            check_text("confirmations.remark", &confirmation.remark)?;
-            if confirmation.verdict == ConfirmationVerdict::Disputed && confirmation.remark.trim().is_empty() {
-                return Err(InvalidField::new("confirmations.remark", "a dispute needs a remark"));
-            }
-        }
+        self.confirmations.values().try_for_each(Confirmation::validate)?;
         self.evidence.values().try_for_each(Evidence::validate)
     }
 }

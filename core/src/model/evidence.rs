@@ -5,6 +5,7 @@ use super::{InvalidField, Position, Timestamp, UserId, check_text};
 /// What is known of a photo, signature, stamp, slip or video. The bytes are a file named by their SHA-256, which is the
 /// key under which this is stored; they never enter a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Evidence {
     /// What it shows.
     pub kind: EvidenceKind,
@@ -18,14 +19,17 @@ pub struct Evidence {
     pub taken_by: UserId,
     /// Where the phone said it was.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
     /// A caption.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub caption: String,
 }
 
 /// What a piece of evidence shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceKind {
     /// A photo of goods or a place.
@@ -45,6 +49,7 @@ pub enum EvidenceKind {
 
 /// How far the bytes of a piece of evidence have got. Local to each phone, never in a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum UploadState {
     /// On this phone, not yet sent.

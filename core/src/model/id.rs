@@ -15,6 +15,12 @@ macro_rules! id {
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
+        #[cfg(feature = "uniffi")]
+        uniffi::custom_type!($name, String, {
+            lower: |id| id.to_string(),
+            try_lift: |text| Ok(text.parse()?),
+        });
+
         impl $name {
             /// The id with these 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -115,11 +121,22 @@ id!(
     LineId
 );
 
+impl UserId {
+    /// Who a change names as its author that a customer's contact made through a link. Nobody has an account of this id.
+    pub const CUSTOMER_CONTACT: Self = Self::from_bytes([0; 16]);
+}
+
 macro_rules! hash {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub [u8; 32]);
+
+        #[cfg(feature = "uniffi")]
+        uniffi::custom_type!($name, String, {
+            lower: |hash| hash.to_string(),
+            try_lift: |text| Ok(text.parse()?),
+        });
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

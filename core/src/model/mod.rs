@@ -25,8 +25,8 @@ mod visit;
 pub use collection::{ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, LateCause, PromiseToPay};
 pub(crate) use day::check_day;
 pub use delivery::{
-    Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, Party, QuantityReason, Receiver,
-    SignedQuantity,
+    Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, LineConfirmation, Party, QuantityReason,
+    Receiver, SignedQuantity,
 };
 pub use evidence::{Evidence, EvidenceKind, UploadState};
 pub use id::{
@@ -37,16 +37,16 @@ pub use ledger::{
     Acknowledgement, Allocation, AllocationBasis, AllocationPart, AllowancePolicy, AllowanceSize, Assessment,
     BreachTerms, Charge, ChargeKind, Contract, ContractReview, CountedDelivery, CreditAccount, CreditFile, CreditGrade,
     CreditHold, CreditLimit, CreditNote, CreditRate, CreditRuleChanges, CreditRules, CreditTerms, Customer, Dispute,
-    DueAmount, DueOffset, DueRule, DueStart, DunningNotice, DunningPolicy, DunningStep, DunningTask, ExpiredReview,
-    Extension, GradePolicy, Grant, GrantClose, GrantClosing, GrantMode, GrantState, GrantTerms, HolidayCalendar,
-    Horizon, Instalment, InterestOrder, InterestPolicy, InterestTier, Invoice, InvoiceLine, InvoiceType,
-    LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Milestone, OldestItemRule, OrderDecision, OrderDecisionLine,
-    OrderEvent, OrderEventKind, OrderStanding, OrganisationProfile, OutsideCause, OverdueShareRule, PaymentChannel,
-    PaymentInstruction, Person, Policy, Product, PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, RuleSwitch,
-    SettledSpend, ShippingAmount, ShownGrant, SpecialLiability, Spend, SpendReference, SpendStanding, Statement,
-    StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict,
-    Suspension, SuspensionDecision, Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel,
-    WarningPolicy, WarningRule,
+    DocumentCapSwitch, DueAmount, DueOffset, DueRule, DueStart, DunningLevelSwitch, DunningNotice, DunningPolicy,
+    DunningStep, DunningTask, ExpiredReview, Extension, GradePolicy, Grant, GrantClose, GrantClosing, GrantMode,
+    GrantState, GrantTerms, HolidayCalendar, Horizon, Instalment, InterestOrder, InterestPolicy, InterestTier, Invoice,
+    InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Milestone, Month, OldestItemRule,
+    OldestItemSwitch, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind, OrderStanding, OrganisationProfile,
+    OutsideCause, OverdueShareRule, OverdueShareSwitch, PaymentChannel, PaymentInstruction, Person, Policy, Product,
+    PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, SettledSpend, ShippingAmount, ShownGrant,
+    SpecialLiability, Spend, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine,
+    StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict, Suspension, SuspensionDecision, Target,
+    Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{
@@ -62,6 +62,7 @@ pub use visit::{CheckPoint, NextStep, Visit, VisitOutcome, VisitPurpose, VisitSt
 /// What a document is about. A kind that this build does not know is kept by its name, synced and shown as "made by a
 /// newer version", never dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum DocumentKind {
     /// A rep with a customer ([`Visit`]).
     Visit,
@@ -140,6 +141,7 @@ pub trait DocumentModel: serde::Serialize + serde::de::DeserializeOwned + Clone 
 
 /// A value that cannot be stored, with the field it was typed into.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[error("{field}: {message}")]
 pub struct InvalidField {
     /// The field's name as the model spells it, with dots for nesting (`lines.quantity`).

@@ -78,6 +78,7 @@ impl<'de> Deserialize<'de> for Currency {
 
 /// A decimal amount in a currency. Never a float.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Money {
     /// How much, in major units (yuan, not fen).
     pub amount: Decimal,

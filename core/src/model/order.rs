@@ -13,6 +13,7 @@ use super::{
 /// What a customer ordered, as a rep typed it. Decisions about it (release, refusal) are ledger records of the server;
 /// the rep's words stay as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Order {
     /// Who ordered.
     pub customer: CustomerId,
@@ -26,27 +27,33 @@ pub struct Order {
     pub currency: Currency,
     /// What was ordered.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: BTreeMap<LineId, OrderLine>,
     /// Days until payment is due, counted from the signed delivery.
     pub terms_days: u32,
     /// When the customer wants the goods, in the organisation's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub wanted_by: Option<NaiveDate>,
     /// Where it has got to by the rep's own hand.
     pub state: OrderState,
     /// The credit check that was made when it was submitted, with everything that went into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub credit: Option<CreditDecision>,
     /// Where the phone said it was.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
     /// Remarks.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
 }
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OrderLine {
     /// What is ordered.
     pub product: ProductId,
@@ -61,6 +68,7 @@ pub struct OrderLine {
 
 /// Where an order has got to by the rep's own hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// Still being typed.
@@ -73,6 +81,7 @@ pub enum OrderState {
 
 /// The answer to "may this customer have this order on credit?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum CreditVerdict {
     /// Guaranteed.
@@ -87,6 +96,7 @@ pub enum CreditVerdict {
 
 /// A credit check with everything that went into it, so that it can be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditDecision {
     /// The verdict.
     pub verdict: CreditVerdict,
@@ -98,21 +108,26 @@ pub struct CreditDecision {
 
 /// What a credit check is computed from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditInputs {
     /// The server's time of the data; `None` when the phone has no credit file for the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub as_of: Option<Timestamp>,
     /// Version of the credit file.
     #[serde(default)]
     pub file_version: u64,
     /// The customer's grade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub grade: Option<CreditGrade>,
     /// The limit. `None` when there is no credit file: not the same as "no limit".
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub limit: Option<CreditLimit>,
     /// Whether the account is on hold.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub on_hold: bool,
     /// Exposure by the credit file: open receivables, special liabilities, delivered and not invoiced, open orders.
     pub exposure: Money,
@@ -122,43 +137,53 @@ pub struct CreditInputs {
     pub order_total: Money,
     /// The order's total in its own currency, when it was converted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub converted_from: Option<Money>,
     /// What stands behind an answer that passes.
     #[serde(default, skip_serializing_if = "Guarantee::is_none")]
     pub guarantee: Guarantee,
     /// The day of the check, in the organisation's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub day: Option<NaiveDate>,
     /// The rules as they hold for the customer: the company's, changed for the grade and for the customer. `None` in
     /// checks that knew no policy: they looked at file, hold, grade and limit only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub rules: Option<CreditRules>,
     /// Version of the policy.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub policy_version: u64,
     /// Whether the policy lets the grade buy on credit; `None`: as the grade does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub allows_credit: Option<bool>,
     /// Why the account is on hold.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub hold_reason: String,
     /// What grants reserve of the limit beside this order; `None` is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reserved: Option<Money>,
     /// Due date of the oldest open item above the tolerance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub oldest_due: Option<NaiveDate>,
     /// All open debit items; `None` is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub open_debit: Option<Money>,
     /// The part of them that is later than the overdue share allows for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub late_debit: Option<Money>,
     /// Highest dunning level of the open items; 0 is none.
     #[serde(default, skip_serializing_if = "is_zero_level")]
     pub dunning_level: u8,
     /// Last day of the newest credit assessment; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub review_valid_until: Option<NaiveDate>,
 }
 
@@ -203,6 +228,7 @@ impl CreditInputs {
 
 /// What stands behind a check that passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum Guarantee {
     /// Nothing: the data may be stale.
@@ -224,6 +250,7 @@ impl Guarantee {
 
 /// What one rule said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct RuleOutcome {
     /// The rule's name, stable across versions.
     pub rule: String,
@@ -233,11 +260,13 @@ pub struct RuleOutcome {
     pub sentence: String,
     /// What it was decided on, for a sentence in another language or zone; `None` in checks of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub facts: Option<RuleFacts>,
 }
 
 /// What a rule decided on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum RuleFacts {
     /// The policy does not look at this.

@@ -4,6 +4,7 @@ use super::InvalidField;
 
 /// A position as a phone declared it. Doubt about it is shown, never hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Position {
     /// Degrees north, stored in units of 10⁻⁷ degree (about a centimetre).
     #[serde(rename = "lat", with = "e7")]
@@ -13,9 +14,11 @@ pub struct Position {
     pub longitude: f64,
     /// Radius in metres within which the phone believes itself to be; `None` when the phone did not say.
     #[serde(rename = "acc", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub accuracy_metres: Option<u32>,
     /// Whether the operating system said that the fix came from a mock provider.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub mocked: bool,
 }
 
@@ -89,16 +92,19 @@ mod e7 {
 
 /// Where a check-in happened against where the customer is known to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Geofence {
     /// Inside, outside, or not to be told.
     pub verdict: GeofenceVerdict,
     /// Metres between the declared position and the customer's; `None` when either is unknown.
     #[serde(rename = "dist", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub distance_metres: Option<u32>,
 }
 
 /// Whether a declared position lies within the customer's geofence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum GeofenceVerdict {
     /// Inside even if the fix is off by its whole accuracy.

@@ -10,6 +10,7 @@ use super::{
 /// A customer's answer to a statement of account (对账), taken down by a rep, with a photo of the stamped copy. What was
 /// stated stays in the statement; the server adds these answers to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementConfirmation {
     /// Whose account.
     pub customer: CustomerId,
@@ -23,22 +24,27 @@ pub struct StatementConfirmation {
     pub person: String,
     /// The answers by the number of the statement's line. A line that is not here was not answered.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub answers: BTreeMap<u32, StatementLineAnswer>,
     /// Photos of the stamped copy, keyed by the hash of their bytes.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub evidence: BTreeMap<EvidenceHash, Evidence>,
     /// What the rep wrote.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
 }
 
 /// What the customer says of one line of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementLineAnswer {
     /// Yes or no.
     pub verdict: StatementVerdict,
     /// Remark, required for a dispute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub remark: String,
 }
 

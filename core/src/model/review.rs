@@ -9,6 +9,7 @@ use super::{
 
 /// What a supervisor says about a document (审阅). Kept beside it, so that the rep's own record stays the rep's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Review {
     /// The customer of the reviewed document.
     pub customer: CustomerId,
@@ -24,14 +25,17 @@ pub struct Review {
     pub verdict: ReviewVerdict,
     /// Words to the rep; required unless it is an approval.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub comment: String,
     /// What was answered.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub replies: BTreeMap<LineId, Reply>,
 }
 
 /// A supervisor's verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewVerdict {
     /// Seen, in order.
@@ -55,6 +59,7 @@ impl ReviewVerdict {
 
 /// An answer to a review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Reply {
     /// Who answers.
     pub by: UserId,

@@ -6,6 +6,7 @@ use super::InvalidField;
 
 /// What a person may do. A role is given to an account; territories say where it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sells, visits and collects (业务员).

@@ -10,6 +10,7 @@ use super::{
 
 /// A rep with a customer, from the plan to the check-out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Visit {
     /// Who is visited.
     pub customer: CustomerId,
@@ -17,34 +18,43 @@ pub struct Visit {
     pub rep: UserId,
     /// The day it is planned for, in the organisation's time zone; `None` for a visit nobody planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub planned_for: Option<NaiveDate>,
     /// Why the rep goes there.
     pub purpose: VisitPurpose,
     /// Arrival, with the position the phone declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub check_in: Option<CheckPoint>,
     /// Departure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub check_out: Option<CheckPoint>,
     /// What came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub outcome: Option<VisitOutcome>,
     /// What the rep wrote.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
     /// What is to be done next, and by when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub next_step: Option<NextStep>,
     /// Why a planned visit did not take place; `None` while it still may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cancelled: Option<String>,
     /// Photos, keyed by the hash of their bytes.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub evidence: BTreeMap<EvidenceHash, Evidence>,
 }
 
 /// Why a rep visits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum VisitPurpose {
     /// The usual round.
@@ -68,6 +78,7 @@ pub enum VisitPurpose {
 
 /// What came of a visit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum VisitOutcome {
     /// The purpose was reached.
@@ -91,11 +102,13 @@ pub enum VisitOutcome {
 
 /// Arrival or departure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CheckPoint {
     /// When, by the phone's clock.
     pub at: Timestamp,
     /// Where, as the phone declared it; `None` when it gave no position.
     #[serde(rename = "pos", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
     /// How that lies to the customer's known position.
     #[serde(rename = "fence")]
@@ -104,11 +117,13 @@ pub struct CheckPoint {
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct NextStep {
     /// What.
     pub what: String,
     /// By when, in the organisation's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub due: Option<NaiveDate>,
 }
 

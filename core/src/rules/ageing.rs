@@ -10,6 +10,7 @@ use crate::model::{Currency, InvalidMoney};
 
 /// How long something has been due. The tops are inclusive: exactly 30 days is 1–30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum Bucket {
     /// Not due: due today or later, or its event has not happened.
     NotDue,
@@ -81,6 +82,12 @@ impl AgeingRow {
     /// it can be written.
     pub fn balance(&self) -> Decimal {
         self.open + self.credits
+    }
+
+    /// The row with these amounts.
+    #[cfg(feature = "uniffi")]
+    pub(crate) fn of_amounts(buckets: [Decimal; 6], open: Decimal, credits: Decimal) -> Self {
+        Self { buckets, open, credits }
     }
 
     fn plus(&self, other: &Self) -> Result<Self, InvalidMoney> {
@@ -196,6 +203,15 @@ impl Ageing {
     /// The row of one currency; empty when nothing is in it.
     pub fn row(&self, currency: Currency) -> AgeingRow {
         self.rows.get(&currency).copied().unwrap_or_default()
+    }
+
+    /// The ageing that has these rows.
+    #[cfg(feature = "uniffi")]
+    pub(crate) fn from_rows(as_of: NaiveDate, rows: impl IntoIterator<Item = (Currency, AgeingRow)>) -> Self {
+        Self {
+            as_of,
+            rows: rows.into_iter().collect(),
+        }
     }
 
     fn add_row(&mut self, currency: Currency, row: &AgeingRow) -> Result<(), InvalidMoney> {

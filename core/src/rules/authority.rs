@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::model::{DocumentKind, Party, Role, UserId};
 
 /// The fields that say what a document is, whose, and about what. They are fixed when it is made.
@@ -10,6 +12,7 @@ pub const IDENTITY: [&str; 6] = ["kind", "customer", "rep", "about", "reviewer",
 
 /// Why a change is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Denied {
     /// What was to be changed, as a path (`confirmations.warehouse`).
     pub path: String,
@@ -124,6 +127,46 @@ fn may_confirm(roles: &[Role], party: &str, name: impl Fn() -> String) -> Result
     require(roles, allowed, name)
 }
 
+/// Whether the customer's contact, who has a link and no account, may make a change that touches `paths` of a document of
+/// `kind`: their own word about a delivery, and nothing else.
+///
+/// # Errors
+/// [`Denied`] for the first path that is not theirs.
+pub fn may_edit_as_contact(kind: &DocumentKind, paths: &[Vec<String>]) -> Result<(), Denied> {
+    let foreign = paths
+        .iter()
+        .find(|path| *kind != DocumentKind::Delivery || !is_customers_word(path));
+    match foreign {
+        None => Ok(()),
+        Some(path) => Err(Denied {
+            path: path.join("."),
+            who_may: "people of the company".to_owned(),
+        }),
+    }
+}
+
+/// Whether a change that touches `paths` of a document, which was `before` when it was made, leaves alone what the
+/// customer's contact has said through a link. Nobody else puts words over it; who doubts them writes a review.
+///
+/// # Errors
+/// [`Denied`] naming the path.
+pub fn keeps_contacts_word(before: &Value, paths: &[Vec<String>]) -> Result<(), Denied> {
+    let by_link = before
+        .get("confirmations")
+        .and_then(|it| it.get(Party::Customer.as_str())?.get("by_link")?.as_bool());
+    match paths.iter().find(|path| is_customers_word(path)) {
+        Some(path) if by_link == Some(true) => Err(Denied {
+            path: path.join("."),
+            who_may: "the customer's contact, who gave it through a link".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn is_customers_word(path: &[String]) -> bool {
+    path.first().is_some_and(|it| it == "confirmations") && path.get(1).is_some_and(|it| it == Party::Customer.as_str())
+}
+
 fn require(roles: &[Role], allowed: &[Role], path: impl Fn() -> String) -> Result<(), Denied> {
     if roles.iter().any(|role| allowed.contains(role)) {
         return Ok(());
@@ -161,6 +204,20 @@ mod tests {
         assert!(edit(Role::Driver, "confirmations.customer"));
         assert!(!edit(Role::Rep, "confirmations"));
         assert!(!edit(Role::Rep, "confirmations.bank"));
+    }
+
+    #[test]
+    fn the_contact_behind_a_link_speaks_for_the_customer_alone_and_nobody_speaks_over_it() {
+        let may = |at: &str| may_edit_as_contact(&DocumentKind::Delivery, &path(at)).is_ok();
+        assert!(may("confirmations.customer") && may("confirmations.customer.lines"));
+        assert!(!may("confirmations.sales") && !may("confirmations") && !may("note"));
+        assert!(may_edit_as_contact(&DocumentKind::Visit, &path("confirmations.customer")).is_err());
+        let said = |by_link: bool| serde_json::json!({ "confirmations": { "customer": { "by_link": by_link } } });
+        assert!(keeps_contacts_word(&said(true), &path("confirmations.customer.verdict")).is_err());
+        assert!(keeps_contacts_word(&said(true), &path("confirmations.sales")).is_ok());
+        assert!(keeps_contacts_word(&said(false), &path("confirmations.customer")).is_ok());
+        let nothing = serde_json::json!({});
+        assert!(keeps_contacts_word(&nothing, &path("confirmations.customer")).is_ok());
     }
 
     #[test]

@@ -30,18 +30,22 @@ pub struct CustomerBooks<'b> {
 
 /// What is open of one instalment on a day (未清项). Amounts are in `currency` and never below zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OpenItem {
     /// Number of the invoice.
     pub invoice_number: String,
     /// The instalment, from 1.
     pub instalment: u32,
     /// The order it charges.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// The day it counts from.
     pub posted_on: NaiveDate,
     /// When it is due, extensions included; `None` while its event has not happened.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub due_on: Option<NaiveDate>,
     /// When it was due before any extension.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub original_due_on: Option<NaiveDate>,
     /// The invoice's currency.
     pub currency: Currency,
@@ -58,6 +62,7 @@ pub struct OpenItem {
     /// Highest dunning level reached by that day; 0 is none.
     pub dunning_level: u8,
     /// The day that level was reached.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub dunned_on: Option<NaiveDate>,
     /// Kept back by the customer until a later day.
     pub retention: bool,
@@ -77,6 +82,7 @@ impl OpenItem {
 
 /// Money or a credit note that has not been set against anything yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct UnallocatedCredit {
     /// Reference of the receipt, or number of the credit note.
     pub source: String,

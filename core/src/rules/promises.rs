@@ -18,6 +18,7 @@ use crate::model::{AllocationBasis, CollectionNote, DocumentId, Money, PromisePo
 
 /// A promise, as a collection note holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Promise {
     /// The note.
     pub note: DocumentId,
@@ -28,6 +29,7 @@ pub struct Promise {
     /// How much.
     pub amount: Money,
     /// The invoice it is about; `None` for everything that is owed.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub invoice_number: Option<String>,
 }
 
@@ -54,6 +56,7 @@ impl Promise {
 
 /// What became of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum PromiseStanding {
     /// Its day with the tolerance has not passed, and the money is not all there.
     Running,
@@ -67,6 +70,7 @@ pub enum PromiseStanding {
 
 /// A promise held against the payments.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PromiseResult {
     /// The promise.
     pub promise: Promise,

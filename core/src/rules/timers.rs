@@ -10,6 +10,7 @@ const HOUR: i64 = 60 * MINUTE;
 
 /// The timers of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum ReceiptTimer {
     /// Finance tells sales, from the moment finance knew of the money.
     TellSales,
@@ -21,6 +22,7 @@ pub enum ReceiptTimer {
 
 /// How a timer stands. Durations are in milliseconds and never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum TimerState {
     /// The event it counts from has not happened.
     NotStarted,
@@ -259,12 +261,7 @@ mod tests {
             at: at(0),
             position: None,
         });
-        let said = |minutes, verdict| Confirmation {
-            verdict,
-            by: "Li".to_owned(),
-            at: at(minutes),
-            remark: "2 short".to_owned(),
-        };
+        let said = |minutes, verdict| Confirmation::new(verdict, "Li", at(minutes), "2 short");
         delivery
             .confirmations
             .insert(Party::Customer, said(day, ConfirmationVerdict::Disputed));

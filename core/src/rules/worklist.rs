@@ -26,6 +26,7 @@ use crate::model::{CustomerId, DunningTask, InvalidMoney, Money};
 
 /// What a customer owes past its due date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Overdue {
     /// How much.
     pub amount: Money,
@@ -99,6 +100,7 @@ pub struct WorklistCustomer {
 
 /// A promise that puts a customer on the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PromiseOfInterest {
     /// Whether it is broken, kept in part, or still runs.
     pub standing: PromiseStanding,
@@ -107,11 +109,13 @@ pub struct PromiseOfInterest {
     /// How much of it is missing.
     pub missing: Money,
     /// The invoice it is about.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub invoice_number: Option<String>,
 }
 
 /// A reminder that is to be sent today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DunningOfInterest {
     /// The level it reaches.
     pub level: u8,
@@ -133,6 +137,7 @@ impl From<&DunningRaise> for DunningOfInterest {
 
 /// A dispute that nobody has looked at yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct UnreviewedDispute {
     /// The invoice, statement or delivery in question, by its number.
     pub number: String,
@@ -160,6 +165,7 @@ pub fn promises_that_matter(results: &[PromiseResult], overdue: &Overdue, as_of:
 
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct WorklistLine {
     /// Place in the list, from 1.
     pub rank: u32,
@@ -175,6 +181,7 @@ pub struct WorklistLine {
 
 /// Why somebody is on the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum WorklistReason {
     /// A promise was broken.
     BrokenPromise(PromiseOfInterest),
@@ -192,6 +199,7 @@ pub enum WorklistReason {
 
 /// What to do first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum WorklistStep {
     /// Ask for the money that is promised for today.
     AskForPromised(PromiseOfInterest),

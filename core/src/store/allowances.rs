@@ -11,12 +11,14 @@ use crate::{
 
 /// An offline allowance (离线授信额度) as this phone has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Allowance {
     /// The grant, with what was spent of it.
     pub grant: DeviceGrant,
     /// What is left.
     pub remaining: Money,
     /// Why nothing can be spent of it just now; `None` when it can.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub frozen: Option<String>,
 }
 

@@ -14,14 +14,17 @@ use crate::{
 
 /// A delivery note to be made on the phone.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct NewDelivery {
     /// Who receives.
     pub customer: CustomerId,
     /// Number of the delivery note.
     pub number: String,
     /// Number of the order it fulfils.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// The day it is planned for.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub planned_for: Option<NaiveDate>,
     /// What is on it.
     pub lines: Vec<NewDeliveryLine>,
@@ -29,23 +32,28 @@ pub struct NewDelivery {
 
 /// A line of a [`NewDelivery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct NewDeliveryLine {
     /// What is delivered.
     pub product: ProductId,
     /// How much, in the product's unit.
     pub quantity: Decimal,
     /// Batch number.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub batch: Option<String>,
 }
 
 /// A customer's signature for goods.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SignOff {
     /// What was accepted of each line, and what became of the rest.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub signed: BTreeMap<LineId, SignedQuantity>,
     /// Who signed.
     pub receiver: Receiver,
     /// Photos, signature, stamp.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub evidence: BTreeMap<EvidenceHash, Evidence>,
 }
 
@@ -127,12 +135,7 @@ impl FieldStore {
             }
             _ => identity.user_name,
         };
-        let confirmation = Confirmation {
-            verdict,
-            by,
-            at: self.now(),
-            remark: remark.to_owned(),
-        };
+        let confirmation = Confirmation::new(verdict, by, self.now(), remark);
         delivery.value.confirmations.insert(party, confirmation);
         self.save(&delivery)
     }

@@ -163,6 +163,37 @@ impl FieldStore {
         Ok(document::disagreement::disagreements(&document))
     }
 
+    /// An edit of a document that is known by the heads it was read at alone, as Kotlin and Swift carry it: what is saved
+    /// is the difference between `value` and what was there then.
+    ///
+    /// # Errors
+    /// [`FieldError::NotFound`] when the document or the version it was read at is not here (any more): read it again.
+    #[doc(hidden)]
+    pub fn edited<T: StoredModel>(
+        &self,
+        id: DocumentId,
+        heads: &[ChangeHash],
+        value: T,
+    ) -> Result<Document<T>, FieldError> {
+        let present: Option<Document<T>> = self.document(id)?;
+        let present = present.ok_or(FieldError::NotFound)?;
+        if present.heads == heads {
+            return Ok(Document { value, ..present });
+        }
+        let document = self.open_document(id)?;
+        if heads.is_empty() || !document::holds(&document, heads) {
+            return Err(FieldError::NotFound);
+        }
+        let then: T = serde_json::from_value(tree::at(&document, heads))?;
+        Ok(Document {
+            id,
+            heads: heads.to_vec(),
+            base: edit::tree_of(&then)?,
+            value,
+            newer: present.newer,
+        })
+    }
+
     fn open_document(&self, id: DocumentId) -> Result<automerge::Automerge, FieldError> {
         self.read(|connection| {
             let found = documents::find(connection, id)?
@@ -319,6 +350,7 @@ impl FieldStore {
                 return Ok(());
             }
             authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
+            authority::keeps_contacts_word(before, &paths)?;
             let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
             if found.is_newer() {
                 return Err(FieldError::MadeByNewerVersion);

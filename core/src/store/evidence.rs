@@ -4,8 +4,29 @@ use super::{Change, FieldStore};
 use crate::{
     error::FieldError,
     evidence::{self, EvidenceFile},
-    model::{DocumentId, DocumentKind, Evidence, EvidenceHash, InvalidField, UploadState},
+    model::{
+        DocumentId, DocumentKind, Evidence, EvidenceHash, EvidenceKind, InvalidField, Position, Timestamp, UploadState,
+    },
 };
+
+/// What the app says about a file that was just taken.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
+pub struct NewEvidence {
+    /// What it shows.
+    pub kind: EvidenceKind,
+    /// Media type, for example `image/jpeg`.
+    pub media_type: String,
+    /// When it was taken, by the phone's clock; now when nothing is said.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub taken_at: Option<Timestamp>,
+    /// Where the phone says it was.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub position: Option<Position>,
+    /// A caption.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub caption: String,
+}
 
 impl FieldStore {
     /// Names a photo, signature, stamp, slip or video in a visit or a delivery, and keeps where its file is.
@@ -51,6 +72,33 @@ impl FieldStore {
             }
             other => Err(InvalidField::new("evidence", format!("a {other} takes no evidence")).into()),
         }
+    }
+
+    /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of
+    /// its bytes, notes who took it and when, and queues it to be sent. The file stays where it is; the app keeps it until
+    /// [`Self::evidence_state`] says that the server has it.
+    ///
+    /// # Errors
+    /// [`FieldError::Invalid`] when the file cannot be read or is empty; as [`Self::add_evidence`].
+    pub fn attach_evidence(
+        &self,
+        document: DocumentId,
+        file: PathBuf,
+        evidence: NewEvidence,
+    ) -> Result<EvidenceHash, FieldError> {
+        let taken_by = self.require_identity()?.user;
+        let (hash, size) = evidence::hash_file(&file)?;
+        let described = Evidence {
+            kind: evidence.kind,
+            size,
+            media_type: evidence.media_type,
+            taken_at: evidence.taken_at.unwrap_or_else(|| self.now()),
+            taken_by,
+            position: evidence.position,
+            caption: evidence.caption,
+        };
+        self.add_evidence(document, described, hash, Some(file))?;
+        Ok(hash)
     }
 
     /// How far the bytes of a piece of evidence have got.

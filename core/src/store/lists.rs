@@ -14,6 +14,7 @@ use crate::{
 
 /// What a person has to do on a day.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Today {
     /// The day, in the company's time zone.
     pub date: NaiveDate,
@@ -122,7 +123,7 @@ impl FieldStore {
         })
     }
 
-    /// What happened with a customer, newest first; `before` is the `moment` and `id` of the last row of the page before.
+    /// What happened with a customer, newest first; `before` is the last row of the page before.
     ///
     /// # Errors
     /// As [`Self::organisation`].

@@ -9,6 +9,7 @@ use crate::{db::lock, model::DocumentKind};
 
 /// Something that screens show and that has changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum Change {
     /// Documents of a kind.
     Documents(DocumentKind),

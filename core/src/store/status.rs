@@ -8,14 +8,17 @@ use crate::{
 
 /// How phone and server stand to each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SyncStatus {
     /// Changes that the server has not acknowledged.
     pub waiting: usize,
     /// Changes that the server refused and the person has not dismissed.
     pub rejected: Vec<RejectedChange>,
     /// When the server was last heard, by its clock.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub last_contact: Option<Timestamp>,
     /// How long ago that was.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub staleness_millis: Option<u64>,
     /// Whether the server accepts this device.
     pub device: DeviceState,
@@ -33,6 +36,7 @@ pub struct SyncStatus {
 
 /// A change that the server refused. It is still on the phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct RejectedChange {
     /// The change.
     pub hash: ChangeHash,
@@ -47,10 +51,11 @@ pub struct RejectedChange {
 }
 
 impl FieldStore {
-    /// The streams this phone follows, with its place in each.
+    /// The streams this phone follows, with its place in each. For the sync side and for tests.
     ///
     /// # Errors
     /// As [`Self::organisation`].
+    #[doc(hidden)]
     pub fn cursors(&self) -> Result<Vec<StreamCursor>, FieldError> {
         self.read(|connection| {
             let rows = streams::all(connection)?;

@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     db::{documents, records, streams},
     model::*,
-    sync::protocol::{RecordEntry, RecordName, StreamId},
+    sync::protocol::{EnrolResponse, RecordEntry, RecordName, StreamId},
 };
 
 /// A clock that the test moves.
@@ -122,12 +122,11 @@ impl Phone {
 
 fn options(folder: &TempDir, clock: &Arc<TestClock>, number: u8) -> OpenOptions {
     OpenOptions {
-        path: folder.path().join("phone.db"),
-        installation: [number; 16],
         app_version: "0.1.0".to_owned(),
         clock: clock.clone(),
         seed: Some(u64::from(number)),
         durability: Durability::Off,
+        ..OpenOptions::new(folder.path().join("phone.db"), [number; 16])
     }
 }
 
@@ -434,12 +433,7 @@ fn nobody_writes_what_is_not_theirs() {
     ));
     assert!(matches!(driver.store.create(other), Err(FieldError::NotAllowed(_))));
     let mut delivery = Delivery::new(visit.value.customer, rep.user, "DN-1");
-    let confirmation = Confirmation {
-        verdict: ConfirmationVerdict::Confirmed,
-        by: "nobody".to_owned(),
-        at: rep.store.now(),
-        remark: String::new(),
-    };
+    let confirmation = Confirmation::new(ConfirmationVerdict::Confirmed, "nobody", rep.store.now(), "");
     delivery.confirmations.insert(Party::Warehouse, confirmation);
     assert!(matches!(rep.store.create(delivery), Err(FieldError::NotAllowed(_))));
     let mut moved = rep.store.visit(visit.id).unwrap().unwrap();

@@ -15,14 +15,19 @@ const DEFAULT_GEOFENCE_METRES: u32 = 200;
 
 /// What a rep says when leaving.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CheckOut {
     /// Where the phone says it is.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
     /// What came of the visit.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub outcome: Option<VisitOutcome>,
     /// What the rep wrote; `None` keeps what is there.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: Option<String>,
     /// What is to be done next; `None` keeps what is there.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub next_step: Option<NextStep>,
 }
 

@@ -10,16 +10,18 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use super::{
     engine::{Config, Effect, Engine, Event, Failure, Status},
     protocol::{MAX_ENTRIES, StreamId, StreamMark, SyncResponse},
-    transport::{Transport, TransportFault},
+    transport::{AddressError, EnrolError, HttpTransport, Timeouts, Transport, TransportFault},
 };
 use crate::{
     db::{exchange::Applied, outbox},
     error::FieldError,
+    model::InvalidField,
     store::{Change, Changes, DeviceState, FieldStore},
 };
 
 /// What a sync did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SyncReport {
     /// Round trips.
     pub rounds: usize,
@@ -83,21 +85,55 @@ impl From<Failure> for SyncError {
     }
 }
 
+impl From<TransportFault> for FieldError {
+    fn from(fault: TransportFault) -> Self {
+        match fault {
+            TransportFault::Revoked => Self::Revoked,
+            TransportFault::SignInAgain | TransportFault::AnotherPhone => Self::SignInAgain,
+            TransportFault::NeedsNewerApp => Self::NeedsNewerApp,
+            TransportFault::Server(message) => Self::Internal(message),
+            TransportFault::Offline
+            | TransportFault::CaptivePortal
+            | TransportFault::Timeout
+            | TransportFault::TooLarge
+            | TransportFault::RetryAfter(_) => Self::Offline,
+        }
+    }
+}
+
 impl From<SyncError> for FieldError {
     fn from(error: SyncError) -> Self {
         match error {
             SyncError::Storage(error) => error,
-            SyncError::Transport(fault) => match fault {
-                TransportFault::Revoked => Self::Revoked,
-                TransportFault::SignInAgain | TransportFault::AnotherPhone => Self::SignInAgain,
-                TransportFault::NeedsNewerApp => Self::NeedsNewerApp,
-                TransportFault::Server(message) => Self::Internal(message),
-                TransportFault::Offline
-                | TransportFault::CaptivePortal
-                | TransportFault::Timeout
-                | TransportFault::TooLarge
-                | TransportFault::RetryAfter(_) => Self::Offline,
-            },
+            SyncError::Transport(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<Failure> for FieldError {
+    fn from(failure: Failure) -> Self {
+        SyncError::from(failure).into()
+    }
+}
+
+impl From<AddressError> for FieldError {
+    fn from(error: AddressError) -> Self {
+        let field = match &error {
+            AddressError::Invalid(_) | AddressError::Unencrypted(_) => "server_url",
+            AddressError::Certificate(..) => "certificates",
+            AddressError::Client(message) => return Self::Internal(message.clone()),
+        };
+        InvalidField::new(field, error.to_string()).into()
+    }
+}
+
+impl From<EnrolError> for FieldError {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::Address(error) => error.into(),
+            EnrolError::Refused { message, .. } => InvalidField::new("code", message).into(),
+            EnrolError::Transport(fault) => fault.into(),
+            EnrolError::Store(error) => error,
         }
     }
 }
@@ -129,6 +165,20 @@ struct Session {
     status: Option<Status>,
     report: SyncReport,
     timer: Option<u64>,
+}
+
+impl SyncDriver<HttpTransport> {
+    /// A driver that syncs a store with the server that it was enrolled with.
+    ///
+    /// # Errors
+    /// [`FieldError::NotEnrolled`]; [`FieldError::Invalid`] naming `server_url` or `certificates`.
+    pub fn over_http(store: &FieldStore) -> Result<Self, FieldError> {
+        let identity = store.identity().ok_or(FieldError::NotEnrolled)?;
+        let token = store.token()?.ok_or(FieldError::NotEnrolled)?;
+        let certificates = &store.options().certificates;
+        let transport = HttpTransport::with_timeouts(&identity.server_url, token, Timeouts::default(), certificates)?;
+        Ok(Self::new(store.clone(), transport))
+    }
 }
 
 impl<T: Transport> SyncDriver<T> {

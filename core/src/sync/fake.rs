@@ -46,12 +46,11 @@ impl Phone {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(MORNING)));
         let store = FieldStore::open(OpenOptions {
-            path: folder.path().join("phone.db"),
-            installation: [number; 16],
             app_version: "0.1.0".to_owned(),
             clock,
             seed: Some(u64::from(number)),
             durability: Durability::Off,
+            ..OpenOptions::new(folder.path().join("phone.db"), [number; 16])
         })
         .unwrap();
         let enrolment = EnrolResponse {

@@ -43,6 +43,7 @@ pub const MAX_STREAMS: usize = 256;
 
 /// A totally ordered log that a device may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum StreamId {
     /// Products, people, policies: what everybody in the company may see.
     Catalogue,

@@ -14,6 +14,12 @@ use super::protocol::{
 };
 
 pub use live::LineReader;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use crate::error::FieldError;
 
 /// Why an exchange did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +129,9 @@ pub enum AddressError {
     /// Without encryption, over a real network.
     #[error("{0} is not encrypted; use https (http is only allowed to this machine and private networks)")]
     Unencrypted(String),
+    /// A certificate of an authority that is none.
+    #[error("certificate {0} of the options cannot be read: {1}")]
+    Certificate(usize, String),
     /// The HTTP client could not be made.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),
@@ -143,16 +152,22 @@ impl HttpTransport {
     /// # Errors
     /// [`AddressError`].
     pub fn new(server_url: &str, token: impl Into<String>) -> Result<Self, AddressError> {
-        Self::with_timeouts(server_url, token, Timeouts::default())
+        Self::with_timeouts(server_url, token, Timeouts::default(), &[])
     }
 
-    /// The same with other timeouts.
+    /// The same with other timeouts, to a server whose certificate may come from one of `authorities` (certificates, DER or
+    /// PEM) too.
     ///
     /// # Errors
     /// [`AddressError`].
-    pub fn with_timeouts(server_url: &str, token: impl Into<String>, timeouts: Timeouts) -> Result<Self, AddressError> {
+    pub fn with_timeouts(
+        server_url: &str,
+        token: impl Into<String>,
+        timeouts: Timeouts,
+        authorities: &[Vec<u8>],
+    ) -> Result<Self, AddressError> {
         Ok(Self {
-            client: client(&timeouts)?,
+            client: client(&timeouts, authorities)?,
             base: address(server_url)?,
             token: std::sync::RwLock::new(token.into()),
             timeouts,
@@ -239,16 +254,23 @@ pub enum EnrolError {
     /// The server could not be asked.
     #[error(transparent)]
     Transport(#[from] TransportFault),
+    /// The store did not become that phone.
+    #[error(transparent)]
+    Store(#[from] FieldError),
 }
 
-/// Exchanges a one-time code for a device token.
+/// Exchanges a one-time code for a device token. `authorities` are certificates beside the public ones.
 ///
 /// # Errors
 /// [`EnrolError`].
-pub async fn enrol(server_url: &str, request: &EnrolRequest) -> Result<EnrolResponse, EnrolError> {
+pub async fn enrol(
+    server_url: &str,
+    request: &EnrolRequest,
+    authorities: &[Vec<u8>],
+) -> Result<EnrolResponse, EnrolError> {
     const MOST: usize = 64 << 10;
     let timeouts = Timeouts::default();
-    let client = client(&timeouts)?;
+    let client = client(&timeouts, authorities)?;
     let body = serde_json::to_vec(request).map_err(|error| TransportFault::Server(error.to_string()))?;
     let response = client
         .post(at(&address(server_url)?, ENROL_PATH))
@@ -273,8 +295,40 @@ pub async fn enrol(server_url: &str, request: &EnrolRequest) -> Result<EnrolResp
 
 const JSON: &str = "application/json";
 
-fn client(timeouts: &Timeouts) -> Result<Client, AddressError> {
-    Client::builder()
+/// A builder of HTTP clients that trust the public authorities, as they were when this was built, and `authorities`.
+///
+/// Not the operating system's store of certificates: on Android it can only be asked through the app's virtual machine, and
+/// asking without it ends the app. A company with an authority of its own names it.
+///
+/// # Errors
+/// [`AddressError::Certificate`]; [`AddressError::Client`].
+pub fn client_builder(authorities: &[Vec<u8>]) -> Result<reqwest::ClientBuilder, AddressError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    for (index, bytes) in authorities.iter().enumerate() {
+        let unreadable = |error: &dyn std::fmt::Display| AddressError::Certificate(index + 1, error.to_string());
+        let certificates: Vec<CertificateDer<'_>> = if bytes.starts_with(b"-----") {
+            let read: Result<_, _> = CertificateDer::pem_slice_iter(bytes).collect();
+            read.map_err(|error| unreadable(&error))?
+        } else {
+            vec![CertificateDer::from(bytes.as_slice())]
+        };
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| unreadable(&error))?;
+        }
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| AddressError::Client(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Client::builder().tls_backend_preconfigured(config))
+}
+
+fn client(timeouts: &Timeouts, authorities: &[Vec<u8>]) -> Result<Client, AddressError> {
+    client_builder(authorities)?
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.read.max(timeouts.live))
         // A redirect leads to a sign-in page, and would take the token with it.

@@ -23,6 +23,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use fieldledger_core::sync::transport::client_builder;
+
 use super::{
     Failure,
     operation::{Operation, Outcome, perform},
@@ -131,7 +133,8 @@ pub(super) async fn ask(folder: &Path, operation: &Operation) -> Result<Outcome,
     let file = std::fs::read(folder.join(CONTROL_FILE)).map_err(|error| unreachable(&error))?;
     let control: Control = serde_json::from_slice(&file).map_err(|error| unreachable(&error))?;
     let body = serde_json::to_vec(operation).map_err(|error| Failure::new(error.to_string()))?;
-    let client = reqwest::Client::builder()
+    let client = client_builder(&[])
+        .map_err(|error| unreachable(&error))?
         .no_proxy()
         .connect_timeout(Duration::from_secs(5))
         .build()

@@ -91,6 +91,9 @@ pub struct SoundChange {
     /// Fields in disagreement with it.
     #[n(12)]
     pub disagreements: u32,
+    /// Whether its author knew what the customer's contact had said through a link, and writes over it.
+    #[n(13)]
+    pub over_contacts_word: bool,
 }
 
 /// Why a change must not be stored.

@@ -87,6 +87,7 @@ impl Draft {
             LedgerRecord::Territory(_)
             | LedgerRecord::Person(_)
             | LedgerRecord::Product(_)
+            | LedgerRecord::Target(_)
             | LedgerRecord::UnidentifiedReceipt(_) => {}
         }
         self.changed.insert(key, record);

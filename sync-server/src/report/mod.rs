@@ -8,6 +8,7 @@ mod aged;
 mod details;
 mod figures;
 pub(crate) mod sums;
+pub mod team;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -126,6 +126,17 @@ pub trait DocumentStore {
     /// What came in, newest first.
     async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError>;
 
+    /// The visits that took place from the first moment on and before the second, by the phones' clocks, in that order.
+    async fn visits_between(
+        &self,
+        org: OrganisationId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VisitMade>, StoreError>;
+
+    /// Every collection note that holds a promise, as its tree.
+    async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError>;
+
     /// The reviews of a document, oldest first.
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError>;
 
@@ -340,6 +351,21 @@ pub struct FeedItem {
     pub received_at: Timestamp,
     /// Day it is planned for.
     pub day: Option<NaiveDate>,
+}
+
+/// A visit that took place, as far as figures need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitMade {
+    /// Whom.
+    pub customer: CustomerId,
+    /// Who made it.
+    pub owner: UserId,
+    /// When, by the phone's clock.
+    pub at: Timestamp,
+    /// Whether somebody has reviewed it.
+    pub reviewed: bool,
+    /// Whether its position is doubtful: outside the geofence, or from a mock provider.
+    pub doubtful: bool,
 }
 
 /// Which customers to find.

@@ -13,9 +13,11 @@ use super::*;
 
 mod customers;
 mod ledger;
+mod team;
 
 pub(super) use customers::*;
 pub(super) use ledger::*;
+pub(super) use team::*;
 
 pub(crate) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
 pub(crate) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);

@@ -142,6 +142,12 @@ const PARTS: &[Part] = &[
         shown_to: |_| true,
     },
     Part {
+        here: "team",
+        href: "/team",
+        name: "nav.team",
+        shown_to: |_| true,
+    },
+    Part {
         here: "quarantine",
         href: "/quarantine",
         name: "nav.quarantine",
@@ -152,6 +158,18 @@ const PARTS: &[Part] = &[
         href: "/devices",
         name: "nav.devices",
         shown_to: |account| account.has(Role::Administrator) || account.has(Role::Supervisor),
+    },
+    Part {
+        here: "people",
+        href: "/people",
+        name: "nav.people",
+        shown_to: |account| account.has(Role::Administrator),
+    },
+    Part {
+        here: "audit",
+        href: "/audit",
+        name: "nav.audit",
+        shown_to: |account| account.has(Role::Administrator),
     },
 ];
 

@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod audit;
+mod deliveries;
 mod devices;
 mod feed;
+mod people;
 mod records;
+mod routes;
 mod samples;
 mod statement;
+mod team;
 mod world;

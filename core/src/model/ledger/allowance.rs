@@ -6,6 +6,7 @@ use crate::model::{CustomerId, DeviceId, DocumentId, GrantId, Money, Timestamp, 
 
 /// The immutable part of a grant, signed by the server that issued it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct GrantTerms {
     /// Its id.
     pub id: GrantId,
@@ -29,6 +30,7 @@ pub struct GrantTerms {
 
 /// What an expired grant becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum GrantMode {
     /// For goods handed over at once: stays reserved until the phone closes it, or two people write it off.
@@ -127,6 +129,7 @@ pub enum SpendStanding {
 
 /// A spend as a phone writes it down, in one transaction with the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Spend {
     /// The grant.
     pub grant: GrantId,

@@ -6,6 +6,7 @@ use crate::model::{Currency, CustomerId, Money, Position, ProductId, Role, Terri
 
 /// What every phone knows of its company.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OrganisationProfile {
     /// Its name.
     pub name: String,
@@ -19,6 +20,7 @@ pub struct OrganisationProfile {
 
 /// A set of customers that a team works on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Territory {
     /// Its id.
     pub id: TerritoryId,
@@ -28,6 +30,7 @@ pub struct Territory {
 
 /// A person, as everybody in the company may know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Person {
     /// Their id.
     pub id: UserId,
@@ -37,11 +40,13 @@ pub struct Person {
     pub roles: Vec<Role>,
     /// Whom they report to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub supervisor: Option<UserId>,
 }
 
 /// A product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Product {
     /// Its id.
     pub id: ProductId,
@@ -51,20 +56,25 @@ pub struct Product {
     pub name: String,
     /// What one of it is called: box, kg, ….
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub unit: String,
     /// List price of one unit, gross of tax.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub price: Option<Money>,
     /// Group it belongs to.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub group: String,
     /// No longer sold.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub discontinued: bool,
 }
 
 /// A customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
@@ -76,17 +86,22 @@ pub struct Customer {
     pub territory: TerritoryId,
     /// The rep in charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub rep: Option<UserId>,
     /// Whom to ask for.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub contact: String,
     /// Telephone number.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub phone: String,
     /// Postal address on one line.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub address: String,
     /// Where it is; `None` when nobody has been told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }

@@ -8,6 +8,7 @@ use crate::model::{Currency, CustomerId, InvalidField, Money, Timestamp, UserId}
 
 /// A credit grade with the terms that the default policy gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum CreditGrade {
     /// 60 days.
     A,
@@ -37,6 +38,7 @@ impl CreditGrade {
 
 /// How much a customer may owe. "No limit" and "limit 0" are different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum CreditLimit {
     /// Explicitly unlimited.
@@ -262,9 +264,11 @@ impl CreditAccount {
 
 /// Open orders that ship on one day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ShippingAmount {
     /// When they ship; `None` when no day was agreed: counted by every horizon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub on: Option<NaiveDate>,
     /// How much, in the limit's currency.
     pub amount: Money,
@@ -272,9 +276,11 @@ pub struct ShippingAmount {
 
 /// What is open of the items that are due on one day and have come equally far in dunning, and the largest of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DueAmount {
     /// The due date, extensions included; `None` while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub on: Option<NaiveDate>,
     /// How much is open, in the limit's currency.
     pub amount: Money,
@@ -282,12 +288,14 @@ pub struct DueAmount {
     pub largest: Money,
     /// Whether the customer disputes them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub disputed: bool,
     /// The dunning level that they have reached; 0 is none, and what a file of an older server says.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dunning_level: u8,
     /// The day on which they reached it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub dunned_on: Option<NaiveDate>,
 }
 
@@ -299,6 +307,7 @@ fn is_zero(level: &u8) -> bool {
 /// A customer's credit file (信用档案), readable offline, always shown with its as-of time. Every amount is in the
 /// limit's currency, converted at the credit rates of the day of `as_of`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditFile {
     /// Whose.
     pub customer: CustomerId,
@@ -306,6 +315,7 @@ pub struct CreditFile {
     pub as_of: Timestamp,
     /// The grade; `None` when the customer has not been assessed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub grade: Option<CreditGrade>,
     /// How much may be owed.
     pub limit: CreditLimit,
@@ -313,9 +323,11 @@ pub struct CreditFile {
     pub terms_days: u32,
     /// Whether the account is on hold.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub on_hold: bool,
     /// Why it is on hold.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub hold_reason: String,
     /// Invoiced and unpaid, less credit notes and cleared cash that is not allocated.
     pub open_receivables: Money,
@@ -327,23 +339,28 @@ pub struct CreditFile {
     pub open_orders: Money,
     /// The same by the day they ship, for a check that looks at a horizon only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub shipping: Vec<ShippingAmount>,
     /// Reserved for phones by grants that are not settled; `None` is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reserved: Option<Money>,
     /// The part of the open receivables that is past its due date.
     pub overdue: Money,
     /// Due date of the oldest open item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub oldest_due: Option<NaiveDate>,
     /// Open items by due date, for a check that is made on a later day than that of the figures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub dues: Vec<DueAmount>,
     /// Highest dunning level of the open items; 0 is none.
     #[serde(default)]
     pub dunning_level: u8,
     /// Last day of the newest credit assessment; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub review_valid_until: Option<NaiveDate>,
 }
 

@@ -12,13 +12,16 @@ use crate::model::{Currency, Money};
 
 /// All rules of a company about credit and money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct Policy {
     /// What a grade gives a customer for whom nothing else was decided.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub grades: BTreeMap<CreditGrade, GradePolicy>,
     /// The check before an order.
     pub check: CreditRules,
     /// Where the check differs for a grade.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub check_by_grade: BTreeMap<CreditGrade, CreditRuleChanges>,
     /// Rates at which amounts are converted for the exposure, in the order of recording.
     pub rates: Vec<CreditRate>,
@@ -37,13 +40,16 @@ pub struct Policy {
     /// When a customer gets a statement of account for whom nothing else was agreed.
     pub statements: StatementSchedule,
     /// Days on which nothing is due; `None`: a due date stays where it falls.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub holidays: Option<HolidayCalendar>,
     /// Last day of the books that is closed: what is entered later counts from the day after at the earliest.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub books_closed_until: Option<NaiveDate>,
 }
 
 /// What a grade gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct GradePolicy {
     /// Days of credit.
     pub terms_days: u32,
@@ -51,61 +57,74 @@ pub struct GradePolicy {
     pub allows_credit: bool,
     /// The limit; `None`: decided for each customer, zero until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub limit: Option<CreditLimit>,
     /// Days between two visits; `None`: no cadence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub visit_every_days: Option<u32>,
 }
 
 /// The rules of the check before an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct CreditRules {
     /// Which open orders count.
     pub horizon: Horizon,
     /// Most that one order may come to.
-    pub document_cap: RuleSwitch<Money>,
+    pub document_cap: DocumentCapSwitch,
     /// How old the oldest open item may be.
-    pub oldest_item: RuleSwitch<OldestItemRule>,
+    pub oldest_item: OldestItemSwitch,
     /// Which part of what is owed may be overdue.
-    pub overdue_share: RuleSwitch<OverdueShareRule>,
+    pub overdue_share: OverdueShareSwitch,
     /// Highest dunning level at which an order passes.
-    pub dunning_level: RuleSwitch<u8>,
+    pub dunning_level: DunningLevelSwitch,
     /// What an expired credit assessment does.
     pub expired_review: ExpiredReview,
     /// Whether disputed items are left out of the overdue tests. They always count in the exposure.
     pub leave_out_disputed: bool,
     /// Rules whose failure refuses an order instead of holding it for a supervisor.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub refuse: BTreeSet<RuleName>,
 }
 
 /// Where the rules of a grade or a customer differ. `None` leaves a rule as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct CreditRuleChanges {
     /// See [`CreditRules::horizon`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub horizon: Option<Horizon>,
     /// See [`CreditRules::document_cap`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub document_cap: Option<RuleSwitch<Money>>,
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub document_cap: Option<DocumentCapSwitch>,
     /// See [`CreditRules::oldest_item`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub oldest_item: Option<RuleSwitch<OldestItemRule>>,
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub oldest_item: Option<OldestItemSwitch>,
     /// See [`CreditRules::overdue_share`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub overdue_share: Option<RuleSwitch<OverdueShareRule>>,
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub overdue_share: Option<OverdueShareSwitch>,
     /// See [`CreditRules::dunning_level`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dunning_level: Option<RuleSwitch<u8>>,
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub dunning_level: Option<DunningLevelSwitch>,
     /// See [`CreditRules::expired_review`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub expired_review: Option<ExpiredReview>,
     /// See [`CreditRules::leave_out_disputed`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub leave_out_disputed: Option<bool>,
     /// See [`CreditRules::refuse`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub refuse: Option<BTreeSet<RuleName>>,
 }
 
@@ -132,19 +151,46 @@ impl CreditRuleChanges {
     }
 }
 
-/// A rule that may be switched off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleSwitch<T> {
-    /// Not looked at.
-    #[default]
-    Off,
-    /// In force.
-    On(T),
+/// A rule that may be switched off. One type for each: Kotlin and Swift know no generic ones, and a policy reaches them whole.
+macro_rules! rule_switch {
+    ($(#[$doc:meta])* $name:ident, $rule:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            /// Not looked at.
+            #[default]
+            Off,
+            /// In force.
+            On($rule),
+        }
+    };
 }
+rule_switch!(
+    /// Most that one order may come to, or any amount.
+    DocumentCapSwitch,
+    Money
+);
+rule_switch!(
+    /// How old the oldest open item may be, or any age.
+    OldestItemSwitch,
+    OldestItemRule
+);
+rule_switch!(
+    /// Which part of what is owed may be overdue, or any.
+    OverdueShareSwitch,
+    OverdueShareRule
+);
+rule_switch!(
+    /// Highest dunning level at which an order passes, or any.
+    DunningLevelSwitch,
+    u8
+);
 
 /// The rules of the check before an order, by name. Names are stable across versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum RuleName {
     /// There is a credit file.
@@ -199,6 +245,7 @@ impl RuleName {
 
 /// Which open orders count in the exposure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum Horizon {
     /// All of them.
@@ -213,6 +260,7 @@ pub enum Horizon {
 
 /// How old the oldest open item may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OldestItemRule {
     /// Most days past its due date.
     pub max_days: u32,
@@ -223,6 +271,7 @@ pub struct OldestItemRule {
 
 /// Which part of what is owed may be overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OverdueShareRule {
     /// What is overdue by more than so many days counts.
     pub days: u32,
@@ -232,6 +281,7 @@ pub struct OverdueShareRule {
 
 /// What an expired credit assessment does. A missing one always fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiredReview {
     /// The rule is not looked at, missing assessments included.
@@ -244,6 +294,7 @@ pub enum ExpiredReview {
 
 /// A rate at which the credit check converts from a day on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditRate {
     /// One unit of this …
     pub from: Currency,
@@ -257,6 +308,7 @@ pub struct CreditRate {
 
 /// Late interest: simple, for each day, on the balance of that day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct InterestPolicy {
     /// Tiers by day of lateness. Days in no tier accrue nothing.
@@ -271,11 +323,13 @@ pub struct InterestPolicy {
 
 /// Interest on some days of lateness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct InterestTier {
     /// First day of lateness, 1 for the day after the due date.
     pub from_day: u32,
     /// Last day; `None`: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub to_day: Option<u32>,
     /// Percent for each day.
     pub percent_per_day: Decimal,
@@ -283,6 +337,7 @@ pub struct InterestTier {
 
 /// What a payment pays first within an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum InterestOrder {
     /// Costs, interest, principal.
@@ -293,6 +348,7 @@ pub enum InterestOrder {
 
 /// Staged reminders (催收升级).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct DunningPolicy {
     /// The ladder, by level from 1.
@@ -303,6 +359,7 @@ pub struct DunningPolicy {
 
 /// A rung of the dunning ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DunningStep {
     /// Days past the due date (negative: before it) from which the level may be raised.
     pub from_day: i32,
@@ -314,6 +371,7 @@ pub struct DunningStep {
 
 /// What a dunning level asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum DunningTask {
     /// Remind before it is due.
@@ -330,6 +388,7 @@ pub enum DunningTask {
 
 /// When a promise to pay counts as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct PromisePolicy {
     /// Days after the promised date that still count.
@@ -340,6 +399,7 @@ pub struct PromisePolicy {
 
 /// When early warnings are raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct WarningPolicy {
     /// Days overdue for a warning.
@@ -351,6 +411,7 @@ pub struct WarningPolicy {
     /// Share of the limit for a critical one.
     pub limit_share_critical: Decimal,
     /// Total owed for a warning; `None`: no such rule.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub total_owed: Option<Money>,
     /// Broken promises within the last 90 days for a warning.
     pub broken_promises: u32,
@@ -364,11 +425,13 @@ pub struct WarningPolicy {
 
 /// How offline allowances are given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct AllowancePolicy {
     /// Whether they are given at all.
     pub enabled: bool,
     /// Sizes by grade. A grade that is not here, and one that allows no credit, gets none.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub sizes: BTreeMap<CreditGrade, AllowanceSize>,
     /// Hours for which a grant may be spent.
     pub valid_hours: u32,
@@ -382,6 +445,7 @@ pub struct AllowancePolicy {
 
 /// How much a grade gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct AllowanceSize {
     /// Usual orders that one planned visit may take.
     pub orders_per_visit: Decimal,
@@ -391,6 +455,7 @@ pub struct AllowanceSize {
 
 /// Within how long people have to act, counted from events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct TimerPolicy {
     /// Minutes in which finance tells sales of a receipt.
@@ -405,6 +470,7 @@ pub struct TimerPolicy {
 
 /// How often a customer gets a statement of account (DOMAIN §2.3: companies monthly, shops weekly).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum StatementSchedule {
     /// For each calendar month.
@@ -418,13 +484,16 @@ pub enum StatementSchedule {
 
 /// Days on which nothing is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 #[serde(default)]
 pub struct HolidayCalendar {
     /// Days of the week that are free.
     pub weekend: Vec<Weekday>,
     /// Free days besides.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub holidays: BTreeSet<NaiveDate>,
     /// Days of a weekend that are worked (调休).
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub working_days: BTreeSet<NaiveDate>,
 }
 
@@ -463,13 +532,13 @@ impl Default for CreditRules {
     fn default() -> Self {
         Self {
             horizon: Horizon::Static,
-            document_cap: RuleSwitch::Off,
-            oldest_item: RuleSwitch::On(OldestItemRule {
+            document_cap: DocumentCapSwitch::Off,
+            oldest_item: OldestItemSwitch::On(OldestItemRule {
                 max_days: 30,
                 tolerance: Decimal::ZERO,
             }),
-            overdue_share: RuleSwitch::Off,
-            dunning_level: RuleSwitch::On(3),
+            overdue_share: OverdueShareSwitch::Off,
+            dunning_level: DunningLevelSwitch::On(3),
             expired_review: ExpiredReview::Warn,
             leave_out_disputed: false,
             refuse: BTreeSet::new(),

@@ -3,7 +3,10 @@
 use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 
-use super::{CreditLimit, HolidayCalendar, InterestPolicy, InterestTier, Policy, RuleSwitch};
+use super::{
+    CreditLimit, DocumentCapSwitch, HolidayCalendar, InterestPolicy, InterestTier, OldestItemSwitch,
+    OverdueShareSwitch, Policy,
+};
 use crate::model::{InvalidField, MAX_AMOUNT, check_date, check_most};
 
 impl Policy {
@@ -18,13 +21,13 @@ impl Policy {
                 check_positive_or_zero("grades.limit", limit.amount)?;
             }
         }
-        if let RuleSwitch::On(cap) = self.check.document_cap {
+        if let DocumentCapSwitch::On(cap) = self.check.document_cap {
             check_positive_or_zero("check.document_cap", cap.amount)?;
         }
-        if let RuleSwitch::On(rule) = self.check.oldest_item {
+        if let OldestItemSwitch::On(rule) = self.check.oldest_item {
             check_positive_or_zero("check.oldest_item.tolerance", rule.tolerance)?;
         }
-        if let RuleSwitch::On(rule) = self.check.overdue_share {
+        if let OverdueShareSwitch::On(rule) = self.check.overdue_share {
             check_share("check.overdue_share.max_share", rule.max_share)?;
         }
         for rate in &self.rates {

@@ -9,6 +9,7 @@ use crate::model::{CustomerId, DocumentId, LineId, Money, Timestamp, UserId};
 
 /// An invoice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Invoice {
     /// Its number, leading zeros kept.
     pub number: String,
@@ -16,9 +17,11 @@ pub struct Invoice {
     pub customer: CustomerId,
     /// The order it charges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// The contract whose terms it follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub contract_number: Option<String>,
     /// Its date.
     pub invoiced_on: NaiveDate,
@@ -32,12 +35,15 @@ pub struct Invoice {
     /// The day it counts from in the books; `None`: [`Self::invoiced_on`]. Later for one that came when the books of
     /// its day were closed, so that a past report never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub posted_on: Option<NaiveDate>,
     /// Its parts with a due date each; empty means one of everything, due on [`Self::due_on`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub instalments: Vec<Instalment>,
     /// Which quantities of the order's lines it charges; empty when the source does not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: Vec<InvoiceLine>,
 }
 
@@ -68,6 +74,7 @@ impl Invoice {
 
 /// What an invoice charges for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceType {
     /// Goods.
@@ -91,6 +98,7 @@ impl InvoiceType {
 
 /// A quantity of an order's line that an invoice charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct InvoiceLine {
     /// The line of the order.
     pub line: LineId,
@@ -100,6 +108,7 @@ pub struct InvoiceLine {
 
 /// One part of an invoice with a due date of its own (期).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Instalment {
     /// Counted from 1 within the invoice.
     pub no: u32,
@@ -107,24 +116,31 @@ pub struct Instalment {
     pub amount: Decimal,
     /// When it is due, extensions apart; `None` while the event it counts from has not happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub due_on: Option<NaiveDate>,
     /// The rule that gives the due date, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub rule: Option<DueRule>,
     /// Kept back by the customer until a later day (质保金); counts in the exposure before it is due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub retention: bool,
     /// Interest and costs charged on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub charges: Vec<Charge>,
     /// Later due dates that were approved; the original one stays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub extensions: Vec<Extension>,
     /// Times during which the customer disputed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub disputes: Vec<Dispute>,
     /// Reminders sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub dunning: Vec<DunningNotice>,
 }
 
@@ -147,6 +163,7 @@ impl Instalment {
 
 /// Interest or costs charged on an instalment. Stays owed after the principal is paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Charge {
     /// What for.
     pub kind: ChargeKind,
@@ -156,11 +173,13 @@ pub struct Charge {
     pub posted_on: NaiveDate,
     /// How it came about.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reason: String,
 }
 
 /// What a charge is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeKind {
     /// Late interest.
@@ -171,6 +190,7 @@ pub enum ChargeKind {
 
 /// An approved later due date (延期).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Extension {
     /// The day it was approved.
     pub approved_on: NaiveDate,
@@ -178,6 +198,7 @@ pub struct Extension {
     pub due_on: NaiveDate,
     /// Who approved; `None` for an import and for other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub by: Option<UserId>,
     /// Why.
     pub reason: String,
@@ -185,11 +206,13 @@ pub struct Extension {
 
 /// A time during which the customer disputed an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Dispute {
     /// First day.
     pub opened_on: NaiveDate,
     /// First day on which it was settled; `None` while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub settled_on: Option<NaiveDate>,
     /// What is disputed.
     pub reason: String,
@@ -197,6 +220,7 @@ pub struct Dispute {
 
 /// A reminder that was sent (催收).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DunningNotice {
     /// The level reached.
     pub level: u8,
@@ -206,6 +230,7 @@ pub struct DunningNotice {
 
 /// A credit note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditNote {
     /// Its number.
     pub number: String,
@@ -213,24 +238,29 @@ pub struct CreditNote {
     pub customer: CustomerId,
     /// The invoice it corrects, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub invoice_number: Option<String>,
     /// Its date.
     pub credited_on: NaiveDate,
     /// The day it counts from in the books; `None`: [`Self::credited_on`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub posted_on: Option<NaiveDate>,
     /// How much, gross of tax, more than zero.
     pub amount: Money,
     /// Why.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reason: String,
     /// What it was set against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub allocations: Vec<Allocation>,
 }
 
 /// Money that arrived (回款).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Receipt {
     /// The payment's reference.
     pub reference: String,
@@ -242,39 +272,50 @@ pub struct Receipt {
     pub amount: Money,
     /// The order or invoice the customer named; `None` when nothing was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub pays: Option<String>,
     /// The day it counts from in the books; `None`: [`Self::valued_on`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub posted_on: Option<NaiveDate>,
     /// The day from which the money is certain; `None` while it is not. Before that it lowers nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cleared_on: Option<NaiveDate>,
     /// The day it was returned (a bounced cheque); from then on it pays nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub bounced_on: Option<NaiveDate>,
     /// How it was paid.
     #[serde(default)]
     pub channel: PaymentChannel,
     /// What the customer wants it to pay, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub instructions: Vec<PaymentInstruction>,
     /// What it was set against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub allocations: Vec<Allocation>,
     /// When finance knew of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub arrived_at: Option<Timestamp>,
     /// When sales was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub sales_told_at: Option<Timestamp>,
     /// When sales confirmed it to the customer: the note that says so came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer_told_at: Option<Timestamp>,
     /// That note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer_told_by: Option<DocumentId>,
     /// When the receipt or invoice went out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub document_sent_at: Option<Timestamp>,
 }
 
@@ -309,6 +350,7 @@ impl Receipt {
 
 /// How money comes in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentChannel {
     /// A transfer to the company's account.
@@ -331,19 +373,23 @@ pub enum PaymentChannel {
 
 /// What a customer wants a payment to pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PaymentInstruction {
     /// Number of the invoice.
     pub invoice_number: String,
     /// One of its instalments; `None`: the oldest open first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub instalment: Option<u32>,
     /// How much of it, in the receipt's currency; `None`: as much as is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub amount: Option<Decimal>,
 }
 
 /// A part of a receipt or credit note that pays a part of an instalment (核销). Never deleted: a reversal gives it an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Allocation {
     /// The invoice.
     pub invoice_number: String,
@@ -355,19 +401,23 @@ pub struct Allocation {
     pub amount: Decimal,
     /// How much of the receipt that took, in the receipt's currency; `None`: the same amount in the same currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub taken: Option<Decimal>,
     /// The day it counts from in the books. Set by the server, never before the day it was made.
     pub posted_on: NaiveDate,
     /// The day from which it no longer counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reversed_on: Option<NaiveDate>,
     /// Why it was reversed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reversal_reason: String,
     /// On what grounds it was made.
     pub basis: AllocationBasis,
     /// Who made it; `None` when the rules did, or other software, which the audit log names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub by: Option<UserId>,
 }
 
@@ -385,6 +435,7 @@ impl Allocation {
 
 /// Which part of an instalment is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum AllocationPart {
     /// Costs of collecting.
@@ -397,6 +448,7 @@ pub enum AllocationPart {
 
 /// On what grounds money was set against an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum AllocationBasis {
     /// The customer said so.

@@ -14,6 +14,7 @@ use crate::model::{
 
 /// An order of the company's books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct LedgerOrder {
     /// Its number.
     pub number: String,
@@ -23,28 +24,35 @@ pub struct LedgerOrder {
     pub ordered_on: NaiveDate,
     /// When it is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub wanted_by: Option<NaiveDate>,
     /// When it was shipped; `None` while it has not been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub shipped_on: Option<NaiveDate>,
     /// Its state in the words of the source.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub state: String,
     /// It was cancelled: kept, and counted nowhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cancelled: bool,
     /// What was ordered.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: Vec<LedgerLine>,
     /// Sum of the lines and what comes on top (freight).
     pub total: Money,
     /// Remarks.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub note: String,
 }
 
 /// A delivery of the company's books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct LedgerDelivery {
     /// Its number.
     pub number: String,
@@ -52,16 +60,19 @@ pub struct LedgerDelivery {
     pub customer: CustomerId,
     /// The order it fulfils.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// When it left.
     pub shipped_on: NaiveDate,
     /// What was delivered.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: Vec<LedgerLine>,
 }
 
 /// One line of an order or a delivery of the company's books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct LedgerLine {
     /// What.
     pub product: ProductId,
@@ -77,6 +88,7 @@ pub struct LedgerLine {
 
 /// A contract with its payment terms (合同).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Contract {
     /// Its number.
     pub number: String,
@@ -88,17 +100,20 @@ pub struct Contract {
     pub milestones: Vec<Milestone>,
     /// What has to be there for an acceptance; required when a milestone hangs on one.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub acceptance_criteria: String,
     /// What a breach costs.
     #[serde(default)]
     pub breach: BreachTerms,
     /// What finance said of the terms before signing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub review: Option<ContractReview>,
 }
 
 /// A part of the price that is due after an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Milestone {
     /// What it is called: prepayment, on acceptance, retention, ….
     pub name: String,
@@ -108,11 +123,13 @@ pub struct Milestone {
     pub due: DueRule,
     /// Kept back by the customer until a later day (质保金).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub retention: bool,
 }
 
 /// How a due date follows from an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DueRule {
     /// The event it counts from.
     pub from: DueStart,
@@ -122,6 +139,7 @@ pub struct DueRule {
 
 /// The event that a due date counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum DueStart {
     /// The contract was signed.
@@ -138,6 +156,7 @@ pub enum DueStart {
 
 /// How long after an event something is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum DueOffset {
     /// So many natural days, the day of the event not counted.
@@ -150,17 +169,21 @@ pub enum DueOffset {
 
 /// What a breach of contract costs (违约条款).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct BreachTerms {
     /// Late interest by tiers, instead of the policy's; empty: the policy's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub interest: Vec<InterestTier>,
     /// Day of lateness from which a stop of supply is proposed; `None`: the policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub suspend_from_day: Option<u32>,
 }
 
 /// What finance said of a contract's terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ContractReview {
     /// Who.
     pub by: UserId,
@@ -175,6 +198,7 @@ pub struct ContractReview {
 /// What the company decided about an order that a rep took, and how far the order has got. What the rep typed stays in the
 /// order's document; this is what the company counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OrderDecision {
     /// The order's document.
     pub order: DocumentId,
@@ -188,18 +212,22 @@ pub struct OrderDecision {
     pub received_at: Timestamp,
     /// When the customer wants the goods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub wanted_by: Option<NaiveDate>,
     /// Currency of every price.
     pub currency: Currency,
     /// What counts of it.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub lines: BTreeMap<LineId, OrderDecisionLine>,
     /// The deliveries that are counted in [`Self::lines`], by their documents, as they were last signed for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub deliveries: BTreeMap<DocumentId, CountedDelivery>,
     /// Where it stands.
     pub standing: OrderStanding,
     /// The spend of an offline allowance that guarantees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub spend: Option<SpendReference>,
     /// What happened to it, in order; never shortened.
     pub events: Vec<OrderEvent>,
@@ -208,6 +236,7 @@ pub struct OrderDecision {
 /// A line of an order as the company counts it. Each unit is ordered and not delivered, delivered and not invoiced, or
 /// invoiced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OrderDecisionLine {
     /// What.
     pub product: ProductId,
@@ -225,17 +254,20 @@ pub struct OrderDecisionLine {
 
 /// What a delivery that was signed for counts towards an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CountedDelivery {
     /// Number of the delivery note.
     pub number: String,
     /// The day on which it was signed for, in the organisation's zone.
     pub signed_on: NaiveDate,
     /// What the customer accepted, by line of the order.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub quantities: BTreeMap<LineId, Decimal>,
 }
 
 /// Where an order stands with the company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStanding {
     /// Passed every rule, or was guaranteed by an allowance. Counts in the exposure.
@@ -266,6 +298,7 @@ impl OrderStanding {
 
 /// A place among the spends of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct SpendReference {
     /// The grant.
     pub grant: GrantId,
@@ -275,24 +308,29 @@ pub struct SpendReference {
 
 /// Something that happened to an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct OrderEvent {
     /// The server's time.
     pub at: Timestamp,
     /// Who did it; `None` for the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub by: Option<UserId>,
     /// What happened.
     pub what: OrderEventKind,
     /// Why; required for what a person decides.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub reason: String,
     /// The check that was made then, with everything that went into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub check: Option<CreditDecision>,
 }
 
 /// What happened to an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderEventKind {
     /// It came in and was decided on.

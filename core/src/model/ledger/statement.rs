@@ -10,6 +10,7 @@ use crate::model::{CustomerId, Money, ProductId, StatementId, Timestamp, UserId}
 
 /// What happened on a customer's account in a period. Once issued its lines never change: a correction is a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Statement {
     /// Its id.
     pub id: StatementId,
@@ -29,17 +30,21 @@ pub struct Statement {
     pub issued_at: Timestamp,
     /// Who issued it; `None` when the schedule did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub by: Option<UserId>,
     /// The one it corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub corrects: Option<StatementId>,
     /// The customer's answers by line number, given through a link or entered from a stamped copy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub answers: BTreeMap<u32, StatementAnswer>,
 }
 
 /// One line of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementLine {
     /// Counted from 1.
     pub no: u32,
@@ -51,12 +56,15 @@ pub struct StatementLine {
     pub document: String,
     /// Number of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub order_number: Option<String>,
     /// When the goods were shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub shipped_on: Option<NaiveDate>,
     /// The product lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub products: Vec<StatementProduct>,
     /// More owed, in the statement's currency.
     pub debit: Decimal,
@@ -68,6 +76,7 @@ pub struct StatementLine {
 
 /// What a line of a statement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum StatementLineKind {
     /// An invoice.
@@ -84,6 +93,7 @@ pub enum StatementLineKind {
 
 /// A product on a line of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementProduct {
     /// What.
     pub product: ProductId,
@@ -95,6 +105,7 @@ pub struct StatementProduct {
 
 /// What the customer says about a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementAnswer {
     /// Yes or no.
     pub verdict: StatementVerdict,
@@ -104,11 +115,13 @@ pub struct StatementAnswer {
     pub at: Timestamp,
     /// Remark, required for a dispute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub remark: String,
 }
 
 /// Whether the customer agrees with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum StatementVerdict {
     /// It is right.

@@ -9,6 +9,7 @@ use crate::model::{CustomerId, Money, Timestamp, UserId};
 
 /// Something about a customer that somebody should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Warning {
     /// About whom.
     pub customer: CustomerId,
@@ -20,17 +21,21 @@ pub struct Warning {
     pub sentence: String,
     /// The figures themselves, for a sentence in another language; `None` in what an older version wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub facts: Option<WarningFacts>,
     /// When it was raised, or its level last changed.
     pub raised_at: Timestamp,
     /// Who is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub owner: Option<UserId>,
     /// Who did; a higher level asks again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub acknowledged: Option<Acknowledgement>,
     /// When its cause was gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cleared_at: Option<Timestamp>,
 }
 
@@ -43,6 +48,7 @@ impl Warning {
 
 /// The figures of a warning when it was raised, or its level last changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningFacts {
     /// See [`WarningRule::DaysOverdue`].
@@ -109,6 +115,7 @@ pub enum WarningFacts {
 
 /// What made an exposure grow past its limit without anybody having released an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum OutsideCause {
     /// A payment was returned: a bounced cheque.
@@ -123,6 +130,7 @@ pub enum OutsideCause {
 
 /// That somebody has seen a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Acknowledgement {
     /// Who.
     pub by: UserId,
@@ -134,6 +142,7 @@ pub struct Acknowledgement {
 
 /// How bad a warning is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningLevel {
     /// Look at it.
@@ -144,6 +153,7 @@ pub enum WarningLevel {
 
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningRule {
     /// Days that the oldest open item is overdue.

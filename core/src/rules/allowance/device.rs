@@ -80,17 +80,21 @@ impl DeviceClock {
 
 /// A grant on the phone that may spend it. Store it in the transaction that stores the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct DeviceGrant {
     /// What the server promised.
     pub terms: GrantTerms,
     /// What was spent, by seq from 1 without gaps.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub spends: Vec<Spend>,
     /// Whether the server has asked for it back.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub recalled: bool,
     /// Whether the phone has closed it, for good.
     #[serde(default)]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub closed: bool,
 }
 

@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 use super::sentence;
 use crate::{
     model::{
-        CreditDecision, CreditGrade, CreditInputs, CreditLimit, CreditRules, CreditVerdict, ExpiredReview, Guarantee,
-        InvalidMoney, Money, RuleFacts, RuleName, RuleOutcome, RuleSwitch,
+        CreditDecision, CreditGrade, CreditInputs, CreditLimit, CreditRules, CreditVerdict, DocumentCapSwitch,
+        DunningLevelSwitch, ExpiredReview, Guarantee, InvalidMoney, Money, OldestItemSwitch, OverdueShareSwitch,
+        RuleFacts, RuleName, RuleOutcome,
     },
     rules::wording::Language,
 };
@@ -95,11 +96,11 @@ fn evaluate(name: RuleName, inputs: &CreditInputs) -> (bool, RuleFacts) {
         }
         RuleName::ExposureWithinLimit => limit(inputs),
         RuleName::DocumentCap => match rules.map(|it| it.document_cap) {
-            Some(RuleSwitch::On(cap)) => document_cap(inputs, cap),
-            Some(RuleSwitch::Off) | None => (true, RuleFacts::Off),
+            Some(DocumentCapSwitch::On(cap)) => document_cap(inputs, cap),
+            Some(DocumentCapSwitch::Off) | None => (true, RuleFacts::Off),
         },
         RuleName::OldestItem => match rules.map(|it| it.oldest_item) {
-            Some(RuleSwitch::On(rule)) => {
+            Some(OldestItemSwitch::On(rule)) => {
                 let days = match (inputs.oldest_due, inputs.day) {
                     (None, _) => None,
                     (Some(due), Some(day)) => Some(day.signed_duration_since(due).num_days()),
@@ -110,15 +111,15 @@ fn evaluate(name: RuleName, inputs: &CreditInputs) -> (bool, RuleFacts) {
                 let most = rule.max_days;
                 (passed, RuleFacts::Oldest { days, most })
             }
-            Some(RuleSwitch::Off) | None => (true, RuleFacts::Off),
+            Some(OldestItemSwitch::Off) | None => (true, RuleFacts::Off),
         },
         RuleName::OverdueShare => overdue_share(inputs, rules),
         RuleName::DunningLevel => match rules.map(|it| it.dunning_level) {
-            Some(RuleSwitch::On(most)) => {
+            Some(DunningLevelSwitch::On(most)) => {
                 let level = inputs.dunning_level;
                 (level <= most, RuleFacts::Level { level, most })
             }
-            Some(RuleSwitch::Off) | None => (true, RuleFacts::Off),
+            Some(DunningLevelSwitch::Off) | None => (true, RuleFacts::Off),
         },
         RuleName::CreditReview => review(inputs, rules),
     }
@@ -159,7 +160,7 @@ fn document_cap(inputs: &CreditInputs, cap: Money) -> (bool, RuleFacts) {
 }
 
 fn overdue_share(inputs: &CreditInputs, rules: Option<&CreditRules>) -> (bool, RuleFacts) {
-    let Some(RuleSwitch::On(rule)) = rules.map(|it| it.overdue_share) else {
+    let Some(OverdueShareSwitch::On(rule)) = rules.map(|it| it.overdue_share) else {
         return (true, RuleFacts::Off);
     };
     let zero = Money::zero(inputs.exposure.currency);

@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 
 use super::exposure::{self, DayRates, ExposureError};
 use crate::model::{
-    CreditFile, CreditGrade, CreditInputs, CreditRuleChanges, CreditRules, Guarantee, InvalidMoney, Money, Policy,
-    RuleSwitch,
+    CreditFile, CreditGrade, CreditInputs, CreditRuleChanges, CreditRules, Guarantee, InvalidMoney, Money,
+    OldestItemSwitch, OverdueShareSwitch, Policy,
 };
 
 /// What a full check is gathered from.
@@ -87,12 +87,12 @@ pub fn gather(question: &CreditQuestion<'_>) -> Result<CreditInputs, InvalidMone
         inputs.dunning_level = file.dunning_level;
         inputs.review_valid_until = file.review_valid_until;
         let tolerance = match rules.oldest_item {
-            RuleSwitch::On(rule) => rule.tolerance,
-            RuleSwitch::Off => Decimal::ZERO,
+            OldestItemSwitch::On(rule) => rule.tolerance,
+            OldestItemSwitch::Off => Decimal::ZERO,
         };
         let days = match rules.overdue_share {
-            RuleSwitch::On(rule) => rule.days,
-            RuleSwitch::Off => 0,
+            OverdueShareSwitch::On(rule) => rule.days,
+            OverdueShareSwitch::Off => 0,
         };
         let late = exposure::lateness(file, rules.leave_out_disputed, tolerance, days, question.day)?;
         inputs.oldest_due = late.oldest_due;

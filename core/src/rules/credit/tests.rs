@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     model::{
-        CreditDecision, CreditLimit, CreditRate, CreditVerdict, Currency, CustomerId, DueAmount, ExpiredReview,
-        GrantId, OldestItemRule, OverdueShareRule, RuleName, RuleOutcome, Timestamp,
+        CreditDecision, CreditLimit, CreditRate, CreditVerdict, Currency, CustomerId, DocumentCapSwitch, DueAmount,
+        DunningLevelSwitch, ExpiredReview, GrantId, OldestItemRule, OldestItemSwitch, OverdueShareRule,
+        OverdueShareSwitch, RuleName, RuleOutcome, Timestamp,
     },
     rules::wording::Language,
 };
@@ -199,20 +200,20 @@ fn the_oldest_item_gets_older_after_the_file_was_made() {
     policy.check.leave_out_disputed = true;
     assert!(!on(&policy, "2026-03-27"));
     assert!(on(&policy, "2026-03-28"));
-    policy.check.oldest_item = RuleSwitch::On(OldestItemRule {
+    policy.check.oldest_item = OldestItemSwitch::On(OldestItemRule {
         max_days: 30,
         tolerance: 10.into(),
     });
     assert!(!on(&policy, "2026-04-09"));
     assert!(on(&policy, "2026-04-10"));
-    policy.check.oldest_item = RuleSwitch::Off;
+    policy.check.oldest_item = OldestItemSwitch::Off;
     assert!(!on(&policy, "2030-01-01"));
 }
 
 #[test]
 fn the_overdue_share_is_zero_when_nothing_is_open() {
     let mut policy = Policy::default();
-    policy.check.overdue_share = RuleSwitch::On(OverdueShareRule {
+    policy.check.overdue_share = OverdueShareSwitch::On(OverdueShareRule {
         days: 3,
         max_share: "0.5".parse().unwrap(),
     });
@@ -232,7 +233,7 @@ fn the_overdue_share_is_zero_when_nothing_is_open() {
         open_receivables: cny(0),
         ..sound()
     };
-    policy.check.overdue_share = RuleSwitch::On(OverdueShareRule {
+    policy.check.overdue_share = OverdueShareSwitch::On(OverdueShareRule {
         days: 0,
         max_share: Decimal::ZERO,
     });
@@ -279,14 +280,14 @@ fn dunning_level_and_document_cap_hold_an_order() {
         failed(&ask(Some(&dunned), &policy, 1, Guarantee::None, at)),
         ["dunning_level"]
     );
-    policy.check.document_cap = RuleSwitch::On(cny(20));
+    policy.check.document_cap = DocumentCapSwitch::On(cny(20));
     assert_eq!(failed(&ask(Some(&sound()), &policy, 20, Guarantee::None, at)), [""; 0]);
     assert_eq!(
         failed(&ask(Some(&sound()), &policy, 21, Guarantee::None, at)),
         ["document_cap"]
     );
     let dollars = Money::new(20.into(), Currency::USD);
-    policy.check.document_cap = RuleSwitch::On(dollars);
+    policy.check.document_cap = DocumentCapSwitch::On(dollars);
     assert_eq!(
         failed(&ask(Some(&sound()), &policy, 1, Guarantee::None, at)),
         ["document_cap"]
@@ -313,16 +314,16 @@ fn prepay_is_held_unless_the_policy_refuses_it() {
 fn the_customers_rules_go_before_the_grades_and_those_before_the_companys() {
     let mut policy = Policy::default();
     let level = |most| CreditRuleChanges {
-        dunning_level: Some(RuleSwitch::On(most)),
+        dunning_level: Some(DunningLevelSwitch::On(most)),
         ..CreditRuleChanges::default()
     };
     let none = CreditRuleChanges::default();
     policy.check_by_grade.insert(CreditGrade::B, level(2));
     let of = |grade, changes: &CreditRuleChanges| rules_for(&policy, grade, changes).dunning_level;
-    assert_eq!(of(None, &none), RuleSwitch::On(3));
-    assert_eq!(of(Some(CreditGrade::A), &none), RuleSwitch::On(3));
-    assert_eq!(of(Some(CreditGrade::B), &none), RuleSwitch::On(2));
-    assert_eq!(of(Some(CreditGrade::B), &level(1)), RuleSwitch::On(1));
+    assert_eq!(of(None, &none), DunningLevelSwitch::On(3));
+    assert_eq!(of(Some(CreditGrade::A), &none), DunningLevelSwitch::On(3));
+    assert_eq!(of(Some(CreditGrade::B), &none), DunningLevelSwitch::On(2));
+    assert_eq!(of(Some(CreditGrade::B), &level(1)), DunningLevelSwitch::On(1));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub struct WarningInputs {
 
 /// A grade that was lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Downgrade {
     /// The grade before.
     pub from: crate::model::CreditGrade,

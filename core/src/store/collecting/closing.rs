@@ -17,14 +17,18 @@ use crate::{
 
 /// A collection that is over, with what is to be learnt from it (复盘).
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ClosedCollection {
     /// Who owed.
     pub customer: CustomerId,
     /// The invoice it was about; `None` for everything that was owed.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub invoice_number: Option<String>,
     /// Whether the money came late; `None` leaves it to the invoice and its payments on this phone.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub was_late: Option<bool>,
     /// Why, when it was late.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub cause: Option<LateCause>,
     /// What was difficult in talking.
     pub difficulty: String,
@@ -37,6 +41,7 @@ pub struct ClosedCollection {
     /// What the rep wrote.
     pub note: String,
     /// Where the phone says it is.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }
 

@@ -14,12 +14,14 @@ use crate::{
 
 /// Where a customer's credit stands, as far as this phone knows.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CreditView {
     /// As of when.
     pub as_of: AsOf,
     /// The customer.
     pub customer: Customer,
     /// The credit file, which has an as-of time of its own; `None` when nothing was decided about the customer.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub file: Option<CreditFileView>,
     /// What is open, item by item.
     pub books: BooksView,
@@ -33,6 +35,7 @@ pub struct CreditView {
 
 /// A customer's books on this phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum BooksView {
     /// What is open on the day.
     Open {
@@ -51,10 +54,12 @@ pub enum BooksView {
 
 /// An open item as of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ItemView {
     /// The item.
     pub item: OpenItem,
     /// Days past its due date, negative before it; `None` while it has none.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub days_late: Option<i64>,
     /// How long it has been due.
     pub bucket: Bucket,

@@ -35,13 +35,16 @@ use crate::{
 
 /// As of when an answer about money is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct AsOf {
     /// The day it is told for, in the company's time zone.
     pub day: NaiveDate,
     /// When this phone last had everything that the server had for it, by the server's clock; `None` while it never
     /// had. What was paid or decided since is not in the answer.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub known_at: Option<Timestamp>,
     /// The day of [`Self::known_at`] in the company's time zone.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub known_on: Option<NaiveDate>,
 }
 

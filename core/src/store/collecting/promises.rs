@@ -17,19 +17,23 @@ const DAYS_BACK: u64 = 90;
 
 /// Which promises to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PromiseQuery {
     /// Only of this customer, and then however long ago they fell due; else those of the last 90 days and to come.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer: Option<CustomerId>,
     /// Those that colleagues took down as well.
     pub everyone: bool,
     /// Those that were kept as well.
     pub kept: bool,
     /// The day they are judged on; today when left out.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub day: Option<NaiveDate>,
 }
 
 /// Promises and as of when they are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Promises {
     /// As of when.
     pub as_of: AsOf,
@@ -39,12 +43,14 @@ pub struct Promises {
 
 /// A promise with what this phone knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct PromiseView {
     /// Who promised.
     pub customer: CustomerId,
     /// Their name; empty while this phone does not know the customer.
     pub customer_name: String,
     /// Who took it down.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub rep: Option<UserId>,
     /// The promise, held against the payments that this phone knows of.
     pub result: PromiseResult,
@@ -54,6 +60,7 @@ pub struct PromiseView {
 
 /// What a phone can say of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
 pub enum PromiseState {
     /// Judged on everything that counts for it: no payment of its time can have come that this phone has not heard of,
     /// or the money is there.

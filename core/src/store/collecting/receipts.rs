@@ -11,7 +11,7 @@ use crate::{
         CollectionChannel, CollectionNote, CollectionOutcome, CustomerId, DocumentId, InvalidField, LedgerRecord,
         Position, Receipt, RecordKind, Timestamp,
     },
-    rules::timers::{ReceiptTimer, TimerState, receipt_timers},
+    rules::timers::{TimerState, receipt_timers},
     store::{Document, FieldStore},
 };
 
@@ -20,6 +20,7 @@ const DAYS_BACK: u64 = 60;
 
 /// Receipts that customers are to be told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ReceiptNotices {
     /// As of when.
     pub as_of: AsOf,
@@ -31,27 +32,24 @@ pub struct ReceiptNotices {
 
 /// Money that arrived, with its three timers (DOMAIN §2.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct ReceiptNotice {
     /// The receipt.
     pub receipt: Receipt,
     /// Who paid.
     pub customer_name: String,
-    /// Finance tells sales, sales tells the customer, the document goes out.
-    pub timers: [(ReceiptTimer, TimerState); 3],
+    /// Whether finance told sales in time.
+    pub tell_sales: TimerState,
+    /// Whether sales told the customer in time: what the rep can do something about.
+    pub tell_customer: TimerState,
+    /// Whether the receipt or invoice went out in time.
+    pub send_document: TimerState,
     /// The note by which the customer was told; the server may not have counted it yet.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub told_by: Option<DocumentId>,
 }
 
 impl ReceiptNotice {
-    /// How the timer stands that the rep can do something about.
-    pub fn to_be_told(&self) -> TimerState {
-        let found = self
-            .timers
-            .iter()
-            .find(|(timer, _)| *timer == ReceiptTimer::TellCustomer);
-        found.map_or(TimerState::NotStarted, |(_, state)| *state)
-    }
-
     /// Whether the customer has still to be told.
     pub fn is_open(&self) -> bool {
         self.told_by.is_none() && self.receipt.customer_told_at.is_none()
@@ -60,6 +58,7 @@ impl ReceiptNotice {
 
 /// That a customer was told of a receipt.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CustomerTold {
     /// Who paid.
     pub customer: CustomerId,
@@ -72,6 +71,7 @@ pub struct CustomerTold {
     /// What the rep wrote.
     pub note: String,
     /// Where the phone says it is.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub position: Option<Position>,
 }
 
@@ -163,7 +163,7 @@ fn refused(message: String) -> FieldError {
 
 /// By what a notice is sorted among its like: those that are longest over their limit, then those with the least left.
 fn pressing(notice: &ReceiptNotice) -> (Reverse<i64>, i64, Reverse<Option<Timestamp>>) {
-    let (over, left) = match notice.to_be_told() {
+    let (over, left) = match notice.tell_customer {
         TimerState::Missed { over, .. } => (over, 0),
         TimerState::Running { left, .. } => (0, left),
         TimerState::NotStarted | TimerState::Met { .. } => (0, i64::MAX),
@@ -186,8 +186,12 @@ fn notice(connection: &Connection, ground: &Ground, receipt: Receipt, name: &str
             measured.customer_told_at = Some(note.at);
         }
     }
+    let timers = receipt_timers(&measured, &ground.policy.timers, ground.now);
+    let [(_, tell_sales), (_, tell_customer), (_, send_document)] = timers;
     Ok(ReceiptNotice {
-        timers: receipt_timers(&measured, &ground.policy.timers, ground.now),
+        tell_sales,
+        tell_customer,
+        send_document,
         receipt,
         customer_name: name.to_owned(),
         told_by,

@@ -14,12 +14,14 @@ use crate::{
 
 /// A statement in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementRow {
     /// The statement.
     pub statement: Statement,
     /// Whose account.
     pub customer_name: String,
     /// The statement that takes its place; then there is nothing to be answered here.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub corrected_by: Option<StatementId>,
     /// Lines that the customer has confirmed.
     pub confirmed: usize,
@@ -31,6 +33,7 @@ pub struct StatementRow {
 
 /// A statement with its lines and what the customer said of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementView {
     /// The statement as it was issued.
     pub statement: Statement,
@@ -39,6 +42,7 @@ pub struct StatementView {
     /// Whose account.
     pub customer_name: String,
     /// The statement that takes its place.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub corrected_by: Option<StatementId>,
     /// The lines in their order.
     pub lines: Vec<LineView>,
@@ -48,15 +52,18 @@ pub struct StatementView {
 
 /// A line of a statement with the customer's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct LineView {
     /// The line.
     pub line: StatementLine,
     /// The answer that holds; `None` while there is none.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub answer: Option<AnsweredBy>,
 }
 
 /// An answer to a line, and how it came here.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct AnsweredBy {
     /// Yes or no, with what is wrong.
     pub answer: StatementLineAnswer,
@@ -65,11 +72,13 @@ pub struct AnsweredBy {
     /// When.
     pub at: Timestamp,
     /// The document in which a rep took it down and that the server has not counted yet; `None` when the server has.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub document: Option<DocumentId>,
 }
 
 /// What a customer answers to a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct StatementReply {
     /// Who answers for the customer.
     pub person: String,
@@ -78,6 +87,7 @@ pub struct StatementReply {
     /// Every line that has no answer yet is right, disputed ones apart.
     pub confirm_the_rest: bool,
     /// Lines that are not right, with what is wrong.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub disputed: BTreeMap<u32, String>,
     /// What the rep wrote.
     pub note: String,

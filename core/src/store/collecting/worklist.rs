@@ -35,10 +35,12 @@ const DAYS_BACK: u64 = 60;
 
 /// Which worklist.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct WorklistQuery {
     /// Customers of colleagues as well.
     pub everyone: bool,
     /// The day; today when left out.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub day: Option<NaiveDate>,
     /// At most so many customers.
     pub limit: usize,
@@ -56,6 +58,7 @@ impl Default for WorklistQuery {
 
 /// Whom to see today about money (今日催收).
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Worklist {
     /// As of when.
     pub as_of: AsOf,
@@ -71,6 +74,7 @@ pub struct Worklist {
 
 /// A customer on the worklist.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct WorklistEntry {
     /// Rank, reasons and the next step.
     pub line: WorklistLine,
@@ -79,12 +83,14 @@ pub struct WorklistEntry {
     /// The customer's name.
     pub name: String,
     /// As of when the customer's credit file is; `None` without one.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub file_as_of: Option<Timestamp>,
     /// Highest dunning level of what is open; 0 is none.
     pub dunning_level: u8,
     /// Whether nothing may be sold on credit just now.
     pub on_hold: bool,
     /// A visit of one's own that is planned for the day.
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub planned_visit: Option<DocumentId>,
     /// Early warnings whose cause has not gone.
     pub warnings: Vec<Warning>,
@@ -92,6 +98,7 @@ pub struct WorklistEntry {
 
 /// A customer of whom it cannot be told how pressing they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Unranked {
     /// Who.
     pub customer: CustomerId,

@@ -35,7 +35,7 @@ fn a_match_is_found_behind_any_number_of_rows_that_do_not_fit() {
         [wanted[2], wanted[1]]
     );
     let next = ListQuery {
-        before: Some((first[1].moment, first[1].id)),
+        before: Some(first[1].place()),
         ..query
     };
     let second = phone.store.list(&next).unwrap();
@@ -70,7 +70,7 @@ fn pages_of_a_list_with_words_hold_every_row_once_whatever_was_edited_meanwhile(
     loop {
         let page = phone.store.list(&query).unwrap();
         let Some(last) = page.last() else { break };
-        query.before = Some((last.moment, last.id));
+        query.before = Some(last.place());
         seen.extend(page.iter().map(|row| row.id));
     }
     seen.reverse();

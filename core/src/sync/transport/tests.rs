@@ -276,7 +276,10 @@ async fn enrolment_tells_a_wrong_code_from_a_portal() {
         code: "code_expired".to_owned(),
         message: "ask for a new code".to_owned(),
     };
-    assert_eq!(enrol(&address, &ask).await, Err(refused));
+    assert_eq!(enrol(&address, &ask, &[]).await, Err(refused));
     let (address, _) = answering(http("200 OK", "text/html", "", b"<html>")).await;
-    assert_eq!(enrol(&address, &ask).await, Err(TransportFault::CaptivePortal.into()));
+    assert_eq!(
+        enrol(&address, &ask, &[]).await,
+        Err(TransportFault::CaptivePortal.into())
+    );
 }

@@ -436,7 +436,7 @@ impl<'d> Scene<'d> {
         phone.sync_until_done(20).await?;
         let notices = phone.store.receipt_notices(false, false)?.notices;
         let notice = notices.iter().find(|it| it.receipt.reference == "TT-CREDIT-1");
-        match notice.map(fieldledger_core::store::ReceiptNotice::to_be_told) {
+        match notice.map(|it| it.tell_customer) {
             Some(TimerState::Running { left, .. }) => tell!(
                 "   The phone of {} shows it: {} minutes are left to tell the customer.",
                 phone.name,
@@ -527,7 +527,7 @@ impl<'d> Scene<'d> {
             .administer(self.org, vec![Step::PutStatementLink(link)], line)
             .await?;
         let url = format!("{}/s/{secret}", self.server.url());
-        let client = reqwest::Client::new();
+        let client = fieldledger_core::sync::transport::client_builder(&[])?.build()?;
         let page = client.get(&url).send().await?.error_for_status()?.text().await?;
         let answered = client
             .post(&url)

@@ -11,7 +11,7 @@ use std::{
 
 use fieldledger_core::{
     model::{Timestamp, UserId},
-    store::{Durability, FieldStore, OpenOptions, PhoneClock, SystemPhoneClock},
+    store::{FieldStore, OpenOptions, PhoneClock, SystemPhoneClock},
     sync::{
         driver::{SyncDriver, SyncReport},
         transport::HttpTransport,
@@ -79,19 +79,15 @@ impl DemoPhone {
             passed: Arc::clone(&passed),
         };
         let store = FieldStore::open(OpenOptions {
-            path: path.to_owned(),
-            installation: command::installation(path).map_err(|problem| problem.message)?,
             app_version: concat!("demo ", env!("CARGO_PKG_VERSION")).to_owned(),
+            platform: "cli".to_owned(),
             clock: Arc::new(clock),
-            seed: None,
-            durability: Durability::Full,
+            ..OpenOptions::new(path, command::installation(path).map_err(|problem| problem.message)?)
         })?;
         let url = format!("http://{}", proxy.address);
         let called = format!("{} of {}", role, account.name);
-        command::enrol_store(&store, &url, code, &called)
-            .await
-            .map_err(|problem| problem.message)?;
-        let driver = command::driver(&store).map_err(|problem| problem.message)?;
+        store.enrol(&url, code, &called).await?;
+        let driver = SyncDriver::over_http(&store)?;
         Ok(Self {
             name: account.name.clone(),
             role,

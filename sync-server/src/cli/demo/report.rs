@@ -23,7 +23,7 @@ pub(super) fn all_rows(phone: &DemoPhone) -> Result<Vec<DocumentRow>, Broken> {
     loop {
         let rows = phone.store.list(&query)?;
         let Some(last) = rows.last() else { return Ok(all) };
-        query.before = Some((last.moment, last.id));
+        query.before = Some(last.place());
         all.extend(rows);
     }
 }

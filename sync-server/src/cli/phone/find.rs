@@ -2,7 +2,7 @@
 
 use fieldledger_core::{
     model::{Customer, DocumentId, Product},
-    store::{CustomerQuery, ListQuery},
+    store::{CustomerQuery, DocumentRow, ListQuery},
 };
 
 use super::{Phone, Problem};
@@ -88,7 +88,7 @@ impl Phone {
         let mut found = Vec::new();
         for _ in 0..LOOKED_THROUGH / query.limit {
             let rows = self.store.list(&query)?;
-            query.before = rows.last().map(|row| (row.moment, row.id));
+            query.before = rows.last().map(DocumentRow::place);
             let full = rows.len() == query.limit;
             // An order and a delivery are known by their numbers to everybody else.
             found.extend(

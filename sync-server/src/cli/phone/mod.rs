@@ -9,19 +9,18 @@ mod show;
 mod sync;
 mod work;
 
-use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use fieldledger_core::{
     error::FieldError,
     model::{InvalidField, LineId, OrganisationProfile},
-    store::{Durability, FieldStore, OpenOptions, SystemPhoneClock},
+    store::{FieldStore, OpenOptions},
 };
 use serde_json::{Value, json};
 
 pub(super) use args::PhoneArgs;
 use args::{Command, DeliverCommand, OrderCommand, VisitCommand};
 pub(super) use find::short;
-pub(super) use sync::{driver, enrol_store};
 
 use super::table::Table;
 
@@ -103,12 +102,9 @@ pub(super) fn open_store(path: &Path) -> Result<FieldStore, Problem> {
     FieldStore::check_path(path)?;
     let installation = installation(path)?;
     let store = FieldStore::open(OpenOptions {
-        path: path.to_owned(),
-        installation,
         app_version: concat!("cli ", env!("CARGO_PKG_VERSION")).to_owned(),
-        clock: Arc::new(SystemPhoneClock::new()),
-        seed: None,
-        durability: Durability::Full,
+        platform: "cli".to_owned(),
+        ..OpenOptions::new(path, installation)
     })?;
     Ok(store)
 }
@@ -158,7 +154,7 @@ impl Phone {
 
     fn run(&self, command: Command) -> Done {
         match command {
-            Command::Enrol { url, code, name } => self.enrol(&url, &code, &name),
+            Command::Enrol { url, code, name } => self.enrol(&url, code.as_deref(), &name),
             Command::Sync => self.sync(),
             Command::Watch { seconds } => self.watch(seconds),
             other => {

@@ -4,18 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use fieldledger_core::{
     model::DocumentId,
-    store::{Change, FieldStore, RejectedChange},
+    store::{Change, RejectedChange},
     sync::{
         driver::{SyncDriver, SyncError, SyncReport},
         engine::Status,
-        protocol::EnrolRequest,
-        transport::{EnrolError, HttpTransport, TransportFault, enrol},
+        enrolment::{EnrolmentLink, NoEnrolmentLink},
+        transport::{EnrolError, TransportFault},
     },
 };
 use serde_json::json;
 
 use super::{Done, OFFLINE, Phone, Problem, REFUSED, SIGNED_OUT, TOO_OLD, WRONG, short};
-use fieldledger_core::error::FieldError;
 
 impl From<SyncError> for Problem {
     fn from(error: SyncError) -> Self {
@@ -36,6 +35,7 @@ impl From<EnrolError> for Problem {
             EnrolError::Address(_) => WRONG,
             EnrolError::Refused { .. } => SIGNED_OUT,
             EnrolError::Transport(fault) => fault_code(fault),
+            EnrolError::Store(error) => return error.clone().into(),
         };
         Self {
             code,
@@ -61,35 +61,18 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
     })
 }
 
-/// The sync of a phone that is enrolled.
-pub(in crate::cli) fn driver(store: &FieldStore) -> Result<SyncDriver<HttpTransport>, Problem> {
-    let identity = store.identity().ok_or(FieldError::NotEnrolled)?;
-    let token = store.token()?.ok_or(FieldError::NotEnrolled)?;
-    let transport =
-        HttpTransport::new(&identity.server_url, token).map_err(|error| Problem::wrong(error.to_string()))?;
-    Ok(SyncDriver::new(store.clone(), transport))
-}
-
-/// Makes a store the phone that `code` is for.
-pub(in crate::cli) async fn enrol_store(store: &FieldStore, url: &str, code: &str, name: &str) -> Result<(), Problem> {
-    let options = store.options();
-    let installation = options.installation.iter().map(|byte| format!("{byte:02x}")).collect();
-    let request = EnrolRequest {
-        code: code.to_owned(),
-        device_name: name.to_owned(),
-        platform: "cli".to_owned(),
-        app_version: options.app_version.clone(),
-        installation,
-    };
-    let response = enrol(url, &request).await?;
-    store.adopt_enrolment(url, response)?;
-    Ok(())
-}
-
 impl Phone {
-    pub(super) fn enrol(&self, url: &str, code: &str, name: &str) -> Done {
-        runtime()?.block_on(enrol_store(&self.store, url, code, name))?;
-        let identity = self.store.identity().ok_or(FieldError::NotEnrolled)?;
+    pub(super) fn enrol(&self, url: &str, code: Option<&str>, name: &str) -> Done {
+        let link = match code {
+            Some(code) => EnrolmentLink {
+                server: url.to_owned(),
+                code: code.to_owned(),
+            },
+            None => url.parse().map_err(|error: NoEnrolmentLink| {
+                Problem::wrong(format!("{error}; or give the server's address and the code after it"))
+            })?,
+        };
+        let identity = runtime()?.block_on(self.store.enrol(&link.server, &link.code, name))?;
         self.say(
             format!(
                 "This phone is now {}'s at {}. Fill it with `sync`.",
@@ -101,7 +84,8 @@ impl Phone {
     }
 
     pub(super) fn sync(&self) -> Done {
-        let report = runtime()?.block_on(async { Ok::<_, Problem>(driver(&self.store)?.sync_once().await?) })?;
+        let report =
+            runtime()?.block_on(async { Ok::<_, Problem>(SyncDriver::over_http(&self.store)?.sync_once().await?) })?;
         self.say(report_text(&report), report_json(&report))?;
         let rejected = self.store.status()?.rejected;
         if report.rejected == 0 {
@@ -170,7 +154,7 @@ impl Phone {
             };
         }));
         runtime()?.block_on(async {
-            let driver = driver(&store)?;
+            let driver = SyncDriver::over_http(&store)?;
             let end = async {
                 match seconds {
                     Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,

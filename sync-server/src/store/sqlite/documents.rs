@@ -26,7 +26,7 @@ pub(super) use feed::push_list;
 
 use crate::store::{
     Append, AppendOutcome, Counts, CustomerSearch, DocumentStore, FeedFilter, FeedItem, FoundCustomers, PutOutcome,
-    Quarantined, Receipt, RecordVersion, StoreError, StoredDocument, StoredRecord,
+    Quarantined, Receipt, RecordVersion, StoreError, StoredDocument, StoredRecord, VisitMade,
 };
 
 #[async_trait]
@@ -221,6 +221,21 @@ impl DocumentStore for SqliteStore {
     async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError> {
         let filter = filter.clone();
         self.read(move |connection| feed::feed(connection, org, &filter)).await
+    }
+
+    async fn visits_between(
+        &self,
+        org: OrganisationId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VisitMade>, StoreError> {
+        self.read(move |connection| feed::visits_between(connection, org, from, to))
+            .await
+    }
+
+    async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError> {
+        self.read(move |connection| feed::promising_notes(connection, org))
+            .await
     }
 
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError> {

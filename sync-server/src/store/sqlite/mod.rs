@@ -60,6 +60,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
     include_str!("../../../migrations/0012_desk.sql"),
+    include_str!("../../../migrations/0016_sessions_and_links.sql"),
+    include_str!("../../../migrations/0017_team.sql"),
 ];
 
 /// The store on embedded SQLite.
@@ -222,6 +224,15 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.engine.write(work).await
+    }
+
+    /// Changes the database behind the store's back, as somebody with the file in hand would.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        self.write(move |connection| Ok(connection.execute_batch(sql)?))
+            .await
+            .unwrap();
     }
 
     /// Runs `work`, which only reads, and sees one state of the database from beginning to end.

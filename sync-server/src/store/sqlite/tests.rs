@@ -47,6 +47,7 @@ suite!(
     what_is_about_no_customer_is_written_once_too,
     customers_are_found_by_parts_of_name_and_number_in_any_case,
     a_search_of_customers_keeps_to_its_territories_and_its_limit,
+    visits_are_told_by_their_day_and_notes_by_their_promise,
 );
 
 const STREAM: StreamId = StreamId::Territory(NORTH);

@@ -71,6 +71,8 @@ struct RecordPage {
     timeline: Timeline,
     questions: Vec<Question>,
     threads: Vec<Thread>,
+    /// Where links for the customer's contact are made; `None` for what is no delivery.
+    links: Option<String>,
     /// Whether it is something that can be reviewed at all.
     reviewed: bool,
     form: ReviewBox,
@@ -109,7 +111,7 @@ pub(super) async fn show(
 }
 
 /// The record, if it is there and the reader may know of it.
-async fn find(app: &AppState, viewer: &Viewer, id: &str) -> Result<StoredDocument, PageError> {
+pub(super) async fn find(app: &AppState, viewer: &Viewer, id: &str) -> Result<StoredDocument, PageError> {
     let id: DocumentId = id.parse().map_err(|_| PageError::NotFound)?;
     let found = app.store.document(viewer.account.organisation, id).await?;
     found.filter(|it| viewer.may_read(it.stream)).ok_or(PageError::NotFound)
@@ -225,6 +227,7 @@ async fn page(
         }),
         timeline,
         threads: reviews.iter().map(|(id, review)| thread(voice, *id, review)).collect(),
+        links: (kind == DocumentKind::Delivery).then(|| format!("/records/{}/links", record.id)),
         reviewed,
         form: ReviewBox {
             shown: may_review && reviewed && possible,

@@ -3,15 +3,15 @@
 //!
 //! ```text
 //! pub(super) async fn show(State(app): …, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
-//!     let spec = Spec::new("owed", text.t("owed.caption"), vec![
-//!             Column::text("customer", text.t("owed.customer")),
-//!             Column::money("amount", text.t("owed.amount")),
-//!             Column::day("due", text.t("owed.due")),
+//!     let spec = Spec::new("owed", caption_in_words, vec![
+//!             Column::text("customer", customer_in_words),
+//!             Column::money("amount", amount_in_words),
+//!             Column::day("due", due_in_words),
 //!         ])
-//!         .filter(Filter::search("q", text.t("owed.search")))
-//!         .filter(Filter::choice("grade", text.t("owed.grade"), grades))
+//!         .filter(Filter::search("q", search_in_words))
+//!         .filter(Filter::choice("grade", grade_in_words, grades))
 //!         .sorted_by("amount", Direction::Descending)
-//!         .empty(text.t("owed.none"));
+//!         .empty(none_in_words);
 //!     let rows = …; // each Row::new(vec![Cell::link(href, name), Cell::Money(amount), Cell::Day(due)])
 //!     let table = match spec.answer(&viewer, &sent, rows).await? {
 //!         Answer::File(file) => return Ok(file),

@@ -153,6 +153,29 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
     assert_eq!(right.location(), "/customers?q=tea");
     let session = right.headers[header::SET_COOKIE].to_str().unwrap();
     assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax"));
+    // A second sign-in begins another session, and the first one is over.
+    let first = session.split(';').next().unwrap().to_owned();
+    let again = {
+        let mut request = sign_in("a long enough password", &secret);
+        let both = format!("{cookie}; {first}");
+        request.headers_mut().insert(header::COOKIE, both.parse().unwrap());
+        world.send(request).await
+    };
+    let second = again.headers[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_ne!(first, second);
+    for (cookie, works) in [(&first, false), (&second, true)] {
+        let page = Request::get("/customers")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, cookie);
+        let reply = world.send(page.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status == StatusCode::OK, works);
+    }
     let mut locked = None;
     for _ in 0..8 {
         let reply = world.send(sign_in("wrong", &secret)).await;
@@ -162,7 +185,12 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
         }
     }
     let locked = locked.expect("guessing goes on for ever");
-    assert!(locked.body.contains("Too many attempts"));
+    assert!(
+        locked.body.contains("Too many attempts. Try again in"),
+        "{}",
+        locked.body
+    );
+    assert!(locked.body.contains("role=\"alert\""));
     assert!(locked.headers.contains_key(header::RETRY_AFTER));
 }
 

@@ -52,7 +52,7 @@ fn a_receipt_waits_to_be_told_with_the_time_that_is_left_and_closes_when_the_cus
     assert_eq!(notices.len(), 1);
     assert_eq!(notices[0].customer_name, "永兴");
     assert_eq!(
-        notices[0].to_be_told(),
+        notices[0].tell_customer,
         TimerState::Running {
             elapsed: 10 * MINUTE,
             left: 20 * MINUTE
@@ -60,7 +60,7 @@ fn a_receipt_waits_to_be_told_with_the_time_that_is_left_and_closes_when_the_cus
     );
     phone.pass(25 * MINUTE);
     assert_eq!(
-        open(&phone)[0].to_be_told(),
+        open(&phone)[0].tell_customer,
         TimerState::Missed {
             took: None,
             over: 5 * MINUTE
@@ -73,7 +73,7 @@ fn a_receipt_waits_to_be_told_with_the_time_that_is_left_and_closes_when_the_cus
     assert!(open(&phone).is_empty(), "before the server has counted it");
     let all = phone.store.receipt_notices(false, true).unwrap().notices;
     assert_eq!((all.len(), all[0].told_by), (1, Some(note.id)));
-    assert!(matches!(all[0].to_be_told(), TimerState::Missed { took: Some(took), .. } if took == 35 * MINUTE));
+    assert!(matches!(all[0].tell_customer, TimerState::Missed { took: Some(took), .. } if took == 35 * MINUTE));
     let (field, why) = refused(phone.store.tell_customer(told(shop, "R-1")));
     assert_eq!(field, "receipt");
     assert!(why.contains("before"), "{why}");
@@ -86,7 +86,7 @@ fn a_receipt_waits_to_be_told_with_the_time_that_is_left_and_closes_when_the_cus
     };
     phone.receive(STREAM, &counted.into(), 2);
     let all = phone.store.receipt_notices(false, true).unwrap().notices;
-    assert_eq!(all[0].to_be_told(), TimerState::Met { took: MINUTE });
+    assert_eq!(all[0].tell_customer, TimerState::Met { took: MINUTE });
 }
 
 #[test]

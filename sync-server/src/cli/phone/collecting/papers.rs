@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use fieldledger_core::{
     model::{LateCause, Money, Statement, StatementId, StatementVerdict},
-    rules::timers::{ReceiptTimer, TimerState},
+    rules::timers::TimerState,
     store::{ClosedCollection, CustomerTold, LineView, ReceiptNotice, StatementReply, StatementRow, StatementView},
 };
 use serde_json::{Value, json};
@@ -54,24 +54,16 @@ fn timer_json(state: TimerState) -> Value {
 }
 
 fn notice_json(it: &ReceiptNotice) -> Value {
-    let timers: serde_json::Map<String, Value> = it
-        .timers
-        .iter()
-        .map(|(timer, state)| (timer_name(*timer).to_owned(), timer_json(*state)))
-        .collect();
+    let timers = json!({
+        "tell_sales": timer_json(it.tell_sales),
+        "tell_customer": timer_json(it.tell_customer),
+        "send_document": timer_json(it.send_document),
+    });
     json!({
         "reference": it.receipt.reference, "customer": it.receipt.customer, "customer_name": it.customer_name,
         "amount": it.receipt.amount, "valued_on": it.receipt.valued_on, "timers": timers, "told_by": it.told_by,
         "open": it.is_open(),
     })
-}
-
-const fn timer_name(timer: ReceiptTimer) -> &'static str {
-    match timer {
-        ReceiptTimer::TellSales => "tell_sales",
-        ReceiptTimer::TellCustomer => "tell_customer",
-        ReceiptTimer::SendDocument => "send_document",
-    }
 }
 
 fn verdict_words(line: &LineView) -> String {
@@ -104,7 +96,7 @@ impl Phone {
         ])
         .right(&[2]);
         for it in &found.notices {
-            let [sales, customer, document] = it.timers.map(|(_, state)| timer_words(state));
+            let [sales, customer, document] = [it.tell_sales, it.tell_customer, it.send_document].map(timer_words);
             table.row([
                 it.receipt.reference.clone(),
                 it.customer_name.clone(),

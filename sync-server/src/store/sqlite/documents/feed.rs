@@ -7,10 +7,10 @@ use fieldledger_core::{
     model::{CustomerId, DocumentId, DocumentKind, EvidenceHash, OrganisationId, Timestamp, UserId},
     sync::protocol::StreamId,
 };
-use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::{super::streams::stream_name, unpacked};
-use crate::store::{FeedFilter, FeedItem, StoreError};
+use crate::store::{FeedFilter, FeedItem, StoreError, VisitMade};
 
 /// Most lines that one call of the feed gives.
 const MAX_FEED: u32 = 1_000;
@@ -100,6 +100,54 @@ pub(super) fn feed(
         items.push(feed_item(row, name)?);
     }
     Ok(items)
+}
+
+/// The conditions of the index `visit_of_day`, word for word: it holds everything that is asked.
+pub(super) fn visits_between(
+    connection: &Connection,
+    org: OrganisationId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<VisitMade>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT at, customer, owner, review IS NOT NULL, outside OR mocked FROM document
+         WHERE kind = 'visit' AND at IS NOT NULL AND organisation = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
+    )?;
+    let mut rows = statement.query(params![org.as_bytes(), from.as_millis(), to.as_millis()])?;
+    let mut visits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (customer, owner): (Option<[u8; 16]>, Option<[u8; 16]>) = (row.get(1)?, row.get(2)?);
+        if let (Some(customer), Some(owner)) = (customer, owner) {
+            visits.push(VisitMade {
+                customer: CustomerId::from_bytes(customer),
+                owner: UserId::from_bytes(owner),
+                at: Timestamp::from_millis(row.get(0)?),
+                reviewed: row.get(3)?,
+                doubtful: row.get(4)?,
+            });
+        }
+    }
+    Ok(visits)
+}
+
+pub(super) fn promising_notes(
+    connection: &Connection,
+    org: OrganisationId,
+) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT document, tree FROM document
+         WHERE kind = 'collection_note' AND amount IS NOT NULL AND organisation = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query(params![org.as_bytes()])?;
+    let mut notes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = DocumentId::from_bytes(row.get(0)?);
+        let tree = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let tree =
+            serde_json::from_str(tree).map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
+        notes.push((id, tree));
+    }
+    Ok(notes)
 }
 
 fn feed_item(row: &Row<'_>, stream: StreamId) -> Result<FeedItem, StoreError> {
