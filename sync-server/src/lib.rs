@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod ledger;
 mod metrics;
+pub mod overview;
 pub mod report;
 pub mod state;
 pub mod store;

@@ -12,6 +12,7 @@ use crate::{
     config::ServerConfig,
     ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
+    overview::Overviews,
     store::{AuditEntry, Step, Store, StoreError},
     web::{FeedCache, TodayCache},
 };
@@ -34,6 +35,8 @@ pub struct Shared {
     pub config: ServerConfig,
     /// Source of tokens and codes.
     pub secrets: Secrets,
+    /// What every customer comes to today, for the office's pages.
+    pub overviews: Overviews,
     /// What is counted.
     pub metrics: Metrics,
     /// How often somebody may ask.
@@ -83,6 +86,7 @@ impl AppState {
             today: TodayCache::default(),
             feed: FeedCache::default(),
             live_connections: OpenConnections::default(),
+            overviews: Overviews::default(),
             metrics: Metrics::new(),
             limits: Limits::new(&config),
             lockout: Lockout::default(),

@@ -1,6 +1,7 @@
 //! What the server does by itself, beside answering.
 
 mod compaction;
+mod overview;
 mod routine;
 mod words;
 
@@ -16,4 +17,5 @@ pub fn start(state: &AppState) {
     }
     tokio::spawn(routine::run(state.clone()));
     tokio::spawn(words::run(state.clone()));
+    tokio::spawn(overview::run(state.clone()));
 }

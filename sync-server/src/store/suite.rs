@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use super::*;
 
 mod customers;
+mod desk;
 mod ledger;
 mod overview;
 mod team;
 
 pub(super) use customers::*;
+pub(super) use desk::*;
 pub(super) use ledger::*;
 pub(super) use overview::*;
 pub(super) use team::*;

@@ -26,6 +26,7 @@ const ASSETS: &[(&str, &str)] = assets![
     "record.css",
     "today.css",
     "charts.css",
+    "desk.css",
     "print.css",
     "live.js",
     "review.js",

@@ -32,6 +32,8 @@ pub(crate) enum PageError {
     LinkOver,
     /// A value in the address or the form cannot be used; the key of its name in the catalogue.
     BadField(&'static str),
+    /// The form was sent before with other contents.
+    SentBefore,
     /// The record was changed at the same moment.
     Busy,
     /// Asked too often; how long to wait.
@@ -49,7 +51,7 @@ impl PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::LinkOver => StatusCode::GONE,
             Self::BadField(_) => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::CONFLICT,
+            Self::Busy | Self::SentBefore => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,6 +69,7 @@ impl PageError {
                 text.t("error.bad_request"),
                 text.fill("error.bad_field", "field", text.t(key)),
             ),
+            Self::SentBefore => (text.t("error.title"), text.t("form.sent_before").to_owned()),
             Self::Busy => (text.t("error.title"), text.t("error.busy").to_owned()),
             Self::TooMany(wait) => (
                 text.t("error.title"),

@@ -8,12 +8,14 @@ mod account;
 mod assets;
 mod audit;
 mod chart;
+mod credit;
 mod customers;
 mod day;
 mod delivery;
 mod devices;
 mod error;
 mod feed;
+mod form;
 mod format;
 mod fresh;
 mod language;
@@ -28,6 +30,7 @@ mod photos;
 mod posted;
 mod qr;
 mod quarantine;
+mod receivables;
 mod record;
 mod refusal;
 mod review;
@@ -86,6 +89,13 @@ impl Pages {
         self
     }
 
+    /// With the routes of a part of the site that has several.
+    fn merge(mut self, other: Self) -> Self {
+        self.paths.extend(other.paths);
+        self.router = self.router.merge(other.router);
+        self
+    }
+
     fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -113,8 +123,9 @@ fn pages() -> Pages {
         .route("/records/{id}/review", post(record::submit_review))
         .route("/records/{id}/reply", post(record::reply))
         .route("/records/{id}/settle", post(record::settle))
-        .route("/customers", get(customers::list))
-        .route("/customers/{id}", get(customers::show))
+        .merge(credit::routes())
+        .merge(customers::routes())
+        .merge(receivables::routes())
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
         .route("/quarantine/seen", post(quarantine::see))

@@ -4,10 +4,13 @@
 mod access;
 mod activity;
 mod audit;
+mod customers;
 mod deliveries;
+mod desk;
 mod devices;
 mod feed;
 mod people;
+mod receivables;
 mod records;
 mod routes;
 mod samples;

@@ -5,6 +5,7 @@
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
 //! * `customers`: customers found by what somebody types.
+//! * `desk`: what the office's pages list.
 //! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
@@ -14,6 +15,7 @@
 //! transaction.
 
 mod customers;
+mod desk;
 mod documents;
 mod engine;
 mod ledger;
@@ -59,8 +61,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0007_untold_receipts.sql"),
     include_str!("../../../migrations/0008_overview.sql"),
     include_str!("../../../migrations/0009_words.sql"),
-    include_str!("../../../migrations/0016_sessions_and_links.sql"),
-    include_str!("../../../migrations/0017_team.sql"),
+    include_str!("../../../migrations/0010_desk.sql"),
+    include_str!("../../../migrations/0011_sessions_and_links.sql"),
+    include_str!("../../../migrations/0012_team.sql"),
 ];
 
 /// The store on embedded SQLite.

@@ -27,8 +27,7 @@ use serde_json::{Value, json};
 
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-use view::Content;
-pub(crate) use view::{Field, Photo, Shown, Voice, evidence};
+pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
 
 use super::{
     error::PageError,
