@@ -7,6 +7,9 @@ CREATE INDEX held_order ON record (organisation, json_extract(json, '$.received_
 -- An order by the number that a payer quotes; the key of the record is the order's document.
 CREATE INDEX order_decision_of_number ON record (organisation, json_extract(json, '$.number'))
     WHERE kind = 'order_decision';
+-- Invoices by the number of their order: that is what payers quote.
+CREATE INDEX invoice_of_order ON record (organisation, json_extract(json, '$.order_number'))
+    WHERE kind = 'invoice' AND json_extract(json, '$.order_number') IS NOT NULL;
 -- Allowances that phones may still spend, or have not given back.
 CREATE INDEX open_grant ON record (organisation, customer)
     WHERE kind = 'grant' AND json_extract(json, '$.state') IN ('open', 'recalled');

@@ -1,6 +1,7 @@
 //! What the server does by itself, beside answering.
 
 mod compaction;
+mod overview;
 mod routine;
 
 pub use compaction::{Compacted, compact};
@@ -14,4 +15,5 @@ pub fn start(state: &AppState) {
         tokio::spawn(compaction::run(state.clone(), every));
     }
     tokio::spawn(routine::run(state.clone()));
+    tokio::spawn(overview::run(state.clone()));
 }

@@ -55,10 +55,7 @@ pub fn exposure(ledger: &CustomerLedger, now: Timestamp) -> Result<AllowanceExpo
         .map(allowance::worst_case)
         .try_fold(position.exposure, Money::checked_add)
         .map_err(uncountable)?;
-    let used = position
-        .exposure
-        .checked_add(position.reserved)
-        .map_err(uncountable)?;
+    let used = position.exposure.checked_add(position.reserved).map_err(uncountable)?;
     Ok(AllowanceExposure { position, used, worst })
 }
 

@@ -21,7 +21,7 @@ use crate::report::sums::sales;
 /// Ends of months before today's that are shown.
 const MONTHS: u32 = 12;
 /// Days over which DSO looks: those of a report for which nothing else is asked.
-pub const DSO_DAYS: u32 = 90;
+pub(super) const DSO_DAYS: u32 = 90;
 
 /// A day for which figures are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,10 +158,7 @@ mod tests {
             .map(|it| it.day.to_string())
             .collect();
         assert_eq!(days.len(), 14);
-        assert_eq!(
-            (days[0].as_str(), days[11].as_str()),
-            ("2025-02-28", "2026-01-31")
-        );
+        assert_eq!((days[0].as_str(), days[11].as_str()), ("2025-02-28", "2026-01-31"));
         assert_eq!(&days[12..], ["2026-02-28", "2026-03-31"]);
     }
 }

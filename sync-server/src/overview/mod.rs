@@ -114,9 +114,11 @@ impl Overviews {
         // Whoever comes while it is read waits for the one who reads it.
         let mut slot = slot.lock().await;
         let (profile, policy, version) = company(store, org).await?;
-        let fresh = slot
-            .as_ref()
-            .is_some_and(|it| it.overview.today == today && it.policy_version == version);
+        let fresh = slot.as_ref().is_some_and(|it| {
+            let of = &it.overview;
+            (of.today, of.zone, of.currency) == (today, profile.time_zone, profile.currency)
+                && it.policy_version == version
+        });
         if fresh && let Some(kept) = slot.as_mut() {
             let changed = store.changed_since(org, kept.marks.clone()).await?;
             if changed.customers.len() <= MOST_CHANGED {

@@ -68,8 +68,10 @@ pub struct Standing {
     pub history: BTreeMap<Currency, Box<[PointFigures]>>,
     /// Whether a stop of supply is proposed or in force.
     pub stop: Option<Stop>,
-    /// Why nothing can be said of what is owed: books that contradict themselves, a rate that is missing.
+    /// Why nothing can be said of what is owed: books that contradict themselves.
     pub problem: Option<String>,
+    /// Why what is overdue cannot be told in the currency of the company's books: a rate that is missing.
+    pub unconverted: Option<String>,
 }
 
 /// A stop of supply.
@@ -163,6 +165,7 @@ pub(super) fn of(ground: &Ground<'_>, known: Known, books: &HeldBooks) -> Standi
         history: BTreeMap::new(),
         stop: account.as_ref().and_then(|it| stop(it, ground.today)),
         problem: None,
+        unconverted: None,
         customer,
     };
     if let Err(why) = fill(ground, &mut standing, books, &notes) {
@@ -175,11 +178,16 @@ pub(super) fn of(ground: &Ground<'_>, known: Known, books: &HeldBooks) -> Standi
 /// The stop of supply that waits or is in force.
 fn stop(account: &CreditAccount, today: NaiveDate) -> Option<Stop> {
     let open = |it: &&fieldledger_core::model::Suspension| it.ended_on.is_none_or(|end| today < end);
-    account.suspensions.iter().rev().filter(open).find_map(|it| match &it.decision {
-        None => Some(Stop::Proposed),
-        Some(decision) if decision.suspend => Some(Stop::Stopped),
-        Some(_) => None,
-    })
+    account
+        .suspensions
+        .iter()
+        .rev()
+        .filter(open)
+        .find_map(|it| match &it.decision {
+            None => Some(Stop::Proposed),
+            Some(decision) if decision.suspend => Some(Stop::Stopped),
+            Some(_) => None,
+        })
 }
 
 fn fill(ground: &Ground<'_>, standing: &mut Standing, books: &HeldBooks, notes: &[NoteFacts]) -> Result<(), String> {
@@ -211,7 +219,12 @@ fn fill(ground: &Ground<'_>, standing: &mut Standing, books: &HeldBooks, notes: 
     standing.disputes = disputes(books, notes, ground);
     standing.to_remind = items
         .iter()
-        .filter(|it| matches!(propose(it, &standing.promises, &policy.dunning, today), DunningProposal::Raise(_)))
+        .filter(|it| {
+            matches!(
+                propose(it, &standing.promises, &policy.dunning, today),
+                DunningProposal::Raise(_)
+            )
+        })
         .count();
     let rates = DayRates {
         rates: &policy.rates,
@@ -222,8 +235,11 @@ fn fill(ground: &Ground<'_>, standing: &mut Standing, books: &HeldBooks, notes: 
             .convert(money, currency)
             .map_err(|_| InvalidMoney::MixedCurrencies(money.currency, currency))
     };
-    let worked = worked(&items, standing, notes, ground, converted);
-    (standing.overdue, standing.reminders) = worked.map_err(|error| error.to_string())?;
+    match worked(&items, standing, notes, ground, converted) {
+        Ok(worked) => (standing.overdue, standing.reminders) = worked,
+        // What is owed in each currency is right all the same.
+        Err(why) => standing.unconverted = Some(why.to_string()),
+    }
     Ok(())
 }
 

@@ -66,7 +66,8 @@ pub trait DeskStore {
     /// Money whose payer nobody knows yet, by value date.
     async fn waiting_money(&self, org: OrganisationId) -> Result<Vec<UnidentifiedReceipt>, StoreError>;
 
-    /// The customers whose invoices or orders have one of these numbers, with the numbers.
+    /// The customers whose invoices or orders have one of these numbers, or whose invoices name an order by one, with the
+    /// numbers.
     async fn customers_of_numbers(
         &self,
         org: OrganisationId,

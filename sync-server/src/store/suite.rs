@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use super::*;
 
 mod customers;
+mod desk;
 mod ledger;
 mod team;
 
 pub(super) use customers::*;
+pub(super) use desk::*;
 pub(super) use ledger::*;
 pub(super) use team::*;
 

@@ -76,7 +76,8 @@ impl Desk<'_> {
             let Some(ledger) = self.state.store.customer_ledger(self.org, customer).await? else {
                 continue;
             };
-            let it = allowances::exposure(&ledger, self.state.clock.now()).map_err(|error| Failure::new(error.message))?;
+            let it =
+                allowances::exposure(&ledger, self.state.clock.now()).map_err(|error| Failure::new(error.message))?;
             rows.push(vec![
                 named(customers, customer),
                 limit_of(&it.position),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use fieldledger_core::{
     model::{
-        Customer, CustomerId, DocumentId, Grant, OrderDecision, OrganisationId, Receipt, Statement,
-        TerritoryId, UnidentifiedReceipt, Warning, WarningLevel,
+        Customer, CustomerId, DocumentId, Grant, OrderDecision, OrganisationId, Receipt, Statement, TerritoryId,
+        UnidentifiedReceipt, Warning, WarningLevel,
     },
     sync::protocol::{StreamId, StreamMark},
 };
@@ -79,7 +79,8 @@ impl DeskStore for SqliteStore {
                 list.narrow("json_extract(r.json, '$.owner') = ??", owner.to_string());
             }
             if wanted.unanswered {
-                list.condition.push_str(" AND json_extract(r.json, '$.acknowledged') IS NULL");
+                list.condition
+                    .push_str(" AND json_extract(r.json, '$.acknowledged') IS NULL");
             }
             list.within(territories).read(connection, part)
         })
@@ -172,6 +173,11 @@ impl DeskStore for SqliteStore {
                 "SELECT customer FROM record WHERE organisation = ?1 AND kind = 'order_decision'
                  AND json_extract(json, '$.number') = ?2 AND customer IS NOT NULL",
             )?;
+            let mut by_order = connection.prepare_cached(
+                "SELECT customer FROM record WHERE organisation = ?1 AND kind = 'invoice'
+                 AND json_extract(json, '$.order_number') IS NOT NULL
+                 AND json_extract(json, '$.order_number') = ?2 AND customer IS NOT NULL",
+            )?;
             let mut found = BTreeSet::new();
             for number in numbers {
                 let mut rows = by_key.query(params![org.as_bytes(), number])?;
@@ -182,10 +188,12 @@ impl DeskStore for SqliteStore {
                     };
                     found.insert((CustomerId::from_bytes(row.get(1)?), of, number.clone()));
                 }
-                let mut rows = by_number.query(params![org.as_bytes(), number])?;
-                while let Some(row) = rows.next()? {
-                    let customer = CustomerId::from_bytes(row.get(0)?);
-                    found.insert((customer, NumberOf::Order, number.clone()));
+                for statement in [&mut by_number, &mut by_order] {
+                    let mut rows = statement.query(params![org.as_bytes(), number])?;
+                    while let Some(row) = rows.next()? {
+                        let customer = CustomerId::from_bytes(row.get(0)?);
+                        found.insert((customer, NumberOf::Order, number.clone()));
+                    }
                 }
             }
             Ok(found.into_iter().collect())
