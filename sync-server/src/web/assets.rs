@@ -25,6 +25,7 @@ const ASSETS: &[(&str, &str)] = assets![
     "forms.css",
     "record.css",
     "charts.css",
+    "desk.css",
     "print.css",
     "live.js",
     "icon.svg",

@@ -25,13 +25,13 @@ use crate::{
 const MAX_FIELDS: usize = 2_000;
 
 /// What somebody sent with a form, and who they are. The session's secret has been looked at.
-pub(crate) struct Sent {
+pub(crate) struct Posted {
     pub(crate) viewer: Viewer,
     pub(crate) typed: Typed,
     once: OnceOnly,
 }
 
-impl FromRequest<AppState> for Sent {
+impl FromRequest<AppState> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
@@ -46,7 +46,7 @@ impl FromRequest<AppState> for Sent {
     }
 }
 
-impl Sent {
+impl Posted {
     fn of(viewer: Viewer, path: &str, fields: Vec<(String, String)>) -> Result<Self, PageError> {
         if fields.len() > MAX_FIELDS {
             return Err(PageError::BadField("form.itself"));
@@ -74,6 +74,12 @@ impl Sent {
         Ok(Self { viewer, typed, once })
     }
 
+    /// The form's own secret, as long as this server makes them; `None` for a shorter one that somebody made up.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        let secret = self.once.key.rsplit(':').next()?;
+        (secret.len() >= 32).then_some(secret)
+    }
+
     /// Carries out a decision about a customer that the reader may know of, once.
     pub(crate) async fn decide(
         &self,
@@ -91,10 +97,7 @@ impl Sent {
             }
         });
         let once = Some(self.once.clone());
-        let decided = app
-            .store
-            .decide(org, customer, once, decide, app.clock.now())
-            .await?;
+        let decided = app.store.decide(org, customer, once, decide, app.clock.now()).await?;
         self.outcome(app, decided)
     }
 
@@ -160,7 +163,9 @@ impl Typed {
     /// The value of a field without blanks around it; empty when it was not sent.
     pub(crate) fn get(&self, name: &str) -> &str {
         let mut fields = self.fields.iter();
-        fields.find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+        fields
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value.trim())
     }
 
     /// The values of every field of this name.
@@ -224,7 +229,8 @@ fn number(name: &str, text: &str) -> Result<Decimal, InvalidField> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let groups: Vec<&str> = whole.split([',', ' ', '\u{a0}', '\u{202f}']).collect();
     let are_groups = groups.len() == 1
-        || (groups.iter().skip(1).all(|it| it.len() == 3) && groups.first().is_some_and(|it| (1..=3).contains(&it.len())));
+        || (groups.iter().skip(1).all(|it| it.len() == 3)
+            && groups.first().is_some_and(|it| (1..=3).contains(&it.len())));
     let joined = groups.concat();
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     if !are_groups || !is_digits(&joined) || !is_digits(fraction) {
@@ -273,26 +279,28 @@ impl FormView {
     }
 
     /// What stands in a field.
-    pub(crate) fn value(&self, name: &str) -> &str {
-        self.typed.get(name)
+    pub(crate) fn value(&self, name: impl AsRef<str>) -> &str {
+        self.typed.get(name.as_ref())
     }
 
     /// Whether this is chosen in a field.
-    pub(crate) fn is(&self, name: &str, value: &str) -> bool {
-        self.typed.all(name).any(|it| it == value)
+    pub(crate) fn is(&self, name: impl AsRef<str>, value: impl AsRef<str>) -> bool {
+        self.typed.all(name.as_ref()).any(|it| it == value.as_ref())
     }
 
     /// What is wrong with a field.
-    pub(crate) fn problem(&self, name: &str) -> Option<&str> {
+    pub(crate) fn problem(&self, name: impl AsRef<str>) -> Option<&str> {
+        let name = name.as_ref();
         let (field, problem) = self.problem.as_ref()?;
         let same = field == name || field.rsplit('.').next() == Some(name) || field.split('.').next() == Some(name);
         same.then_some(problem.as_str())
     }
 
     /// What is wrong with none of these fields: it stands above the form.
-    pub(crate) fn other(&self, names: &[&str]) -> Option<&str> {
+    pub(crate) fn other<'n>(&self, names: impl AsRef<[&'n str]>) -> Option<&str> {
         let (_, problem) = self.problem.as_ref()?;
-        names.iter().all(|it| self.problem(it).is_none()).then_some(problem)
+        let at_a_field = names.as_ref().iter().any(|it| self.problem(it).is_some());
+        (!at_a_field).then_some(problem)
     }
 
     /// Whether it was refused.
@@ -305,8 +313,12 @@ impl FormView {
 pub(crate) fn problem(text: Text, why: &InvalidField) -> String {
     let key = match why.message.as_str() {
         "must not be empty" => "refused.empty",
-        "say why" | "say why: a reason is needed" | "a change of grade or limit needs a reason"
-        | "lifting a hold needs a reason" | "a write-off needs a reason" | "say why supply goes on"
+        "say why"
+        | "say why: a reason is needed"
+        | "a change of grade or limit needs a reason"
+        | "lifting a hold needs a reason"
+        | "a write-off needs a reason"
+        | "say why supply goes on"
         | "say why supply stops, or why it goes on" => "refused.reason",
         "must be a date such as 2026-03-02" => "refused.date",
         "must be an amount such as 5700.00" => "refused.amount",
@@ -360,7 +372,9 @@ mod tests {
         ] {
             assert_eq!(number("amount", text).unwrap(), value.parse().unwrap(), "{text}");
         }
-        for text in ["", "1,5", "12,34", "1.", ".5", "1e3", "１", "1,234,56", ",123", "NaN", "1.2.3", "--1", "1 2"] {
+        for text in [
+            "", "1,5", "12,34", "1.", ".5", "1e3", "１", "1,234,56", ",123", "NaN", "1.2.3", "--1", "1 2",
+        ] {
             assert_eq!(number("amount", text).unwrap_err().field, "amount", "{text}");
         }
     }
@@ -373,9 +387,12 @@ mod tests {
         };
         assert_eq!(view("reason").problem("reason"), Some("wrong"));
         assert_eq!(view("amount.currency").problem("amount"), Some("wrong"));
-        assert_eq!(view("allocations.invoice_number").problem("invoice_number"), Some("wrong"));
+        assert_eq!(
+            view("allocations.invoice_number").problem("invoice_number"),
+            Some("wrong")
+        );
         assert_eq!(view("books").problem("reason"), None);
-        assert_eq!(view("books").other(&["reason"]), Some("wrong"));
-        assert_eq!(view("reason").other(&["reason"]), None);
+        assert_eq!(view("books").other(["reason"]), Some("wrong"));
+        assert_eq!(view("reason").other(["reason"]), None);
     }
 }

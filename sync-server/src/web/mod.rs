@@ -8,11 +8,13 @@ mod account;
 mod assets;
 mod audit;
 mod chart;
+mod credit;
 mod customers;
 mod delivery;
 mod devices;
 mod error;
 mod feed;
+mod form;
 mod format;
 mod language;
 mod live;
@@ -24,6 +26,7 @@ mod people;
 mod posted;
 mod qr;
 mod quarantine;
+mod receivables;
 mod record;
 mod refusal;
 mod sign_in;
@@ -78,6 +81,13 @@ impl Pages {
         self
     }
 
+    /// With the routes of a part of the site that has several.
+    fn merge(mut self, other: Self) -> Self {
+        self.paths.extend(other.paths);
+        self.router = self.router.merge(other.router);
+        self
+    }
+
     fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -101,8 +111,9 @@ fn pages() -> Pages {
         .route("/records/{id}", get(record::show))
         .route("/records/{id}/review", post(record::submit_review))
         .route("/records/{id}/settle", post(record::settle))
-        .route("/customers", get(customers::list))
-        .route("/customers/{id}", get(customers::show))
+        .merge(credit::routes())
+        .merge(customers::routes())
+        .merge(receivables::routes())
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
         .route("/d/{secret}", get(delivery::show).post(delivery::answer))

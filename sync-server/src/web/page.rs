@@ -54,6 +54,16 @@ impl Viewer {
         self.is_administrator() || self.account.has(Role::Supervisor)
     }
 
+    /// Whether the person decides on held orders.
+    pub(crate) fn may_decide_orders(&self) -> bool {
+        self.is_administrator() || self.account.has(Role::Supervisor)
+    }
+
+    /// Whether the person keeps the books: grades and limits, receipts, interest, statements.
+    pub(crate) fn may_keep_books(&self) -> bool {
+        self.is_administrator() || self.account.has(Role::Finance)
+    }
+
     /// Lets a form pass only when it carries the session's secret.
     pub(crate) fn check_csrf(&self, sent: &str) -> Result<(), PageError> {
         if same_secret(&self.signed_in.session.csrf, sent) {
@@ -136,9 +146,21 @@ const PARTS: &[Part] = &[
         shown_to: |_| true,
     },
     Part {
+        here: "credit",
+        href: "/credit",
+        name: "nav.credit",
+        shown_to: |_| true,
+    },
+    Part {
         here: "customers",
         href: "/customers",
         name: "nav.customers",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "receivables",
+        href: "/receivables",
+        name: "nav.receivables",
         shown_to: |_| true,
     },
     Part {
@@ -247,6 +269,11 @@ impl Frame {
     pub(crate) fn times_note(&self) -> String {
         self.text.fill("app.made_with", "zone", self.zone)
     }
+}
+
+/// An id in an address; one that is none leads nowhere.
+pub(crate) fn parsed<T: std::str::FromStr>(id: &str) -> Result<T, PageError> {
+    id.parse().map_err(|_| PageError::NotFound)
 }
 
 /// A value for a query string.

@@ -3,10 +3,13 @@
 
 mod access;
 mod audit;
+mod customers;
 mod deliveries;
+mod desk;
 mod devices;
 mod feed;
 mod people;
+mod receivables;
 mod records;
 mod routes;
 mod samples;

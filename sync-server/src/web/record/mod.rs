@@ -27,8 +27,7 @@ use serde_json::Value;
 
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-use view::Content;
-pub(crate) use view::{Field, Shown, Voice};
+pub(crate) use view::{Content, Field, Shown, Voice, credit_check};
 
 use super::{
     error::PageError,

@@ -17,6 +17,7 @@ use fieldledger_core::{
     },
 };
 use notes::{collection_note, review, statement_confirmation};
+pub(crate) use orders::credit_check;
 use orders::order;
 use serde::Serialize;
 use serde_json::Value;

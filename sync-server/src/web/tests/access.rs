@@ -98,6 +98,17 @@ async fn nothing_of_another_territory_shows_anywhere() {
         "/customers?q=Secret".to_owned(),
         format!("/records/{west}"),
         format!("/customers/{WEST_SHOP}"),
+        format!("/customers/{WEST_SHOP}/money"),
+        "/credit".to_owned(),
+        "/credit/allowances".to_owned(),
+        "/credit/warnings".to_owned(),
+        "/receivables".to_owned(),
+        "/receivables?q=Secret".to_owned(),
+        "/receivables/worklist".to_owned(),
+        "/receivables/reminders".to_owned(),
+        "/receivables/unmatched".to_owned(),
+        "/receivables/statements".to_owned(),
+        "/receivables/timers".to_owned(),
     ] {
         let body = world.get(SUPERVISOR, &path).await.body;
         assert!(!body.contains("secret of the west"), "{path}");

@@ -80,6 +80,12 @@ const OF_EAST: [u16; 7] = [403, 403, 200, 200, 200, 404, 303];
 const OF_WEST: [u16; 7] = [403, 403, 404, 200, 200, 200, 303];
 /// Nothing is there, for whoever may read.
 const MISSING: [u16; 7] = [403, 403, 404, 404, 404, 404, 303];
+/// Readers who see the east, of something that the rules refuse.
+const REFUSED_OF_EAST: [u16; 7] = [403, 403, 422, 422, 422, 404, 303];
+/// Those who keep the books of the east, of something that the rules refuse.
+const BOOKKEEPERS_OF_EAST: [u16; 7] = [403, 403, 403, 422, 422, 404, 303];
+/// The secret of a form that lets it have its effect once, and nothing that was typed.
+const ONCE: &[(&str, &str)] = &[("once", "o")];
 const ADMINISTRATORS: [u16; 7] = [403, 403, 403, 403, 200, 403, 303];
 const EVERYBODY: [u16; 7] = [200; 7];
 /// A link with a secret that nobody has.
@@ -126,6 +132,174 @@ fn table() -> Vec<Line> {
         get("/customers", "/customers", READERS),
         get("/customers/{id}", format!("/customers/{SHOP}"), OF_EAST),
         get("/customers/{id}", format!("/customers/{WEST_SHOP}"), OF_WEST),
+        post(
+            "/customers/{id}/terms",
+            format!("/customers/{SHOP}/terms"),
+            ONCE,
+            BOOKKEEPERS_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/assessments",
+            format!("/customers/{SHOP}/assessments"),
+            ONCE,
+            BOOKKEEPERS_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/holds",
+            format!("/customers/{SHOP}/holds"),
+            &[("once", "o"), ("action", "hold")],
+            BOOKKEEPERS_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/holds",
+            format!("/customers/{SHOP}/holds"),
+            &[("once", "o"), ("action", "hold"), ("reason", "late")],
+            [403, 403, 403, 303, 303, 404, 303],
+        ),
+        post(
+            "/customers/{id}/grants",
+            format!("/customers/{SHOP}/grants"),
+            ONCE,
+            REFUSED_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/supply",
+            format!("/customers/{SHOP}/supply"),
+            &[("once", "o"), ("action", "stop")],
+            REFUSED_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/statements",
+            format!("/customers/{SHOP}/statements"),
+            ONCE,
+            BOOKKEEPERS_OF_EAST,
+        ),
+        get("/customers/{id}/money", format!("/customers/{SHOP}/money"), OF_EAST),
+        post(
+            "/customers/{id}/money",
+            format!("/customers/{SHOP}/money"),
+            ONCE,
+            BOOKKEEPERS_OF_EAST,
+        ),
+        get(
+            "/customers/{id}/receipts/{name}",
+            format!("/customers/{SHOP}/receipts/none"),
+            MISSING,
+        ),
+        post(
+            "/customers/{id}/receipts/{name}",
+            format!("/customers/{SHOP}/receipts/none"),
+            &[("once", "o"), ("action", "rules")],
+            [403, 403, 403, 404, 404, 404, 303],
+        ),
+        get(
+            "/customers/{id}/credit-notes/{name}",
+            format!("/customers/{SHOP}/credit-notes/none"),
+            MISSING,
+        ),
+        post(
+            "/customers/{id}/credit-notes/{name}",
+            format!("/customers/{SHOP}/credit-notes/none"),
+            &[("once", "o"), ("action", "rules")],
+            [403, 403, 403, 404, 404, 404, 303],
+        ),
+        get(
+            "/customers/{id}/invoices/{number}",
+            format!("/customers/{SHOP}/invoices/none"),
+            MISSING,
+        ),
+        post(
+            "/customers/{id}/invoices/{number}",
+            format!("/customers/{SHOP}/invoices/none"),
+            &[("once", "o"), ("action", "dispute")],
+            [403, 403, 403, 404, 404, 404, 303],
+        ),
+        get(
+            "/customers/{id}/interest",
+            format!("/customers/{SHOP}/interest"),
+            OF_EAST,
+        ),
+        post(
+            "/customers/{id}/interest",
+            format!("/customers/{SHOP}/interest"),
+            &[("once", "o"), ("invoice", "none"), ("instalment", "1")],
+            BOOKKEEPERS_OF_EAST,
+        ),
+        post(
+            "/customers/{id}/reminders",
+            format!("/customers/{SHOP}/reminders"),
+            ONCE,
+            REFUSED_OF_EAST,
+        ),
+        get("/credit", "/credit", READERS),
+        post(
+            "/credit/orders/{id}",
+            format!("/credit/orders/{DELIVERY}"),
+            ONCE,
+            MISSING,
+        ),
+        get("/credit/allowances", "/credit/allowances", READERS),
+        post(
+            "/credit/allowances/{customer}/{id}",
+            format!("/credit/allowances/{SHOP}/{SHOP}"),
+            &[("once", "o"), ("action", "recall")],
+            REFUSED_OF_EAST,
+        ),
+        get("/credit/warnings", "/credit/warnings", READERS),
+        post(
+            "/credit/warnings/{customer}/{rule}",
+            format!("/credit/warnings/{SHOP}/limit_used"),
+            ONCE,
+            REFUSED_OF_EAST,
+        ),
+        post(
+            "/credit/warnings/{customer}/{rule}",
+            format!("/credit/warnings/{SHOP}/weather"),
+            ONCE,
+            MISSING,
+        ),
+        get("/receivables", "/receivables", READERS),
+        get("/receivables", format!("/receivables?territory={WEST}"), OF_WEST),
+        get("/receivables/worklist", "/receivables/worklist", READERS),
+        get(
+            "/receivables/worklist",
+            format!("/receivables/worklist?territory={WEST}"),
+            OF_WEST,
+        ),
+        get("/receivables/reminders", "/receivables/reminders", READERS),
+        get("/receivables/unmatched", "/receivables/unmatched", READERS),
+        post(
+            "/receivables/unmatched",
+            "/receivables/unmatched",
+            ONCE,
+            [403, 403, 403, 422, 422, 403, 303],
+        ),
+        get(
+            "/receivables/unmatched/{reference}",
+            "/receivables/unmatched/none",
+            [403, 403, 403, 404, 404, 403, 303],
+        ),
+        post(
+            "/receivables/unmatched/{reference}",
+            "/receivables/unmatched/none",
+            ONCE,
+            [403, 403, 403, 404, 404, 403, 303],
+        ),
+        get("/receivables/statements", "/receivables/statements", READERS),
+        get("/receivables/statements/{id}", "/receivables/statements/none", MISSING),
+        post(
+            "/receivables/statements/{id}/links",
+            "/receivables/statements/none/links",
+            ONCE,
+            MISSING,
+        ),
+        post(
+            "/receivables/statements/{id}/revoke",
+            "/receivables/statements/none/revoke",
+            ONCE,
+            MISSING,
+        ),
+        get("/receivables/timers", "/receivables/timers", READERS),
         get("/s/{secret}", "/s/wrong", WRONG_SECRET),
         post("/s/{secret}", "/s/wrong", &[], WRONG_SECRET),
         get("/d/{secret}", "/d/wrong", WRONG_SECRET),
