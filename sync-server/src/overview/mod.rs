@@ -5,7 +5,7 @@
 //! same rules of the core that the reports use, and follow the streams as a phone does: whoever asks looks first which
 //! streams have grown, and reads anew the customers about whom anything was written. On a new day, with new rules, and after
 //! a start everything is read once, in parts, while other reads go on. Nothing here is a truth of its own: a node that
-//! forgets it reads it again. See docs/decisions/0010.
+//! forgets it reads it again. See docs/decisions/0011.
 //!
 //! * `standing`: what one customer comes to.
 //! * `history`: receivables and sales at the ends of months, for DSO and CEI over time.
