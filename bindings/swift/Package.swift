@@ -66,6 +66,7 @@ let package = Package(
             dependencies: ["FieldledgerFFI"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        // BEGIN only in the repository
         // A rep on the command line.
         .executableTarget(
             name: "rep",
@@ -85,5 +86,6 @@ let package = Package(
             dependencies: ["Fieldledger", "rep", "measure"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        // END only in the repository
     ]
 )

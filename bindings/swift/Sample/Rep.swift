@@ -116,7 +116,8 @@ struct Rep {
             line.product == three.product
                 ? SignedQuantity.inFull(line.quantity)
                 : SignedQuantity(
-                    accepted: line.quantity - 1, short: 1, damaged: 0, refused: 0, reason: QuantityReason(text: "damaged"))
+                    accepted: line.quantity - 1, short: 0, damaged: 1, refused: 0,
+                    reason: QuantityReason(text: "damaged on arrival"))
         }
         let receiver = Receiver(name: "王芳", at: Date(), position: customer.position)
         try await store.signOff(delivery.id, SignOff(signed: signed, receiver: receiver))

@@ -15,8 +15,8 @@ public struct Document<Value: StoredModel>: Hashable, Sendable, Identifiable {
     public let newer: Bool
 }
 
-/// What a ``Document`` can hold: ``Visit``, ``Delivery``, ``CollectionNote``, ``Order``, ``Review`` and
-/// ``StatementConfirmation``. Apps add no others.
+/// What a ``Document`` can hold: `Visit`, `Delivery`, `CollectionNote`, `Order`, `Review` and
+/// `StatementConfirmation`. Apps add no others.
 public protocol StoredModel: Hashable, Sendable {
     /// How documents of this kind reach the core. Not for apps.
     static var documents: DocumentAccess<Self> { get }

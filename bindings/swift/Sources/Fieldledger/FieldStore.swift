@@ -7,7 +7,7 @@ public struct StoreOptions: Sendable {
     /// backups: ``FieldStore/prepareFolder(at:)`` makes such a one.
     public var file: URL
     /// The random name of this installation. It is made once and kept where backups do not take it (on Apple platforms
-    /// ``Keychain/installation()``), so that a restored copy is told from the phone itself.
+    /// `Keychain.installation()`), so that a restored copy is told from the phone itself.
     public var installation: UUID
     /// The app's version, for the server's list of devices.
     public var appVersion: String
@@ -22,7 +22,9 @@ public struct StoreOptions: Sendable {
     /// Tells how long the phone has been running. On Apple platforms the system's own unless another is given; on Linux the
     /// library reads the kernel's.
     public var bootClock: (any BootClock)?
-    // The supply of the database's key comes here, and as a further argument of the core's `open` below.
+    /// Where the key of an encrypted database comes from, on Apple platforms `KeychainKeys`; `nil` for a plain database. A
+    /// library that was built without encryption refuses a key.
+    public var keys: (any KeySupply)?
 
     /// Options with what the system tells about app and phone.
     public init(
@@ -32,7 +34,8 @@ public struct StoreOptions: Sendable {
         platform: String = ProcessInfo.processInfo.operatingSystemVersionString,
         certificates: [Data] = [],
         network: (any NetworkMonitor)? = systemNetworkMonitor(),
-        bootClock: (any BootClock)? = systemBootClock()
+        bootClock: (any BootClock)? = systemBootClock(),
+        keys: (any KeySupply)? = nil
     ) {
         self.file = file
         self.installation = installation
@@ -41,6 +44,7 @@ public struct StoreOptions: Sendable {
         self.certificates = certificates
         self.network = network
         self.bootClock = bootClock
+        self.keys = keys
     }
 }
 
@@ -83,7 +87,7 @@ public final class FieldStore: Sendable {
     /// Opens the store. A damaged file is set aside and what can be read of it is salvaged; see ``openingReport``.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` naming the option; ``FieldledgerError/needsNewerApp`` when a
-    ///   newer version wrote the file; ``FieldledgerError/storageFull``.
+    ///   newer version wrote the file; ``FieldledgerError/storageFull``; what may be wrong with a key.
     public static func open(_ options: StoreOptions) async throws -> FieldStore {
         try await FieldledgerError.mapping {
             let core = try await FieldledgerFFI.FieldStore.open(
@@ -94,6 +98,7 @@ public final class FieldStore: Sendable {
                     platform: options.platform,
                     certificates: options.certificates
                 ),
+                keys: options.keys.map(KeyAdapter.init),
                 network: options.network.map(NetworkAdapter.init),
                 boot: options.bootClock.map(BootClockAdapter.init)
             )
@@ -165,6 +170,53 @@ public final class FieldStore: Sendable {
     /// never without one.
     public func mayUpload() async throws -> Bool {
         try await read { try await $0.mayUpload() }
+    }
+
+    // MARK: Encryption
+
+    /// A fresh key from the phone's random numbers: 32 bytes, for the keychain.
+    public static func generateKey() throws -> Data {
+        do { return try FieldledgerFFI.generateKey() } catch { throw FieldledgerError(error) }
+    }
+
+    /// Encrypts the plain database `file`, for an app whose earlier version did not; its store must be closed. A phone that dies
+    /// meanwhile has the plain database or the encrypted one, each whole: calling this again does the rest. Store the key
+    /// first.
+    ///
+    /// - Throws: ``FieldledgerError/wrongKey`` when it is encrypted with another key; ``FieldledgerError/damaged(_:)``;
+    ///   ``FieldledgerError/storageFull``; ``FieldledgerError/invalid(field:message:)`` naming `path` or `key`. The database is as
+    ///   it was then.
+    @discardableResult
+    public static func encrypt(_ file: URL, key: Data) async throws -> Encrypted {
+        try await FieldledgerError.mapping { try await FieldledgerFFI.encrypt(path: file.path, key: key) }
+    }
+
+    /// Takes the encryption off the database `file`, whose store must be closed; the counterpart of ``encrypt(_:key:)``.
+    ///
+    /// - Throws: As ``encrypt(_:key:)``.
+    public static func decrypt(_ file: URL, key: Data) async throws {
+        try await FieldledgerError.mapping { try await FieldledgerFFI.decrypt(path: file.path, key: key) }
+    }
+
+    /// What the database `file` is, without a key and without touching it.
+    public static func encryption(_ file: URL) async throws -> Encryption {
+        try await FieldledgerError.mapping { try await FieldledgerFFI.encryption(path: file.path) }
+    }
+
+    /// Encrypts the database with another key; ``KeySupply`` tells the order in which keys are stored. Other calls wait
+    /// meanwhile.
+    ///
+    /// - Throws: ``FieldledgerError/invalid(field:message:)`` naming `key` when it is not the pending one of the store's supply;
+    ///   ``FieldledgerError/notEncrypted``; ``FieldledgerError/keyUnavailable(_:)``; ``FieldledgerError/closed``;
+    ///   ``FieldledgerError/storageFull``. The database has its old key then.
+    public func rotateKey(_ new: Data) async throws {
+        try await write { try await $0.rotateKey(new: new) }
+    }
+
+    /// Whether the database has the supply's pending key: the rotation is done, and the app has to make that key the present
+    /// one.
+    public func openedWithPendingKey() async throws -> Bool {
+        try await read { try await $0.openedWithPendingKey() }
     }
 
     // MARK: Calling the core

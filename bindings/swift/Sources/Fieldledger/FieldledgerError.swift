@@ -30,6 +30,14 @@ public enum FieldledgerError: Error, Hashable, Sendable {
     case notEnrolled
     /// A document of a newer version can be read, not edited.
     case madeByNewerVersion
+    /// The database is encrypted and the store was opened without a key. Nothing was touched.
+    case keyNeeded
+    /// A key was given for a database that is not encrypted: ``FieldStore/encrypt(_:key:)`` it first. Nothing was touched.
+    case notEncrypted
+    /// The database is encrypted with another key. Nothing was touched.
+    case wrongKey
+    /// The phone gives no key now, for this reason: try again after the phone was unlocked. Nothing was touched.
+    case keyUnavailable(String)
     /// The database file is damaged. Closing and opening the store sets it aside and salvages what can be read.
     case damaged(String)
     /// The call was ended before it was done; what it had stored until then stays.
@@ -79,6 +87,10 @@ extension FieldledgerError {
             case .Closed: .closed
             case .NotEnrolled: .notEnrolled
             case .MadeByNewerVersion: .madeByNewerVersion
+            case .KeyNeeded: .keyNeeded
+            case .NotEncrypted: .notEncrypted
+            case .WrongKey: .wrongKey
+            case .KeyUnavailable(let why): .keyUnavailable(why)
             case .Damaged(let what): .damaged(what)
             case .Cancelled: .cancelled
             case .Internal(let what): .internal(what)
@@ -111,6 +123,10 @@ extension FieldledgerError {
         case .closed: .Closed
         case .notEnrolled: .NotEnrolled
         case .madeByNewerVersion: .MadeByNewerVersion
+        case .keyNeeded: .KeyNeeded
+        case .notEncrypted: .NotEncrypted
+        case .wrongKey: .WrongKey
+        case .keyUnavailable(let why): .KeyUnavailable(why)
         case .damaged(let what): .Damaged(what)
         case .cancelled: .Cancelled
         case .internal(let what): .Internal(what)

@@ -121,7 +121,7 @@ extension FieldStore {
     ///
     /// - Parameters:
     ///   - concerns: After which changes it is read again; `nil` after any. Names of customers come with
-    ///     ``Change/records``, acknowledgements of the server with ``Change/status``.
+    ///     `Change.records`, acknowledgements of the server with `Change.status`.
     ///   - query: What is read.
     public func observe<Value: Sendable & Equatable>(
         _ concerns: Set<Change>? = nil,

@@ -201,7 +201,7 @@ extension FieldStore {
 
 extension FieldStore {
     /// Whether the customer may have this order on credit, as far as this phone knows: the credit file, the company's policy, the
-    /// orders that the file does not count yet, and the allowances of this phone. Nothing is spent. See ``CreditDecision/outcome``.
+    /// orders that the file does not count yet, and the allowances of this phone. Nothing is spent. See `CreditDecision.outcome`.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` when amounts overflow.
     public func checkCredit(_ order: Order) async throws -> CreditDecision {
@@ -320,7 +320,7 @@ extension FieldStore {
         try await read { try await $0.today(date: date) }
     }
 
-    /// What happened with a customer, newest first; `before` is the ``DocumentRow/place`` of the last row of the page before.
+    /// What happened with a customer, newest first; `before` is the `DocumentRow.place` of the last row of the page before.
     public func timeline(
         _ customer: CustomerId, before: Before? = nil, limit: Int = 100
     ) async throws -> [DocumentRow] {

@@ -129,56 +129,139 @@ final class BootClockAdapter: FieldledgerFFI.BootClockSource {
     }
 }
 
-// MARK: Keychain
+// MARK: Keys
+
+/// Where the key of an encrypted database comes from. A key is 32 random bytes. Asked whenever a store is opened, reopened or
+/// given another key; whatever is thrown becomes ``FieldledgerError/keyUnavailable(_:)``, with its sentence.
+///
+/// To give a database another key: store the new one as the pending key, call ``FieldStore/rotateKey(_:)``, then make the pending
+/// key the present one. A phone that dies in between opens with whichever key the database has;
+/// ``FieldStore/openedWithPendingKey()`` tells that the last step is left to be done.
+public protocol KeySupply: Sendable {
+    /// The present key. Make and store one before the store is opened for the first time.
+    func databaseKey() async throws -> Data
+    /// The key that a rotation has begun to move to; `nil` when there is none.
+    func pendingKey() async throws -> Data?
+}
+
+final class KeyAdapter: FieldledgerFFI.KeySupply {
+    private let supply: any KeySupply
+
+    init(_ supply: any KeySupply) { self.supply = supply }
+
+    func databaseKey(reply: KeyReply) {
+        Task { [supply] in
+            do { reply.key(bytes: try await supply.databaseKey()) } catch {
+                reply.unavailable(reason: error.localizedDescription)
+            }
+        }
+    }
+
+    func pendingKey(reply: KeyReply) {
+        Task { [supply] in
+            do {
+                if let key = try await supply.pendingKey() { reply.key(bytes: key) } else { reply.none() }
+            } catch {
+                reply.unavailable(reason: error.localizedDescription)
+            }
+        }
+    }
+}
 
 #if canImport(Security)
     import Security
 
-    /// Random bytes that are made once and kept in the keychain of this phone alone: neither backups nor other devices have
-    /// them. They can be read once the phone was unlocked after its start, so that a sync in the background works.
+    /// Small secrets in the keychain of this phone alone: neither backups nor other devices have them. They can be read once the
+    /// phone was unlocked after its start, so that a sync in the background works.
     public struct Keychain: Sendable {
         private let service: String
 
         /// The items of `service`; apps that share a keychain group share what has the same name.
         public init(service: String = Bundle.main.bundleIdentifier ?? "fieldledger") { self.service = service }
 
-        /// The name of this installation, for ``StoreOptions/installation``.
+        /// The name of this installation, for ``StoreOptions/installation``; made when there is none.
         ///
-        /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says: before the phone's first unlock, try later.
+        /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says: before the phone's first unlock, try
+        ///   later.
         public func installation() throws -> UUID {
-            let bytes = try randomBytes(named: "fieldledger.installation", count: 16)
-            return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+            let name = "fieldledger.installation"
+            if let bytes = try item(name), let text = String(data: bytes, encoding: .utf8), let known = UUID(uuidString: text) {
+                return known
+            }
+            let made = UUID()
+            try set(name, Data(made.uuidString.utf8))
+            return made
         }
 
-        /// The bytes of that name; made when there are none.
+        /// The item of that name; `nil` when there is none.
         ///
-        /// - Throws: ``FieldledgerError/internal(_:)`` with what the keychain says.
-        public func randomBytes(named name: String, count: Int) throws -> Data {
-            let item: [CFString: Any] = [
-                kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: name,
-            ]
+        /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says.
+        public func item(_ name: String) throws -> Data? {
             var found: CFTypeRef?
-            let asked = item.merging([kSecReturnData: true]) { $1 }
+            let asked = query(name).merging([kSecReturnData: true]) { $1 }
             let status = SecItemCopyMatching(asked as CFDictionary, &found)
-            if status == errSecSuccess, let bytes = found as? Data, bytes.count == count { return bytes }
-            guard status == errSecItemNotFound else { throw Self.said(status) }
-            var bytes = Data(count: count)
-            let made = bytes.withUnsafeMutableBytes { buffer in
-                buffer.baseAddress.map { SecRandomCopyBytes(kSecRandomDefault, count, $0) } ?? errSecParam
-            }
-            guard made == errSecSuccess else { throw Self.said(made) }
-            let added = SecItemAdd(
-                item.merging([
-                    kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, kSecValueData: bytes,
-                ]) { $1 } as CFDictionary, nil)
-            // Another thread was faster: theirs counts.
-            if added == errSecDuplicateItem { return try randomBytes(named: name, count: count) }
-            guard added == errSecSuccess else { throw Self.said(added) }
+            if status == errSecItemNotFound { return nil }
+            guard status == errSecSuccess, let bytes = found as? Data else { throw Self.said(status) }
             return bytes
         }
 
+        /// Stores an item, in the place of what had its name; `nil` removes it.
+        ///
+        /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says.
+        public func set(_ name: String, _ bytes: Data?) throws {
+            guard let bytes else {
+                let removed = SecItemDelete(query(name) as CFDictionary)
+                guard removed == errSecSuccess || removed == errSecItemNotFound else { throw Self.said(removed) }
+                return
+            }
+            let value: [CFString: Any] = [
+                kSecValueData: bytes, kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
+            ]
+            var status = SecItemUpdate(query(name) as CFDictionary, value as CFDictionary)
+            if status == errSecItemNotFound { status = SecItemAdd(query(name).merging(value) { $1 } as CFDictionary, nil) }
+            guard status == errSecSuccess else { throw Self.said(status) }
+        }
+
+        private func query(_ name: String) -> [CFString: Any] {
+            [kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: name]
+        }
+
         private static func said(_ status: OSStatus) -> FieldledgerError {
-            .internal("keychain: \(SecCopyErrorMessageString(status, nil) as String? ?? "\(status)")")
+            .keyUnavailable(SecCopyErrorMessageString(status, nil) as String? ?? "keychain: \(status)")
+        }
+    }
+
+    /// The keys of one database in the keychain.
+    public struct KeychainKeys: KeySupply {
+        private let keychain: Keychain
+        private let name: String
+
+        /// The keys of that name; apps with several databases name each.
+        public init(_ keychain: Keychain = Keychain(), name: String = "fieldledger.key") {
+            (self.keychain, self.name) = (keychain, name)
+        }
+
+        /// The present key; made when there is none.
+        public func databaseKey() throws -> Data {
+            if let key = try keychain.item(name) { return key }
+            let key = try FieldStore.generateKey()
+            try keychain.set(name, key)
+            return key
+        }
+
+        /// The key that a rotation has begun to move to.
+        public func pendingKey() throws -> Data? { try keychain.item(name + ".pending") }
+
+        /// Gives the database of `store`, which was opened with these keys, another key. Does the rest of a rotation that was cut
+        /// short as well.
+        public func rotate(_ store: FieldStore) async throws {
+            if try await !store.openedWithPendingKey() {
+                let key = try FieldStore.generateKey()
+                try keychain.set(name + ".pending", key)
+                try await store.rotateKey(key)
+            }
+            try keychain.set(name, pendingKey())
+            try keychain.set(name + ".pending", nil)
         }
     }
 #endif

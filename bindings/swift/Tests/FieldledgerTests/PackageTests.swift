@@ -55,20 +55,20 @@ import Fieldledger
     }
 
     @Test func theSamplePlaysItsDay() async throws {
-        let server = try Server()
+        let server = try await Server()
         let folder = try temporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder) }
-        func rep(_ arguments: String...) throws -> String {
-            let ended = try run(executable("rep"), [folder.appendingPathComponent("李娜").path] + arguments)
+        func rep(_ arguments: String...) async throws -> String {
+            let ended = try await run(executable("rep"), [folder.appendingPathComponent("李娜").path] + arguments)
             if ended.code != 0 { throw Failure("\(arguments): \(ended.out)\(ended.error)") }
             return ended.out
         }
-        #expect(try rep("enrol", server.url, server.code()).contains("This is 李娜's phone, of Linden 林登."))
-        #expect(try rep("today").contains("Nothing is planned."))
-        let day = try rep("day", "C1")
+        #expect(try await rep("enrol", server.url, await server.code()).contains("This is 李娜's phone, of Linden 林登."))
+        #expect(try await rep("today").contains("Nothing is planned."))
+        let day = try await rep("day", "C1")
         #expect(day.contains("Order DAY-C1 looks well") && day.contains("signed by 王芳") && day.contains("0 refused"))
-        #expect(try rep("sync").contains("0 left"))
-        let state = try rep("state")
+        #expect(try await rep("sync").contains("0 left"))
+        let state = try await rep("state")
         struct Row: Decodable, Equatable {
             let kind, state, title, sync: String
             let amount: String?
@@ -79,8 +79,8 @@ import Fieldledger
         #expect(rows[1].amount == "537.45 CNY" && rows[1].title.contains("DAY-C1"))
         #expect(!state.dropLast().contains("\n") && !state.contains(": ") && state.hasSuffix("]\n"))
 
-        let wrong = try run(executable("rep"), [folder.path, "enrol", server.url, "AAAA-AAAA-AAAA"])
+        let wrong = try await run(executable("rep"), [folder.path, "enrol", server.url, "AAAA-AAAA-AAAA"])
         #expect(wrong.code == 1 && !wrong.error.isEmpty && wrong.out.isEmpty)
-        #expect(try run(executable("rep"), []).code == 2)
+        #expect(try await run(executable("rep"), []).code == 2)
     }
 }

@@ -5,7 +5,7 @@ import Fieldledger
 
 @Suite struct StoreTests {
     @Test func aDayIsRecordedOfflineAndSynced() async throws {
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         let phone = try await server.phone()
         let store = phone.store
         let customer = try await phone.customer()
@@ -35,7 +35,7 @@ import Fieldledger
     }
 
     @Test func anOrderOverTheLimitIsHeldWithItsReasons() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let product = try #require(try await phone.store.products("Ceylon").first)
         let order = try await phone.store.draftOrder(
             customer: phone.customer("C2"), number: "H1", lines: [#require(OrderLine(product, quantity: 1))])
@@ -47,7 +47,7 @@ import Fieldledger
     }
 
     @Test func editsOfTwoPhonesMerge() async throws {
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         let (one, other) = (try await server.phone(), try await server.phone())
         let visit = try await one.store.planVisit(
             customer: one.customer(), day: #require(CalendarDate("2026-12-24")), purpose: .routine)
@@ -67,7 +67,7 @@ import Fieldledger
     }
 
     @Test func evidenceIsNamedByItsBytes() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let visit = try await phone.store.startVisit(customer: phone.customer(), purpose: .delivery)
         let file = phone.folder.appendingPathComponent("照片 1.jpg")
         try Data("abc".utf8).write(to: file)
@@ -96,7 +96,7 @@ import Fieldledger
     }
 
     @Test func whatIsWrongIsNamed() async throws {
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         let fresh = try await Phone()
         #expect(await failure { try await fresh.store.enrol(serverURL: "ftp:/x", code: "AAAA-BBBB-CCCC", deviceName: "x") }?.field == "server_url")
         #expect(await failure { try await fresh.store.enrol(serverURL: server.url, code: "AAAA-BBBB-CCCC", deviceName: "x") }?.field == "code")
@@ -111,7 +111,7 @@ import Fieldledger
     }
 
     @Test func whatARoleMayNotDoIsRefused() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let visit = try await phone.store.startVisit(customer: phone.customer(), purpose: .sales)
         let me = try #require(phone.store.identity).user
         let review = Review(
@@ -124,22 +124,22 @@ import Fieldledger
     }
 
     @Test func whatIsNotHereIsNotFound() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         #expect(await failure { try await phone.store.history(DocumentId(UUID())) } == .notFound)
         #expect(await failure { try await phone.store.returnAllowance(GrantId(UUID())) } == .notFound)
     }
 
     @Test func aRevokedPhoneIsTold() async throws {
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         let phone = try await server.phone()
         let device = try #require(phone.store.identity).device
-        _ = try server.command("device", "revoke", device.description)
+        _ = try await server.command("device", "revoke", device.description)
         #expect(await failure { try await phone.store.syncOnce() } == .revoked)
         #expect(try await phone.store.status().device == .revoked)
     }
 
     @Test func aClosedStoreSaysSoAndGoesOnWhenItIsReopened() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let customer = try await phone.customer()
         try await phone.store.close()
         #expect(try await phone.store.isClosed)
@@ -168,7 +168,7 @@ import Fieldledger
     }
 
     @Test func aDamagedFileIsSetAsideAndReported() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let customer = try await phone.customer()
         for _ in 0..<50 { try await phone.store.startVisit(customer: customer, purpose: .sales) }
         try await phone.store.close()
@@ -194,13 +194,55 @@ import Fieldledger
         #expect(report.reason.isEmpty == false)
     }
 
+    @Test func aKeyEncryptsTheFileOrIsRefused() async throws {
+        struct Keys: KeySupply {
+            let present: Data?
+            var pending: Data?
+            struct Locked: LocalizedError { var errorDescription: String? { "unlock the phone first" } }
+            func databaseKey() async throws -> Data {
+                guard let present else { throw Locked() }
+                return present
+            }
+            func pendingKey() async throws -> Data? { pending }
+        }
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func opened(_ keys: Keys?) async throws -> FieldStore {
+            var options = Phone.options(folder)
+            options.keys = keys
+            return try await FieldStore.open(options)
+        }
+        let (one, two) = (try FieldStore.generateKey(), try FieldStore.generateKey())
+        #expect(one.count == 32 && one != two)
+        let store: FieldStore
+        do {
+            store = try await opened(Keys(present: one, pending: two))
+        } catch FieldledgerError.invalid(field: "key", _) {
+            // This library was built without encryption, and says so instead of writing a plain file.
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+            return
+        }
+        let file = Phone.options(folder).file
+        #expect(try await FieldStore.encryption(file) == .encrypted)
+        try await store.rotateKey(two)
+        #expect(try await store.openedWithPendingKey())
+        try await store.close()
+        #expect(await failure { try await opened(nil) } == .keyNeeded)
+        #expect(await failure { try await opened(Keys(present: one)) } == .wrongKey)
+        #expect(await failure { try await opened(Keys(present: nil)) } == .keyUnavailable("unlock the phone first"))
+        try await opened(Keys(present: two)).close()
+        try await FieldStore.decrypt(file, key: two)
+        #expect(await failure { try await opened(Keys(present: two)) } == .notEncrypted)
+        try await opened(nil).close()
+    }
+
     static let fullDisk = ProcessInfo.processInfo.environment["FIELDLEDGER_FULL_DISK"]
 
     @Test(.enabled(if: fullDisk != nil, "needs a small file system of its own, which test.sh makes"))
     func aFullDiskIsSaidAndNothingThatWasAcknowledgedIsLost() async throws {
         let disk = URL(fileURLWithPath: try #require(Self.fullDisk))
         let phone = try await Phone(folder: disk.appendingPathComponent("phone-\(UUID())").makingFolder())
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         try await phone.store.enrol(serverURL: server.url, code: server.code(), deviceName: "full")
         try await phone.store.syncOnce()
         let customer = try await phone.customer()
@@ -223,7 +265,7 @@ import Fieldledger
         let lines = Lines()
         setLogSink(lines, level: .debug)
         defer { setLogSink(nil) }
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         struct Broken: Error {}
         let subscription = try phone.store.subscribe { _ in throw Broken() }
         try await phone.store.startVisit(customer: phone.customer(), purpose: .sales)

@@ -6,7 +6,7 @@ import Fieldledger
 
 @Suite struct TogetherTests {
     @Test func fiftyCallsDuringASyncAllSucceed() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         for _ in 0..<20 { try await store.startVisit(customer: customer, purpose: .sales) }
@@ -30,7 +30,7 @@ import Fieldledger
     }
 
     @Test func observationsTellOfEveryChangeButNotOnceForEach() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         let before = try await store.list(ListQuery(kind: .visit, limit: 1000)).count
@@ -53,7 +53,7 @@ import Fieldledger
     }
 
     @Test func aListenerStormLosesNothingAndHoldsUpNobody() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         let heard = Heard()
@@ -81,7 +81,7 @@ import Fieldledger
     }
 
     @Test func aListenerMayUseTheStore() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         let heard = Heard()
@@ -105,7 +105,7 @@ import Fieldledger
     }
 
     @Test func anObservationWaitsWhileTheStoreIsClosedAndEndsWithItsTask() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         let seen = Heard()
@@ -139,7 +139,7 @@ import Fieldledger
     }
 
     @Test func aReadOfACancelledTaskIsNotBegunButAWriteIsDone() async throws {
-        let phone = try await Server.shared.get().phone()
+        let phone = try await Server.shared.value.phone()
         let store = phone.store
         let customer = try await phone.customer()
         let task = Task {
@@ -153,11 +153,11 @@ import Fieldledger
     }
 
     @Test func cancellingEndsASyncThatHangsAndTheNextOneFinishesIt() async throws {
-        let server = try Server()
+        let server = try await Server()
         let phone = try await server.phone()
         let store = phone.store
         let visit = try await store.startVisit(customer: phone.customer(), purpose: .sales)
-        kill(server.process, SIGSTOP)
+        server.child.signal(SIGSTOP)
         let syncing = Task { try await store.syncOnce() }
         // Long enough for the request to be on its way; the outcome is the same if it is not.
         try await Task.sleep(for: .milliseconds(300))
@@ -166,23 +166,23 @@ import Fieldledger
         // The store is whole and usable meanwhile.
         #expect(try await store.row(visit.id)?.sync == .waiting)
         let another = try await store.startVisit(customer: phone.customer(), purpose: .sales)
-        kill(server.process, SIGCONT)
+        server.child.signal(SIGCONT)
         try await store.syncOnce()
         #expect(try await store.row(visit.id)?.sync == .synced)
         #expect(try await store.row(another.id)?.sync == .synced)
     }
 
     @Test func aStoreThatIsClosedDuringASyncIsWholeAfterwards() async throws {
-        let server = try Server()
+        let server = try await Server()
         let phone = try await server.phone()
         let store = phone.store
         let customer = try await phone.customer()
         for _ in 0..<10 { try await store.startVisit(customer: customer, purpose: .sales) }
-        kill(server.process, SIGSTOP)
+        server.child.signal(SIGSTOP)
         let syncing = Task { try await store.syncOnce() }
         try await Task.sleep(for: .milliseconds(300))
         try await store.close()
-        kill(server.process, SIGCONT)
+        server.child.signal(SIGCONT)
         #expect(await failure { try await syncing.value } == .closed)
         try await store.reopen()
         try await store.syncOnce()
@@ -191,7 +191,7 @@ import Fieldledger
     }
 
     @Test func aSyncInTheBackgroundFollowsWhatIsRecordedUntilItIsStopped() async throws {
-        let server = try Server()
+        let server = try await Server()
         let (phone, other) = (try await server.phone(), try await server.phone())
         let handle = try await phone.store.startSync()
         let states = Task {
@@ -211,32 +211,21 @@ import Fieldledger
     }
 
     @Test func whatAKilledProcessAcknowledgedIsThere() async throws {
-        let server = try Server.shared.get()
+        let server = try await Server.shared.value
         let phone = try await server.phone()
         let customer = try await phone.customer()
         try await phone.store.close()
         for round in 1...3 {
-            let process = Process()
-            process.executableURL = executable("measure")
-            process.arguments = ["record", phone.folder.path, customer.description, phone.installation.uuidString]
-            let output = Pipe()
-            process.standardOutput = output
-            process.standardInput = FileHandle.nullDevice
-            try process.run()
-            var text = ""
-            while text.split(separator: "\n").count < 10 * round {
-                let bytes = output.fileHandleForReading.availableData
-                try #require(!bytes.isEmpty, "the child ended: \(text)")
-                text += String(decoding: bytes, as: UTF8.self)
-            }
-            kill(process.processIdentifier, SIGKILL)
-            text += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            #expect(process.terminationReason == .uncaughtSignal)
+            let child = try Child(
+                executable("measure"), ["record", phone.folder.path, customer.description, phone.installation.uuidString])
+            _ = try await child.lines(atLeast: 10 * round)
+            child.signal(SIGKILL)
+            // What it told of until then was acknowledged; a line that was cut off was not told.
+            let told = try await child.lines(atLeast: nil)
 
             try await phone.store.reopen()
             #expect(phone.store.openingReport == nil)
-            let ids = text.split(separator: "\n").compactMap { DocumentId(String($0)) }
+            let ids = told.compactMap { DocumentId(String($0)) }
             #expect(ids.count >= 10 * round)
             for id in ids { #expect(try await phone.store.visit(id) != nil) }
             try await phone.store.close()
