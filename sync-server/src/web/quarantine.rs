@@ -119,7 +119,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         notice: sent.is_set("done").then(|| text.t("quarantine.seen_done")),
         until: newest
             .filter(|_| waits && (viewer.account.has(Role::Supervisor) || viewer.is_administrator()))
-            .map(|it| it.as_millis()),
+            .map(Timestamp::as_millis),
     })
 }
 

@@ -403,7 +403,7 @@ fn disputes(customer: &Customer, ledger: &CustomerLedger) -> Vec<DisputeRow> {
             }
         }
     }
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.sort_by_key(|row| row.0);
     rows.into_iter().map(|(_, row)| row).take(MOST).collect()
 }
 

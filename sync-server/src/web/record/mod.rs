@@ -343,7 +343,7 @@ fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<AuditEntry>) 
         };
         (it.at, decision)
     }));
-    told.sort_by(|a, b| b.0.cmp(&a.0));
+    told.sort_by_key(|line| std::cmp::Reverse(line.0));
     told.into_iter().map(|(_, decision)| decision).collect()
 }
 
