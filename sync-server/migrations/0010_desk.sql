@@ -2,7 +2,7 @@
 -- a page costs as much as it shows however long the books are.
 
 -- Orders that wait for a person.
-CREATE INDEX held_order ON record (organisation, json_extract(json, '$.received_at'))
+CREATE INDEX held_order_by_time ON record (organisation, json_extract(json, '$.received_at'))
     WHERE kind = 'order_decision' AND json_extract(json, '$.standing') = 'held';
 -- An order by the number that a payer quotes; the key of the record is the order's document.
 CREATE INDEX order_decision_of_number ON record (organisation, json_extract(json, '$.number'))
