@@ -258,20 +258,20 @@ pub(in crate::web) fn event_words(text: Text, what: &OrderEventKind) -> (String,
         text.word("verdict", name)
     };
     match what {
-        OrderEventKind::Decided(it) => (text.fill("order_event.decided", "verdict", verdict(it)), false),
+        OrderEventKind::Decided(it) => (text.fill("desk_event.decided", "verdict", verdict(it)), false),
         OrderEventKind::Diverged { claimed, recomputed } => {
-            let said = text.fill("order_event.diverged", "claimed", verdict(claimed));
+            let said = text.fill("desk_event.diverged", "claimed", verdict(claimed));
             (said.replace("{recomputed}", &verdict(recomputed)), true)
         }
-        OrderEventKind::Released => (text.t("order_event.released").to_owned(), false),
-        OrderEventKind::Refused => (text.t("order_event.refused").to_owned(), false),
-        OrderEventKind::Amended(it) => (text.fill("order_event.amended", "verdict", verdict(it)), false),
-        OrderEventKind::Cancelled => (text.t("order_event.cancelled").to_owned(), false),
-        OrderEventKind::Closed => (text.t("order_event.closed").to_owned(), false),
-        OrderEventKind::Reopened(it) => (text.fill("order_event.reopened", "verdict", verdict(it)), false),
-        OrderEventKind::Delivered(number) => (text.fill("order_event.delivered", "number", number), false),
-        OrderEventKind::Invoiced(number) => (text.fill("order_event.invoiced", "number", number), false),
-        OrderEventKind::Other(_) => (text.t("order_event.other").to_owned(), true),
+        OrderEventKind::Released => (text.t("desk_event.released").to_owned(), false),
+        OrderEventKind::Refused => (text.t("desk_event.refused").to_owned(), false),
+        OrderEventKind::Amended(it) => (text.fill("desk_event.amended", "verdict", verdict(it)), false),
+        OrderEventKind::Cancelled => (text.t("desk_event.cancelled").to_owned(), false),
+        OrderEventKind::Closed => (text.t("desk_event.closed").to_owned(), false),
+        OrderEventKind::Reopened(it) => (text.fill("desk_event.reopened", "verdict", verdict(it)), false),
+        OrderEventKind::Delivered(number) => (text.fill("desk_event.delivered", "number", number), false),
+        OrderEventKind::Invoiced(number) => (text.fill("desk_event.invoiced", "number", number), false),
+        OrderEventKind::Other(_) => (text.t("desk_event.other").to_owned(), true),
     }
 }
 

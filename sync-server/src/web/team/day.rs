@@ -80,7 +80,7 @@ pub(in crate::web) async fn show(
     // A review is somebody else's word about the rep.
     items.retain(|it| it.summary.kind != DocumentKind::Review);
     items.sort_by_key(|it| (it.summary.at, it.id));
-    let cut = (items.len() >= MOST as usize).then(|| text.fill("day.cut", "count", MOST));
+    let cut = (items.len() >= MOST as usize).then(|| text.fill("rep_day.cut", "count", MOST));
     let ids: Vec<_> = items.iter().map(|it| it.id).collect();
     let stored: Vec<Option<StoredDocument>> = store.documents(org, &ids).await?;
     let mut names = Names::load(store, org).await?;
@@ -163,7 +163,7 @@ fn said(text: Text, kind: &DocumentKind, tree: &serde_json::Value) -> SaidOf {
                 said.facts.extend(named(text, "channel", &note.channel));
                 said.facts.extend(Some(note.person).filter(|it| !it.trim().is_empty()));
                 said.facts.extend(note.promise.map(|it| {
-                    text.fill("day.promised", "amount", format::money(it.amount))
+                    text.fill("rep_day.promised", "amount", format::money(it.amount))
                         .replace("{day}", &it.due.to_string())
                 }));
                 said.facts.extend(note.next_step.map(|it| it.what));
@@ -172,7 +172,7 @@ fn said(text: Text, kind: &DocumentKind, tree: &serde_json::Value) -> SaidOf {
         DocumentKind::Delivery => {
             let receiver = tree.get("receiver").and_then(|it| it.get("name")?.as_str());
             said.facts
-                .extend(receiver.map(|it| text.fill("day.signed_by", "name", it)));
+                .extend(receiver.map(|it| text.fill("rep_day.signed_by", "name", it)));
         }
         _ => {}
     }
@@ -235,16 +235,16 @@ impl Sums {
             }
         };
         vec![
-            (text.t("day.visits"), self.visits.to_string()),
+            (text.t("rep_day.visits"), self.visits.to_string()),
             (
-                text.t("day.with_customers"),
+                text.t("rep_day.with_customers"),
                 format::duration(text, self.with_customers),
             ),
-            (text.t("day.orders"), self.orders.to_string()),
-            (text.t("day.ordered"), all(&self.ordered)),
-            (text.t("day.deliveries"), self.deliveries.to_string()),
-            (text.t("day.notes"), self.notes.to_string()),
-            (text.t("day.promised_sum"), all(&self.promised)),
+            (text.t("rep_day.orders"), self.orders.to_string()),
+            (text.t("rep_day.ordered"), all(&self.ordered)),
+            (text.t("rep_day.deliveries"), self.deliveries.to_string()),
+            (text.t("rep_day.notes"), self.notes.to_string()),
+            (text.t("rep_day.promised_sum"), all(&self.promised)),
         ]
     }
 }
