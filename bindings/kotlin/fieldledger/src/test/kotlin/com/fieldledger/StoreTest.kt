@@ -144,29 +144,27 @@ class StoreTest {
         Company.shared.phone().use { phone ->
             val customer = phone.customer("C4").id
             val query = ListQuery(kind = DocumentKind.Visit, customer = customer, limit = 500)
-            val seen = mutableListOf<Int>()
-            val reached = List(3) { CompletableDeferred<Unit>() }
             val before = phone.store.list(query).size
+            val seen = mutableListOf<Int>()
+            val reached = listOf(0, 60, 61).associateWith { CompletableDeferred<Unit>() }
+            val written = CompletableDeferred<Unit>()
             val collecting = launch {
                 phone.store.observeList(query).collect { rows ->
                     seen += rows.size - before
-                    when (rows.size - before) {
-                        0 -> reached[0].complete(Unit)
-                        60 -> reached[1].complete(Unit)
-                        61 -> reached[2].complete(Unit)
-                    }
-                    delay(20)
+                    reached[rows.size - before]?.complete(Unit)
+                    written.await()
                 }
             }
-            reached[0].await()
+            reached.getValue(0).await()
             repeat(60) { phone.store.startVisit(customer, VisitPurpose.Other("slow $it")) }
-            reached[1].await()
-            assertTrue(seen.size < 60, "nothing was skipped: $seen")
+            written.complete(Unit)
+            reached.getValue(60).await()
+            assertTrue(seen.size <= 5, "nearly nothing was skipped: $seen")
             assertEquals(seen.sorted(), seen)
             phone.store.closeAndJoin()
             phone.store.reopen()
             phone.store.startVisit(customer, VisitPurpose.Other("after reopening"))
-            reached[2].await()
+            reached.getValue(61).await()
             collecting.cancelAndJoin()
         }
     }
