@@ -8,7 +8,8 @@
 //! taken for its own.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -163,15 +164,26 @@ fn copy(path: &Path, from: Option<&DatabaseKey>, to: Option<&DatabaseKey>) -> Re
 }
 
 fn swap(path: &Path) -> Result<(), FieldError> {
-    for suffix in ["-wal", "-journal"] {
-        if fs::metadata(with_suffix(path, suffix)).is_ok_and(|it| it.len() > 0) {
-            return Err(in_use_elsewhere());
-        }
+    let (log, journal) = (with_suffix(path, "-wal"), with_suffix(path, "-journal"));
+    if fs::metadata(log).is_ok_and(|it| it.len() > 0) || is_hot(&journal) {
+        return Err(in_use_elsewhere());
+    }
+    // One that was never begun, of a process that was killed: it would never be read, but it holds a page of the file
+    // under its old key, or none.
+    match fs::remove_file(journal) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_file(&error)),
+        _ => {}
     }
     step("closed");
     fs::rename(with_suffix(path, COPY), path).map_err(|error| in_file(&error))?;
     step("renamed");
     salvage::sync_folder(path).map_err(|error| in_file(&error))
+}
+
+/// Whether SQLite would roll the file back with this journal: one whose first byte is zero was not yet begun, or is over.
+fn is_hot(journal: &Path) -> bool {
+    let mut first = [0];
+    fs::File::open(journal).is_ok_and(|mut it| it.read_exact(&mut first).is_ok()) && first[0] != 0
 }
 
 /// Opens the database for nobody else, everything in the file itself and no log beside it.

@@ -263,7 +263,11 @@ fn opened_after(folder: &Path, job: &str, before: &[DocumentRow]) -> bool {
     assert_eq!(everything(&store), before);
     assert_eq!(store.status().unwrap().rejected.len(), 1);
     store.close();
-    assert_eq!(names(folder), ["phone.db"], "nothing is left beside it");
+    for (name, bytes) in files(folder) {
+        // A journal that SQLite had not begun is left by a kill in the first moment, and never read.
+        let unread = name == "phone.db-journal" && bytes.first().is_none_or(|it| *it == 0);
+        assert!(name == "phone.db" || unread, "{name} is left beside it");
+    }
     done
 }
 
@@ -293,6 +297,7 @@ fn a_process_that_dies_at_any_step_leaves_the_old_or_the_new_database_whole() {
             // Begun again, it comes to its end.
             assert!(process(copy.path(), job, None).status().unwrap().success());
             assert!(opened_after(copy.path(), job, &before), "{job}, {step}");
+            assert_eq!(names(copy.path()), ["phone.db"]);
         }
     }
 }
@@ -310,6 +315,11 @@ fn a_process_killed_at_any_time_leaves_the_old_or_the_new_database_whole() {
             child.kill().unwrap();
             child.wait().unwrap();
             finished += usize::from(opened_after(copy.path(), job, &before));
+            if names(copy.path()) != ["phone.db"] {
+                assert!(process(copy.path(), job, None).status().unwrap().success());
+                assert!(opened_after(copy.path(), job, &before));
+                assert_eq!(names(copy.path()), ["phone.db"]);
+            }
         }
         println!("{job}: {finished} of {rounds} had come to their end");
     }
