@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Runs every check of Fieldledger and prints what ran, what was skipped and why, and what failed.
 #
+#   ./test.sh              the core and the server
+#   ./test.sh everything   the same, the core encrypted, the packages for Kotlin and Swift, and the pages in a browser
+#
 # Needs a Rust toolchain and a C compiler. Other tools are installed when that is possible without asking; what cannot be
 # installed is skipped by name. With CI=true a skip is a failure.
 #
@@ -140,14 +143,6 @@ target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"targe
 export FIELDLEDGER_BIN="$target/debug/fieldledger"
 tests "unit, property and scenario tests" --workspace --all-targets
 tests "documentation examples" --workspace --doc
-command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
-pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
-if pkg-config --exists openssl 2>/dev/null; then
-    tests "the phone with encryption at rest" -p fieldledger-core -p fieldledger-ffi \
-        --features fieldledger-core/sqlcipher
-else
-    skip "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
-fi
 # A test that has to leave something out says so in this file.
 while IFS=: read -r name why; do
     skip "test $name" "$why"
@@ -162,29 +157,40 @@ for set in classicmodels northwind; do
     fi
 done
 
-# The library for apps, in both languages. The generators read the description of the interface from the unstripped library.
-export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug" FIELDLEDGER_OPERATIONS="$scratch/operations"
-operations() { bindings/operations.sh >"$FIELDLEDGER_OPERATIONS" && [ -s "$FIELDLEDGER_OPERATIONS" ]; }
-step "the operations that both packages must have" operations
-command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
-if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
-    suite "Kotlin" bindings/kotlin/test.sh
-else
-    skip "Kotlin" "no Java with Maven is here"
-fi
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 && [ -z "${FIELDLEDGER_OFFLINE:-}" ]; then
-    suite "Swift" bindings/swift/test.sh
-else
-    skip "Swift" "its compiler is installed into a folder of its own, which needs root on Debian"
-fi
-suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" \
-    bindings/kotlin/rep.sh bindings/swift/rep.sh
+if [ "${1:-}" = everything ]; then
+    command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
+    pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
+    if pkg-config --exists openssl 2>/dev/null; then
+        tests "the phone with encryption at rest" -p fieldledger-core -p fieldledger-ffi \
+            --features fieldledger-core/sqlcipher
+    else
+        skip "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
+    fi
 
-# The pages as a person uses them.
-if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
-    suite "pages in a browser" tests/web/test.sh
-else
-    skip "pages in a browser" "Node.js with npm is not here"
+    # The library for apps, in both languages. The generators read the description of the interface from the unstripped library.
+    export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug" FIELDLEDGER_OPERATIONS="$scratch/operations"
+    operations() { bindings/operations.sh >"$FIELDLEDGER_OPERATIONS" && [ -s "$FIELDLEDGER_OPERATIONS" ]; }
+    step "the operations that both packages must have" operations
+    command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
+    if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
+        suite "Kotlin" bindings/kotlin/test.sh
+    else
+        skip "Kotlin" "no Java with Maven is here"
+    fi
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 && [ -z "${FIELDLEDGER_OFFLINE:-}" ]; then
+        suite "Swift" bindings/swift/test.sh
+    else
+        skip "Swift" "its compiler is installed into a folder of its own, which needs root on Debian"
+    fi
+    suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" \
+        bindings/kotlin/rep.sh bindings/swift/rep.sh
+
+    # The pages as a person uses them.
+    if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
+        suite "pages in a browser" tests/web/test.sh
+    else
+        skip "pages in a browser" "Node.js with npm is not here"
+    fi
 fi
 
 heading "summary"
