@@ -163,7 +163,9 @@ for set in classicmodels northwind; do
 done
 
 # The library for apps, in both languages. The generators read the description of the interface from the unstripped library.
-export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug"
+export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug" FIELDLEDGER_OPERATIONS="$scratch/operations"
+operations() { bindings/operations.sh >"$FIELDLEDGER_OPERATIONS" && [ -s "$FIELDLEDGER_OPERATIONS" ]; }
+step "the operations that both packages must have" operations
 command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
 if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
     suite "Kotlin" bindings/kotlin/test.sh
@@ -177,6 +179,13 @@ else
 fi
 suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" \
     bindings/kotlin/rep.sh bindings/swift/rep.sh
+
+# The pages as a person uses them.
+if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
+    suite "pages in a browser" tests/web/test.sh
+else
+    skip "pages in a browser" "Node.js with npm is not here"
+fi
 
 heading "summary"
 cat "$report"

@@ -246,12 +246,7 @@ impl Maker {
                     let verdict = [ConfirmationVerdict::Confirmed, ConfirmationVerdict::Disputed][self.below(2)];
                     delivery.confirmations.insert(
                         party,
-                        Confirmation {
-                            verdict,
-                            by: self.words(2),
-                            at: self.time(),
-                            remark: self.words(3),
-                        },
+                        Confirmation::new(verdict, self.words(2), self.time(), self.words(3)),
                     );
                 }
             }

@@ -55,6 +55,16 @@ pub struct ServerConfig {
     #[arg(long, env = "FIELDLEDGER_SESSION_HOURS", default_value_t = 12, value_name = "HOURS")]
     pub session_hours: u32,
 
+    /// Minutes after which a person who did nothing has to sign in again; what a page does by itself does not count.
+    /// 0: only the hours count.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_SESSION_IDLE_MINUTES",
+        default_value_t = 120,
+        value_name = "MINUTES"
+    )]
+    pub session_idle_minutes: u32,
+
     /// Hours for which an enrolment code works.
     #[arg(
         long,
@@ -162,6 +172,7 @@ impl Default for ServerConfig {
             log_format: LogFormat::Text,
             log: "info".to_owned(),
             session_hours: 12,
+            session_idle_minutes: 120,
             enrolment_hours: 24,
             token_days: 30,
             compact_hours: 24,
@@ -196,6 +207,10 @@ impl ServerConfig {
     /// How long a session lasts.
     pub fn session_millis(&self) -> i64 {
         i64::from(self.session_hours.max(1)) * HOUR
+    }
+    /// How long a session lasts that nobody uses; `None`: as long as any.
+    pub fn session_idle_millis(&self) -> Option<i64> {
+        (self.session_idle_minutes > 0).then(|| i64::from(self.session_idle_minutes) * 60_000)
     }
     /// How long an enrolment code works.
     pub fn enrolment_millis(&self) -> i64 {

@@ -1,5 +1,6 @@
 //! Fieldledger's sync server: accepts what phones recorded, keeps it, and shows it to supervisors.
 
+pub mod administration;
 pub mod api;
 pub mod auth;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod ledger;
 mod metrics;
+pub mod overview;
 pub mod report;
 pub mod state;
 pub mod store;

@@ -12,7 +12,9 @@ use crate::{
     config::ServerConfig,
     ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
+    overview::Overviews,
     store::{AuditEntry, Step, Store, StoreError},
+    web::{FeedCache, TodayCache},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -33,6 +35,8 @@ pub struct Shared {
     pub config: ServerConfig,
     /// Source of tokens and codes.
     pub secrets: Secrets,
+    /// What every customer comes to today, for the office's pages.
+    pub overviews: Overviews,
     /// What is counted.
     pub metrics: Metrics,
     /// How often somebody may ask.
@@ -41,6 +45,10 @@ pub struct Shared {
     pub lockout: Lockout,
     /// Exchanges that may be worked on at the same time.
     pub(crate) exchanges: Semaphore,
+    /// What was read for the page of today.
+    pub(crate) today: TodayCache,
+    /// What was read for the list of activity.
+    pub(crate) feed: FeedCache,
     /// Live connections that are open.
     pub(crate) live_connections: OpenConnections,
     /// Goes up when a device or an account may have been shut out: open live connections look again.
@@ -75,7 +83,10 @@ impl AppState {
         Self(Arc::new(Shared {
             sync: Arc::new(sync),
             validator,
+            today: TodayCache::default(),
+            feed: FeedCache::default(),
             live_connections: OpenConnections::default(),
+            overviews: Overviews::default(),
             metrics: Metrics::new(),
             limits: Limits::new(&config),
             lockout: Lockout::default(),

@@ -288,6 +288,9 @@ impl Fixture {
             csrf: csrf.clone(),
             created_at: now,
             expires_at: now.plus_millis(self.state.config.session_millis()),
+            last_seen_at: now,
+            address: "192.0.2.7".to_owned(),
+            agent: "Test Browser".to_owned(),
         };
         self.state.store.put_session(session).await.unwrap();
         (format!("fieldledger_session={token}"), csrf)

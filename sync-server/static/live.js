@@ -5,7 +5,7 @@
 // stays. News is gathered for a moment, differently long in every window, so that many open pages do not all ask at once.
 // An element marked `data-live-hint` is only shown then: for pages that should not move under the reader.
 //
-// Other modules hear the event "refreshed" on the document after a change.
+// Other modules hear the event "refreshed" on the document after a change, and ask for one with "refresh-now".
 
 const GATHER = 400; // milliseconds, at most; the rest of the second is for the answer
 const PAUSE = 800; // milliseconds between two readings
@@ -33,7 +33,12 @@ function soon() {
 }
 
 async function refresh() {
+  clearTimeout(timer);
   timer = 0;
+  if (busy) {
+    again = true;
+    return;
+  }
   if (document.hidden) {
     again = true;
     return;
@@ -139,6 +144,12 @@ function rest() {
   source?.close();
   source = null;
 }
+
+// Another module has changed something here and wants to see it.
+document.addEventListener("refresh-now", () => {
+  last = 0;
+  if (parts().length > 0) refresh();
+});
 
 if ("EventSource" in window && (parts().length > 0 || hints().length > 0)) {
   listen();

@@ -22,7 +22,6 @@ pub mod records;
 pub mod salvage;
 mod search;
 pub mod streams;
-pub(crate) mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +33,8 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig, types::Value as Sql};
+
+pub(crate) use crate::rules::words;
 
 use self::cipher::{DatabaseKey, KeySupply};
 use crate::error::FieldError;

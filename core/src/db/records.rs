@@ -157,6 +157,7 @@ impl Columns {
             LedgerRecord::Contract(it) => columns.day = Some(day_number(it.signed_on)),
             LedgerRecord::OrderDecision(it) => columns.code = Some(it.number.clone()),
             LedgerRecord::Statement(it) => columns.day = Some(day_number(it.to)),
+            LedgerRecord::Target(it) => columns.day = Some(day_number(it.month.first())),
             LedgerRecord::Warning(it) => columns.code = Some(it.rule.as_str().to_owned()),
         }
         Ok(columns)

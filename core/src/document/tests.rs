@@ -80,12 +80,7 @@ fn full_trees() -> Vec<Value> {
         };
         delivery.lines.insert(LineId::from_bytes([number; 16]), line);
     }
-    let confirmation = Confirmation {
-        verdict: ConfirmationVerdict::Disputed,
-        by: "Li".to_owned(),
-        at: Timestamp::from_millis(1),
-        remark: "no".to_owned(),
-    };
+    let confirmation = Confirmation::new(ConfirmationVerdict::Disputed, "Li", Timestamp::from_millis(1), "no");
     delivery.confirmations.insert(Party::Customer, confirmation);
     delivery.evidence.insert(EvidenceHash([7; 32]), evidence);
 

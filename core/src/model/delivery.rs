@@ -160,6 +160,59 @@ pub struct Confirmation {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub remark: String,
+    /// What was said of each line, where it was asked line by line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub lines: BTreeMap<LineId, LineConfirmation>,
+    /// Given by the customer's contact through a link, with nobody of the company in between. Nobody but the contact
+    /// changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub by_link: bool,
+}
+
+/// What a party says about one line of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
+pub struct LineConfirmation {
+    /// Yes or no.
+    pub verdict: ConfirmationVerdict,
+    /// What is wrong; required for a dispute.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "uniffi", uniffi(default))]
+    pub remark: String,
+}
+
+impl Confirmation {
+    /// What somebody of the company, or whoever received the goods, says about the whole delivery.
+    pub fn new(verdict: ConfirmationVerdict, by: impl Into<String>, at: Timestamp, remark: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            by: by.into(),
+            at,
+            remark: remark.into(),
+            lines: BTreeMap::new(),
+            by_link: false,
+        }
+    }
+
+    fn validate(&self) -> Result<(), InvalidField> {
+        check_text("confirmations.remark", &self.remark)?;
+        if self.verdict == ConfirmationVerdict::Disputed && self.remark.trim().is_empty() {
+            return Err(InvalidField::new("confirmations.remark", "a dispute needs a remark"));
+        }
+        check_count("confirmations.lines", self.lines.len())?;
+        for line in self.lines.values() {
+            check_text("confirmations.lines.remark", &line.remark)?;
+            if line.verdict == ConfirmationVerdict::Disputed && line.remark.trim().is_empty() {
+                return Err(InvalidField::new(
+                    "confirmations.lines.remark",
+                    "say what is wrong with a line that is disputed",
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a party confirms.
@@ -258,12 +311,7 @@ impl DocumentModel for Delivery {
                 position.validate()?;
             }
         }
-        for confirmation in self.confirmations.values() {
-            check_text("confirmations.remark", &confirmation.remark)?;
-            if confirmation.verdict == ConfirmationVerdict::Disputed && confirmation.remark.trim().is_empty() {
-                return Err(InvalidField::new("confirmations.remark", "a dispute needs a remark"));
-            }
-        }
+        self.confirmations.values().try_for_each(Confirmation::validate)?;
         self.evidence.values().try_for_each(Evidence::validate)
     }
 }

@@ -121,6 +121,11 @@ id!(
     LineId
 );
 
+impl UserId {
+    /// Who a change names as its author that a customer's contact made through a link. Nobody has an account of this id.
+    pub const CUSTOMER_CONTACT: Self = Self::from_bytes([0; 16]);
+}
+
 macro_rules! hash {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -25,8 +25,8 @@ mod visit;
 pub use collection::{ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, LateCause, PromiseToPay};
 pub(crate) use day::check_day;
 pub use delivery::{
-    Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, Party, QuantityReason, Receiver,
-    SignedQuantity,
+    Confirmation, ConfirmationVerdict, Delivery, DeliveryLine, DeliveryState, LineConfirmation, Party, QuantityReason,
+    Receiver, SignedQuantity,
 };
 pub use evidence::{Evidence, EvidenceKind, UploadState};
 pub use id::{
@@ -40,12 +40,12 @@ pub use ledger::{
     DocumentCapSwitch, DueAmount, DueOffset, DueRule, DueStart, DunningLevelSwitch, DunningNotice, DunningPolicy,
     DunningStep, DunningTask, ExpiredReview, Extension, GradePolicy, Grant, GrantClose, GrantClosing, GrantMode,
     GrantState, GrantTerms, HolidayCalendar, Horizon, Instalment, InterestOrder, InterestPolicy, InterestTier, Invoice,
-    InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Milestone, OldestItemRule,
+    InvoiceLine, InvoiceType, LedgerDelivery, LedgerLine, LedgerOrder, LedgerRecord, Milestone, Month, OldestItemRule,
     OldestItemSwitch, OrderDecision, OrderDecisionLine, OrderEvent, OrderEventKind, OrderStanding, OrganisationProfile,
     OutsideCause, OverdueShareRule, OverdueShareSwitch, PaymentChannel, PaymentInstruction, Person, Policy, Product,
     PromisePolicy, Receipt, RecordKey, RecordKind, RuleName, SettledSpend, ShippingAmount, ShownGrant,
     SpecialLiability, Spend, SpendReference, SpendStanding, Statement, StatementAnswer, StatementLine,
-    StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict, Suspension, SuspensionDecision,
+    StatementLineKind, StatementProduct, StatementSchedule, StatementVerdict, Suspension, SuspensionDecision, Target,
     Territory, TimerPolicy, UnidentifiedReceipt, Warning, WarningFacts, WarningLevel, WarningPolicy, WarningRule,
 };
 pub use money::{Currency, InvalidMoney, Money};

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::model::{DocumentKind, Party, Role, UserId};
 
 /// The fields that say what a document is, whose, and about what. They are fixed when it is made.
@@ -125,6 +127,55 @@ fn may_confirm(roles: &[Role], party: &str, name: impl Fn() -> String) -> Result
     require(roles, allowed, name)
 }
 
+/// Whether the customer's contact, who has a link and no account, may make a change that touches `paths` of a document of
+/// `kind`: their own word about a delivery, and nothing else.
+///
+/// # Errors
+/// [`Denied`] for the first path that is not theirs.
+pub fn may_edit_as_contact(kind: &DocumentKind, paths: &[Vec<String>]) -> Result<(), Denied> {
+    let foreign = paths
+        .iter()
+        .find(|path| *kind != DocumentKind::Delivery || !is_customers_word(path));
+    match foreign {
+        None => Ok(()),
+        Some(path) => Err(Denied {
+            path: path.join("."),
+            who_may: "people of the company".to_owned(),
+        }),
+    }
+}
+
+/// Whether a change that touches `paths` of a document, and makes `after` of what it was `before`, leaves alone what the
+/// customer's contact has said through a link, and does not claim that the contact had said something. Nobody else speaks
+/// for the contact; who doubts the word writes a review.
+///
+/// # Errors
+/// [`Denied`] naming the path.
+pub fn keeps_contacts_word(before: &Value, after: &Value, paths: &[Vec<String>]) -> Result<(), Denied> {
+    let denied = |path: String| Denied {
+        path,
+        who_may: "the customer's contact, who speaks through a link".to_owned(),
+    };
+    let by_link = |tree: &Value, party: &str| {
+        let said = tree.get("confirmations").and_then(|it| it.get(party));
+        said.and_then(|it| it.get("by_link")?.as_bool()) == Some(true)
+    };
+    let parties = after.get("confirmations").and_then(Value::as_object);
+    for party in parties.into_iter().flat_map(|it| it.keys()) {
+        if by_link(after, party) && !by_link(before, party) {
+            return Err(denied(format!("confirmations.{party}.by_link")));
+        }
+    }
+    match paths.iter().find(|path| is_customers_word(path)) {
+        Some(path) if by_link(before, Party::Customer.as_str()) => Err(denied(path.join("."))),
+        _ => Ok(()),
+    }
+}
+
+fn is_customers_word(path: &[String]) -> bool {
+    path.first().is_some_and(|it| it == "confirmations") && path.get(1).is_some_and(|it| it == Party::Customer.as_str())
+}
+
 fn require(roles: &[Role], allowed: &[Role], path: impl Fn() -> String) -> Result<(), Denied> {
     if roles.iter().any(|role| allowed.contains(role)) {
         return Ok(());
@@ -162,6 +213,27 @@ mod tests {
         assert!(edit(Role::Driver, "confirmations.customer"));
         assert!(!edit(Role::Rep, "confirmations"));
         assert!(!edit(Role::Rep, "confirmations.bank"));
+    }
+
+    #[test]
+    fn the_contact_behind_a_link_speaks_for_the_customer_alone_and_nobody_speaks_over_it() {
+        let may = |at: &str| may_edit_as_contact(&DocumentKind::Delivery, &path(at)).is_ok();
+        assert!(may("confirmations.customer") && may("confirmations.customer.lines"));
+        assert!(!may("confirmations.sales") && !may("confirmations") && !may("note"));
+        assert!(may_edit_as_contact(&DocumentKind::Visit, &path("confirmations.customer")).is_err());
+        let said = |by_link: bool| serde_json::json!({ "confirmations": { "customer": { "by_link": by_link } } });
+        let keeps = |before: &Value, after: &Value, at: &str| keeps_contacts_word(before, after, &path(at)).is_ok();
+        assert!(!keeps(&said(true), &said(false), "confirmations.customer.verdict"));
+        assert!(keeps(&said(true), &said(true), "confirmations.sales"));
+        assert!(keeps(&said(false), &said(false), "confirmations.customer"));
+        let nothing = serde_json::json!({});
+        assert!(keeps(&nothing, &said(false), "confirmations.customer"));
+        assert!(
+            !keeps(&nothing, &said(true), "confirmations.customer"),
+            "a claim that the contact spoke"
+        );
+        let sales = serde_json::json!({ "confirmations": { "sales": { "by_link": true } } });
+        assert!(!keeps(&nothing, &sales, "confirmations.sales"));
     }
 
     #[test]

@@ -21,4 +21,5 @@ pub mod terms;
 pub mod timers;
 pub mod warnings;
 pub mod wording;
+pub mod words;
 pub mod worklist;

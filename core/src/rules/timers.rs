@@ -261,12 +261,7 @@ mod tests {
             at: at(0),
             position: None,
         });
-        let said = |minutes, verdict| Confirmation {
-            verdict,
-            by: "Li".to_owned(),
-            at: at(minutes),
-            remark: "2 short".to_owned(),
-        };
+        let said = |minutes, verdict| Confirmation::new(verdict, "Li", at(minutes), "2 short");
         delivery
             .confirmations
             .insert(Party::Customer, said(day, ConfirmationVerdict::Disputed));

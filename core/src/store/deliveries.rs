@@ -135,12 +135,7 @@ impl FieldStore {
             }
             _ => identity.user_name,
         };
-        let confirmation = Confirmation {
-            verdict,
-            by,
-            at: self.now(),
-            remark: remark.to_owned(),
-        };
+        let confirmation = Confirmation::new(verdict, by, self.now(), remark);
         delivery.value.confirmations.insert(party, confirmation);
         self.save(&delivery)
     }

@@ -224,6 +224,7 @@ impl FieldStore {
             );
         }
         authority::may_edit(&identity.roles, identity.user, owner, &T::KIND, &paths)?;
+        authority::keeps_contacts_word(&Value::Null, &tree, &paths)?;
         let id = DocumentId(uuid::Builder::from_random_bytes(self.random_bytes()?).into_uuid());
         let authorship = self.authorship(&identity);
         let change = edit::create(id, &tree, &authorship)?;
@@ -350,6 +351,7 @@ impl FieldStore {
                 return Ok(());
             }
             authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
+            authority::keeps_contacts_word(before, after, &paths)?;
             let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
             if found.is_newer() {
                 return Err(FieldError::MadeByNewerVersion);

@@ -4,7 +4,7 @@ use crate::{
     error::FieldError,
     model::{
         CreditFile, Customer, CustomerId, Invoice, LedgerDelivery, LedgerOrder, LedgerRecord, OrganisationProfile,
-        Person, Product, ProductId, Receipt, RecordKind, Territory, UserId,
+        Person, Product, ProductId, Receipt, RecordKind, Target, Territory, UserId,
     },
 };
 
@@ -78,6 +78,17 @@ impl FieldStore {
         let records =
             self.read(|connection| records::by_name(connection, &RecordKind::Territory, "", usize::MAX, 0))?;
         Ok(only!(Territory, records))
+    }
+
+    /// What this phone's person is to reach, the newest month first.
+    ///
+    /// # Errors
+    /// As [`Self::organisation`].
+    pub fn targets(&self) -> Result<Vec<Target>, FieldError> {
+        let records = self.read(|connection| records::by_name(connection, &RecordKind::Target, "", usize::MAX, 0))?;
+        let mut targets: Vec<Target> = only!(Target, records);
+        targets.sort_by_key(|it| std::cmp::Reverse(it.month));
+        Ok(targets)
     }
 
     /// Products by name, with these words in name, number or group.

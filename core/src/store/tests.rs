@@ -438,12 +438,7 @@ fn nobody_writes_what_is_not_theirs() {
     ));
     assert!(matches!(driver.store.create(other), Err(FieldError::NotAllowed(_))));
     let mut delivery = Delivery::new(visit.value.customer, rep.user, "DN-1");
-    let confirmation = Confirmation {
-        verdict: ConfirmationVerdict::Confirmed,
-        by: "nobody".to_owned(),
-        at: rep.store.now(),
-        remark: String::new(),
-    };
+    let confirmation = Confirmation::new(ConfirmationVerdict::Confirmed, "nobody", rep.store.now(), "");
     delivery.confirmations.insert(Party::Warehouse, confirmation);
     assert!(matches!(rep.store.create(delivery), Err(FieldError::NotAllowed(_))));
     let mut moved = rep.store.visit(visit.id).unwrap().unwrap();

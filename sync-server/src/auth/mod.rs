@@ -22,7 +22,7 @@ pub use limits::Limits;
 pub use lockout::Lockout;
 pub use password::{PasswordError, check_new_password, hash_password, verify_password};
 pub use secret::{Secrets, hash_secret, normal_code, same_secret};
-pub use session::{NewSession, SignedIn, sign_in, sign_out};
+pub use session::{NewSession, SignedIn, no_session, sign_in, sign_out};
 pub use software::SoftwareAuth;
 
 use crate::{error::ApiError, store::Account};

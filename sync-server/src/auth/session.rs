@@ -35,7 +35,12 @@ pub struct NewSession {
     pub set_cookie: HeaderValue,
 }
 
-/// Signs a person in. Failures and successes are audited, slowed down and counted; an unknown login, a wrong password,
+/// Longest name of a browser that is kept with its session, in characters.
+const MAX_AGENT: usize = 200;
+/// How much older than now the noted use of a session may be before it is noted anew: not every page should write.
+const NOTED_MILLIS: i64 = 60_000;
+
+/// Signs a person in; `agent` is what their browser calls itself. Failures and successes are audited, slowed down and counted; an unknown login, a wrong password,
 /// a missing password and a shut account cannot be told apart.
 ///
 /// # Errors
@@ -43,6 +48,7 @@ pub struct NewSession {
 pub async fn sign_in(
     state: &AppState,
     address: RemoteAddress,
+    agent: &str,
     login: &str,
     password: &str,
 ) -> Result<NewSession, ApiError> {
@@ -87,6 +93,9 @@ pub async fn sign_in(
         csrf: state.secrets.token(),
         created_at: now,
         expires_at: now.plus_millis(state.config.session_millis()),
+        last_seen_at: now,
+        address: address.0.to_string(),
+        agent: agent.chars().filter(|it| !it.is_control()).take(MAX_AGENT).collect(),
     };
     state.store.put_session(session).await?;
     let entry = audit("sign_in.succeeded", format!("from {}", address.0));
@@ -113,7 +122,12 @@ pub async fn sign_out(state: &AppState, signed_in: &SignedIn) -> Result<HeaderVa
         detail: String::new(),
     };
     state.store.audit(signed_in.account.organisation, entry).await?;
-    Ok(set_cookie(state, "", 0))
+    Ok(no_session(state))
+}
+
+/// The `Set-Cookie` header that takes a session from the browser.
+pub fn no_session(state: &AppState) -> HeaderValue {
+    set_cookie(state, "", 0)
 }
 
 fn wrong() -> ApiError {
@@ -163,14 +177,47 @@ impl SignedIn {
         let Some(token) = cookie(headers, cookie_name(state.config.is_https())) else {
             return Ok(None);
         };
-        let Some(session) = state.store.session(&hash_secret(token), state.clock.now()).await? else {
+        let now = state.clock.now();
+        let Some(session) = state.store.session(&hash_secret(token), now).await? else {
             return Ok(None);
         };
+        let unused = now.millis_since(session.last_seen_at);
+        if state
+            .config
+            .session_idle_millis()
+            .is_some_and(|longest| unused >= longest)
+        {
+            return Ok(None);
+        }
         let account = state.store.account(session.organisation, session.user).await?;
-        Ok(account
-            .filter(|account| !account.disabled)
-            .map(|account| Self { account, session }))
+        let Some(account) = account.filter(|account| !account.disabled) else {
+            return Ok(None);
+        };
+        if unused >= NOTED_MILLIS
+            && asked_by_person(headers)
+            && let Err(error) = state.store.session_seen(&session.token_hash, now).await
+        {
+            // A full disk is no reason to show nothing.
+            tracing::warn!(%error, "the use of a session could not be noted");
+        }
+        Ok(Some(Self { account, session }))
     }
+
+    /// A name of the session that opens nothing, to end it by.
+    pub fn name_of(session: &Session) -> String {
+        session.token_hash.iter().take(8).fold(String::new(), |mut name, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
+}
+
+/// Whether a person asked, and not a page that was left open: what scripts ask for does not keep a session going. Browsers
+/// that do not tell count as people.
+fn asked_by_person(headers: &HeaderMap) -> bool {
+    let told = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
+    told.is_none_or(|it| it == b"document")
 }
 
 impl FromRequestParts<AppState> for SignedIn {

@@ -5,13 +5,14 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::store::StoreError;
+use crate::{administration::AdministrationError, store::StoreError};
 
 mod backup;
 mod collect;
 pub mod control;
 mod credit;
 mod decode_worker;
+mod delivery;
 mod demo;
 mod device;
 mod folder;
@@ -56,6 +57,8 @@ enum Command {
     Credit(credit::Credit),
     /// Collecting: warnings, reminders, stops of supply, who is late in telling whom
     Collect(collect::Collect),
+    /// Deliveries: give customers' contacts links with which they confirm or dispute them
+    Delivery(delivery::DeliveryArgs),
     /// Statements of account: issue, show, give to customers by link
     Statement(statement::StatementArgs),
     /// Tell the newest lines of the audit log
@@ -157,6 +160,24 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<AdministrationError> for Failure {
+    fn from(error: AdministrationError) -> Self {
+        match error {
+            AdministrationError::Store(error) => error.into(),
+            AdministrationError::NoAccount(_) => {
+                Self(format!("{error}; `fieldledger user list` tells which there are"))
+            }
+            AdministrationError::NoTerritory(_) => {
+                Self(format!("{error}; `fieldledger territory list` tells which there are"))
+            }
+            AdministrationError::Shut(login) => Self(format!(
+                "the account {login} is shut; open it first with `fieldledger user enable {login}`"
+            )),
+            other => Self(other.to_string()),
+        }
+    }
+}
+
 /// Prints a line for whoever typed the command.
 ///
 /// # Errors
@@ -194,6 +215,7 @@ pub fn main() -> ExitCode {
         Command::Token(it) => token::run(it),
         Command::Credit(it) => credit::run(it),
         Command::Collect(it) => collect::run(it),
+        Command::Delivery(it) => delivery::run(it),
         Command::Statement(it) => statement::run(it),
         Command::Audit(it) => organisation::run_audit(&it),
         Command::Report(it) => report::run(it),

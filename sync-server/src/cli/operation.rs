@@ -7,6 +7,7 @@ mod allowances;
 mod allowances_tests;
 mod collect;
 mod credit;
+mod deliveries;
 mod desk;
 mod devices;
 mod statement;
@@ -18,11 +19,9 @@ use std::{fmt::Write as _, path::PathBuf};
 use chrono_tz::Tz;
 pub use collect::CollectAction;
 pub use credit::CreditAction;
+pub use deliveries::DeliveryAction;
 use desk::Desk;
-use fieldledger_core::{
-    model::{Currency, LedgerRecord, OrganisationId, OrganisationProfile, Role},
-    sync::protocol::{StreamId, StreamMark},
-};
+use fieldledger_core::model::{Currency, LedgerRecord, OrganisationId, OrganisationProfile, Role};
 use serde::{Deserialize, Serialize};
 pub use statement::StatementAction;
 use table::table;
@@ -110,6 +109,29 @@ pub enum Action {
         /// The password.
         password: String,
     },
+    /// Makes a link with which a person sets their password.
+    PasswordLink {
+        /// Whose.
+        login: String,
+    },
+    /// Ends every session of a person.
+    SignOut {
+        /// Whose.
+        login: String,
+    },
+    /// Moves customers to another territory.
+    MoveCustomers {
+        /// Their numbers.
+        customers: Vec<String>,
+        /// Name of the territory.
+        to: String,
+        /// Login of who is in charge there, or `nobody`; who was before when left out.
+        rep: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Links to deliveries.
+    Delivery(DeliveryAction),
     /// Gives a person these territories and no others.
     SetTerritories {
         /// Who.
@@ -299,35 +321,7 @@ async fn find_organisation(state: &AppState, wanted: Option<&str>) -> Result<(Or
     }
 }
 
-/// Tells phones that listen. What an operator writes is for the whole company.
-async fn announce(state: &AppState, org: OrganisationId) -> Result<(), Failure> {
-    let stream = StreamId::Catalogue;
-    if let Some(head) = state.store.head(org, stream).await? {
-        state.sync.live().publish(org, StreamMark { stream, seq: head.seq });
-    }
-    Ok(())
-}
-
-/// Longest name, in characters.
-const MAX_NAME: usize = 200;
-
-fn name_of(what: &str, text: &str) -> Result<String, Failure> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > MAX_NAME || text.chars().any(char::is_control) {
-        return Err(Failure::new(format!(
-            "the name of {what} must be one line of 1 to {MAX_NAME} characters"
-        )));
-    }
-    Ok(text.to_owned())
-}
-
-fn login_of(text: &str) -> Result<String, Failure> {
-    let login = text.trim().to_lowercase();
-    let fits = (1..=100).contains(&login.chars().count());
-    if !fits || login.chars().any(|it| it.is_whitespace() || it.is_control()) {
-        return Err(Failure::new(format!(
-            "{text:?} cannot be a login: it must have 1 to 100 characters and no spaces"
-        )));
-    }
-    Ok(login)
+/// A name in one line.
+fn name_of(what: &'static str, text: &str) -> Result<String, Failure> {
+    Ok(crate::administration::name_of(what, text)?)
 }

@@ -80,12 +80,41 @@ enum TerritoryCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Move customers to a territory, with everything about them
+    Move {
+        /// Numbers of the customers
+        #[arg(required = true)]
+        customers: Vec<String>,
+        /// Name of the territory
+        #[arg(long, value_name = "NAME")]
+        to: String,
+        /// Login of who is in charge of them there, or `nobody`; who was before when left out
+        #[arg(long, value_name = "LOGIN")]
+        rep: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 pub(super) fn run_territory(args: TerritoryArgs) -> Result<(), Failure> {
     match args.command {
         TerritoryCommand::Add { name, place } => place.act(Action::AddTerritory { name }),
         TerritoryCommand::List { place } => place.act(Action::ListTerritories),
+        TerritoryCommand::Move {
+            customers,
+            to,
+            rep,
+            reason,
+            place,
+        } => place.act(Action::MoveCustomers {
+            customers,
+            to,
+            rep,
+            reason,
+        }),
     }
 }
 

@@ -63,6 +63,20 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Make a link with which a person sets their password themselves, once
+    PasswordLink {
+        /// Whose
+        login: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End every session of a person on the web pages
+    SignOut {
+        /// Whose
+        login: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Say in which territories a person works, and in no others
     Territories {
         /// Who
@@ -117,6 +131,8 @@ pub(super) fn run(args: User) -> Result<(), Failure> {
             })?;
             tell(Some((password, made_up)))
         }
+        Command::PasswordLink { login, place } => place.act(Action::PasswordLink { login }),
+        Command::SignOut { login, place } => place.act(Action::SignOut { login }),
         Command::Territories { login, names, place } => place.act(Action::SetTerritories {
             login,
             territories: names,

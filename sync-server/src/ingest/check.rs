@@ -13,6 +13,7 @@ use fieldledger_core::{
     model::{
         ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, StatementConfirmation, Visit,
     },
+    rules::authority::keeps_contacts_word,
     sync::protocol::RejectionCode,
 };
 use serde_json::Value;
@@ -199,6 +200,7 @@ impl Subject {
             authorship,
             creates: Some(id),
             touched: Vec::new(),
+            over_contacts_word: keeps_contacts_word(&Value::Null, &tree, &[]).is_err(),
             based_on: Vec::new(),
             heads: vec![hash],
             kind_before: None,
@@ -237,10 +239,13 @@ impl Subject {
         let (after, tree_after, tree_bytes) = apply(&open.automerge, chunk.change().clone())?;
         let hash = chunk.hash();
         let deps = chunk.deps();
-        let own = tree::differences(&tree::at(&after, &deps), &tree::at(&after, &[hash]));
+        let base = tree::at(&after, &deps);
+        let made = tree::at(&after, &[hash]);
+        let own = tree::differences(&base, &made);
         let shown = tree::differences(&open.tree, &tree_after);
         touched.extend(own.into_iter().chain(shown).map(|(path, _, _)| path));
         check_model(&tree_after)?;
+        let touched: Vec<Vec<String>> = touched.into_iter().collect();
         let before = Summary::of(&open.tree);
         let disagreements = disagreement::disagreements(&after).len();
         let heads_after = heads(&after);
@@ -251,7 +256,8 @@ impl Subject {
             deps,
             authorship,
             creates: None,
-            touched: touched.into_iter().collect(),
+            over_contacts_word: keeps_contacts_word(&base, &made, &touched).is_err(),
+            touched,
             based_on: open.heads.clone(),
             heads: heads_after.clone(),
             kind_before: Some(before.kind.as_str().to_owned()),

@@ -18,7 +18,7 @@ use super::{
     take_in::{Incoming, Outcome},
     validator::Refusal,
 };
-use crate::store::{Account, Device, Quarantined, StoreError};
+use crate::store::{Account, CLOCK_TOLERANCE_MILLIS, Device, Quarantined, StoreError};
 
 /// Most bytes of entries in one reply, whatever the phone asks for.
 const MAX_BUDGET_BYTES: usize = 8 << 20;
@@ -77,9 +77,15 @@ impl SyncService {
             request_id,
             budget_bytes,
             words,
+            device_time,
             ..
         } = request;
-        let (verdicts, brought, documents) = self.push(account, device, push, now).await?;
+        let bringer = Bringer {
+            account,
+            device: Some(device.id),
+            clock_off: device_time.millis_since(now).unsigned_abs() >= CLOCK_TOLERANCE_MILLIS.unsigned_abs(),
+        };
+        let (verdicts, brought, documents) = self.push(bringer, push, now).await?;
         self.decide_arrivals(account, device, &documents, &words, now).await?;
         let cursors: BTreeMap<StreamId, Option<Cursor>> =
             cursors.into_iter().map(|it| (it.stream, it.cursor)).collect();
@@ -108,15 +114,11 @@ impl SyncService {
     /// they belong to.
     async fn push(
         &self,
-        account: &Account,
-        device: &Device,
+        bringer: Bringer<'_>,
         push: Vec<Push>,
         now: Timestamp,
     ) -> Result<(Vec<Verdict>, HashSet<ChangeHash>, BTreeSet<DocumentId>), StoreError> {
-        let bringer = Bringer {
-            account,
-            device: Some(device.id),
-        };
+        let account = bringer.account;
         let mut verdicts: Vec<Option<Verdict>> = vec![None; push.len()];
         let mut incoming = Vec::new();
         let mut place_of_incoming = Vec::new();
@@ -202,6 +204,7 @@ impl SyncService {
         }
         if !quarantine.is_empty() {
             self.store.quarantine(account.organisation, quarantine).await?;
+            self.live.look(account.organisation);
         }
         for (place, first) in repeated {
             verdicts[place] = match &verdicts[first] {

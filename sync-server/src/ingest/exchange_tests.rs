@@ -346,15 +346,8 @@ async fn the_same_request_again_has_the_effect_of_one_and_nothing_is_echoed() {
 async fn the_parties_of_a_delivery_speak_for_themselves() {
     let world = World::new().await;
     let delivery = Delivery::new(SHOP, REP, "FH-1");
-    let confirmation = |by: &str| {
-        serde_json::to_value(Confirmation {
-            verdict: ConfirmationVerdict::Confirmed,
-            by: by.to_owned(),
-            at: NOW,
-            remark: String::new(),
-        })
-        .unwrap()
-    };
+    let confirmation =
+        |by: &str| serde_json::to_value(Confirmation::new(ConfirmationVerdict::Confirmed, by, NOW, "")).unwrap();
     let made_delivery = made(1, REP, &edit::tree_of(&delivery).unwrap());
     assert_eq!(
         world.push(REP, vec![created(made_delivery.bytes)]).await,

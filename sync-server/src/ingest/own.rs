@@ -2,13 +2,13 @@
 
 use fieldledger_core::{
     document::{self, Authorship, EditError, NewChange, edit, tree},
-    model::{DeviceId, DocumentId, Timestamp},
+    model::{Confirmation, DeviceId, DocumentId, OrganisationId, Party, Timestamp},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     SyncService,
-    route::Bringer,
+    route::{Bringer, contact_of},
     take_in::{Incoming, Outcome},
     validator::Refusal,
 };
@@ -93,6 +93,31 @@ impl SyncService {
         Err(OwnDocumentError::Busy)
     }
 
+    /// Writes what the customer's contact says of a delivery through a link, in the place of what was said for the customer
+    /// before. The change names the contact as its author, and nobody of the company.
+    ///
+    /// # Errors
+    /// [`OwnDocumentError`].
+    pub async fn confirm_as_contact(
+        &self,
+        org: OrganisationId,
+        id: DocumentId,
+        said: &Confirmation,
+    ) -> Result<(), OwnDocumentError> {
+        let stored = self.store.document(org, id).await?;
+        let stream = stored.ok_or(OwnDocumentError::NotFound)?.stream;
+        let said = serde_json::to_value(said).map_err(|error| StoreError::Engine(error.to_string()))?;
+        self.edit_document(&contact_of(org, stream), id, |tree| {
+            let confirmations = tree
+                .as_object_mut()
+                .map(|tree| tree.entry("confirmations").or_insert_with(|| Value::Object(Map::new())));
+            if let Some(Value::Object(confirmations)) = confirmations {
+                confirmations.insert(Party::Customer.as_str().to_owned(), said.clone());
+            }
+        })
+        .await
+    }
+
     /// Settles a disagreement: writes the chosen value as a change of its own, in the name of `account`.
     ///
     /// # Errors
@@ -129,7 +154,11 @@ impl SyncService {
     }
 
     async fn take_in_own(&self, account: &Account, change: NewChange, now: Timestamp) -> Result<Outcome, StoreError> {
-        let bringer = Bringer { account, device: None };
+        let bringer = Bringer {
+            account,
+            device: None,
+            clock_off: false,
+        };
         let incoming = [Incoming {
             document: change.document,
             hash: change.hash,

@@ -8,7 +8,7 @@ use fieldledger_core::{
         CustomerId, DeviceId, DocumentKind, LedgerRecord, OrganisationId, RecordKey, RecordKind, Role, TerritoryId,
         UserId,
     },
-    rules::authority::{Denied, IDENTITY, may_create, may_edit},
+    rules::authority::{Denied, IDENTITY, may_create, may_edit, may_edit_as_contact},
     sync::protocol::{RejectionCode, StreamId},
 };
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(super) struct Bringer<'a> {
     pub(super) account: &'a Account,
     /// `None` for the server's own pages.
     pub(super) device: Option<DeviceId>,
+    /// Whether the device's clock is off.
+    pub(super) clock_off: bool,
 }
 
 impl Bringer<'_> {
@@ -71,6 +73,23 @@ impl<'a> Directory<'a> {
         };
         self.territories.insert(customer, found);
         Ok(found)
+    }
+}
+
+/// The customer's contact, who has a link to one document and no account, as the author of a change in `stream`.
+pub(super) fn contact_of(organisation: OrganisationId, stream: StreamId) -> Account {
+    Account {
+        organisation,
+        user: UserId::CUSTOMER_CONTACT,
+        login: String::new(),
+        name: String::new(),
+        password_hash: None,
+        roles: Vec::new(),
+        territories: match stream {
+            StreamId::Territory(territory) => vec![territory],
+            _ => Vec::new(),
+        },
+        disabled: false,
     }
 }
 
@@ -142,8 +161,13 @@ pub(super) async fn route(
             None => StreamId::User(author),
         },
     };
+    let contact;
     let author_account = if author == bringer.account.user {
         Some(bringer.account)
+    } else if author == UserId::CUSTOMER_CONTACT {
+        // Brought back by a phone, after the server had lost it.
+        contact = contact_of(bringer.account.organisation, stream);
+        Some(&contact)
     } else {
         directory.account(author).await?
     };
@@ -203,6 +227,20 @@ fn check_access<'a>(
 fn check_authority(author: &Account, change: &SoundChange, relayed: bool, summary: &Summary) -> Result<(), Refusal> {
     let not_allowed = |message: String| Refusal::new(RejectionCode::NotAllowed, message);
     let denied = |denied: Denied| not_allowed(denied.to_string());
+    if author.user == UserId::CUSTOMER_CONTACT {
+        let kind = DocumentKind::from_name(change.kind_before.as_deref().unwrap_or_default());
+        if change.creates.is_some() {
+            return Err(not_allowed("the customer's contact answers what is there".to_owned()));
+        }
+        return may_edit_as_contact(&kind, &change.touched).map_err(denied);
+    }
+    if change.over_contacts_word {
+        return Err(not_allowed(
+            "what the customer's contact says through a link may only be changed by the contact; write a review if it is \
+             doubtful"
+                .to_owned(),
+        ));
+    }
     if change.creates.is_some() {
         may_create(&author.roles, &summary.kind).map_err(denied)?;
         let written = written_by_creation(&change.tree);

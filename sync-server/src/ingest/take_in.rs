@@ -261,6 +261,8 @@ impl Group<'_> {
                             device: self.bringer.device,
                             relayed: change.relayed,
                             made_at: sound.authorship.at,
+                            // What a phone brings of another's says nothing about its own clock.
+                            clock_off: self.bringer.clock_off && !change.relayed,
                         },
                     ));
                 }

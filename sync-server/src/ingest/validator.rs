@@ -91,6 +91,10 @@ pub struct SoundChange {
     /// Fields in disagreement with it.
     #[n(12)]
     pub disagreements: u32,
+    /// Whether it writes over what the customer's contact had said through a link, as its author knew, or claims that the
+    /// contact had said something.
+    #[n(13)]
+    pub over_contacts_word: bool,
 }
 
 /// Why a change must not be stored.

@@ -1,7 +1,9 @@
 //! What the server does by itself, beside answering.
 
 mod compaction;
+mod overview;
 mod routine;
+mod words;
 
 pub use compaction::{Compacted, compact};
 pub use routine::{LookedAfter, look_after};
@@ -14,4 +16,6 @@ pub fn start(state: &AppState) {
         tokio::spawn(compaction::run(state.clone(), every));
     }
     tokio::spawn(routine::run(state.clone()));
+    tokio::spawn(words::run(state.clone()));
+    tokio::spawn(overview::run(state.clone()));
 }

@@ -149,8 +149,10 @@ pub enum AccountChange {
     },
     /// A credit assessment.
     Assessed(Assessment),
-    /// Nothing may be sold on credit from today on.
+    /// Nothing may be sold on credit from a day on.
     Hold {
+        /// First day; `None`: today.
+        from: Option<NaiveDate>,
         /// Why.
         reason: String,
     },
@@ -234,16 +236,28 @@ pub fn decide_account(
             account.assessments.push(assessment);
             ("credit.assessed", detail)
         }
-        AccountChange::Hold { reason } => {
+        AccountChange::Hold { from, reason } => {
+            let from = from.unwrap_or(today);
+            if from < today {
+                return Err(InvalidField::new(
+                    "from",
+                    format!("{from} has gone by: what was sold since then was sold on credit"),
+                ));
+            }
             let hold = CreditHold {
-                from: today,
+                from,
                 until: None,
                 reason: reason.clone(),
                 by: by.user,
             };
             hold.validate()?;
             account.holds.push(hold);
-            ("credit.held", reason)
+            let detail = if from == today {
+                reason
+            } else {
+                format!("from {from}: {reason}")
+            };
+            ("credit.held", detail)
         }
         AccountChange::LiftHold { reason } => {
             if reason.trim().is_empty() {

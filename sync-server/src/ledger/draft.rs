@@ -87,6 +87,7 @@ impl Draft {
             LedgerRecord::Territory(_)
             | LedgerRecord::Person(_)
             | LedgerRecord::Product(_)
+            | LedgerRecord::Target(_)
             | LedgerRecord::UnidentifiedReceipt(_) => {}
         }
         self.changed.insert(key, record);
@@ -203,6 +204,37 @@ impl Draft {
             zone,
         )
         .map_err(uncountable)
+    }
+
+    /// Writes the credit file anew when what was decided for a later day has come into force: grade, limit, terms, a hold,
+    /// an assessment. What merely becomes overdue from one day to the next a phone tells from the due dates in the file.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub(super) fn renew_file(&mut self, now: Timestamp) -> Result<(), InvalidField> {
+        if self.ledger.account.terms.is_empty() {
+            return Ok(());
+        }
+        let file = self.file(now)?;
+        let decided = |it: &CreditFile| {
+            (
+                it.grade,
+                it.limit,
+                it.terms_days,
+                it.on_hold,
+                it.hold_reason.clone(),
+                it.review_valid_until,
+            )
+        };
+        let renewed = self
+            .ledger
+            .file
+            .as_ref()
+            .is_none_or(|before| decided(before) != decided(&file));
+        if renewed {
+            self.put(file);
+        }
+        Ok(())
     }
 
     fn reserved(&self, currency: fieldledger_core::model::Currency) -> Result<Money, InvalidField> {

@@ -2,6 +2,7 @@
 //! the core, and writes in one transaction ([`crate::store::LedgerStore::decide`]).
 //!
 //! * [`Draft`]: a ledger with what a decision has changed so far; where the customer's credit stands; the new credit file.
+//! * [`allowances`]: what offline allowances come to at worst, and how much to reserve.
 //! * `arrivals`: orders, their changes, and words about offline allowances that come in from phones.
 //! * [`collecting`]: warnings acknowledged, reminders, stops of supply.
 //! * `deliveries`: what was signed for, and the due dates that count from it.
@@ -15,6 +16,7 @@
 //! * [`Actor`]: who does it, a person or software.
 
 mod actor;
+pub mod allowances;
 mod arrivals;
 pub mod collecting;
 mod deliveries;

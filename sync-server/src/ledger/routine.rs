@@ -98,6 +98,7 @@ pub fn look_after(
     let uncountable = |error: books::BooksError| InvalidField::new("books", error.to_string());
     let items = books::open_items(&books, day).map_err(uncountable)?;
     propose_suspension(&mut draft, &items, day, now);
+    draft.renew_file(now)?;
     let inputs = warning_inputs(&draft, &items, around, day, now)?;
     let owner = warnings::owner(around.rep.as_ref());
     let policy = &ledger.policy.warnings;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fieldledger_core::{
     model::{
-        Currency, InvalidField, LedgerDelivery, LedgerLine, LedgerOrder, Money, OrderDecision, Statement,
-        StatementAnswer, StatementId, StatementLineAnswer, StatementVerdict, Timestamp, UserId,
+        Currency, InvalidField, LedgerDelivery, LedgerLine, LedgerOrder, Money, OrderDecision, OrganisationId,
+        Statement, StatementAnswer, StatementId, StatementLineAnswer, StatementVerdict, Timestamp, UserId,
     },
     rules::{
         books::CustomerBooks,
@@ -15,7 +15,10 @@ use fieldledger_core::{
 use rust_decimal::Decimal;
 
 use super::Draft;
-use crate::store::{AuditEntry, CustomerLedger, LedgerChange};
+use crate::{
+    auth::hash_secret,
+    store::{AuditEntry, CustomerLedger, LedgerChange, StatementLink},
+};
 
 /// A statement to be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +200,46 @@ pub fn sales(ledger: &CustomerLedger) -> (Vec<LedgerOrder>, Vec<LedgerDelivery>)
         });
     }
     (orders, deliveries)
+}
+
+/// Longest time for which a link to a statement may work, in days.
+pub const MAX_LINK_DAYS: u32 = 90;
+
+/// A link with which `contact` reads and answers a statement without an account, by a `secret` that is stored nowhere.
+///
+/// # Errors
+/// [`InvalidField`] on `contact` and `days`.
+pub fn link(
+    organisation: OrganisationId,
+    statement: &Statement,
+    contact: &str,
+    days: u32,
+    secret: &str,
+    now: Timestamp,
+) -> Result<StatementLink, InvalidField> {
+    let contact = contact.trim();
+    if contact.is_empty() || contact.chars().count() > 200 {
+        return Err(InvalidField::new(
+            "contact",
+            "say whom the link is for, in at most 200 characters",
+        ));
+    }
+    if !(1..=MAX_LINK_DAYS).contains(&days) {
+        return Err(InvalidField::new(
+            "days",
+            format!("a link works for 1 to {MAX_LINK_DAYS} days"),
+        ));
+    }
+    Ok(StatementLink {
+        token_hash: hash_secret(secret),
+        organisation,
+        customer: statement.customer,
+        statement: statement.id,
+        contact: contact.to_owned(),
+        made_at: now,
+        expires_at: now.plus_millis(i64::from(days) * 86_400_000),
+        revoked_at: None,
+    })
 }
 
 /// Writes answers into a statement; one that is given anew replaces the one before. True when anything is new. Lines that

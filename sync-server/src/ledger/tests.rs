@@ -539,6 +539,7 @@ async fn a_limit_is_cut_with_a_reason_and_what_it_no_longer_covers_is_asked_back
         "reserved until the phone has closed it"
     );
     let hold = AccountChange::Hold {
+        from: None,
         reason: "cheque returned".to_owned(),
     };
     change(hold).await;

@@ -7,7 +7,8 @@
 mod aged;
 mod details;
 mod figures;
-mod sums;
+pub(crate) mod sums;
+pub mod team;
 #[cfg(test)]
 mod tests;
 mod text;

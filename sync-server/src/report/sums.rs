@@ -23,7 +23,7 @@ pub(super) fn not_due(ageing: &Ageing, currency: Currency) -> Decimal {
 
 /// What customers come to in one currency. Its size grows with months and with payments of the period.
 #[derive(Clone, Debug)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     /// What is open on the day, by bucket.
     pub(super) ageing: Ageing,
     /// Open on the day before the period.
@@ -137,6 +137,17 @@ pub(super) fn books(ledger: &CustomerLedger) -> CustomerBooks<'_> {
     }
 }
 
+/// Sales on credit, each with the day it counts from: invoices for goods and services, less credit notes.
+pub(crate) fn sales<'b>(books: &CustomerBooks<'b>) -> impl Iterator<Item = (NaiveDate, Currency, Decimal)> + use<'b> {
+    let sold = books.invoices.iter().filter(|it| {
+        // What collecting costs is no sale.
+        !matches!(it.kind, InvoiceType::Interest | InvoiceType::Costs)
+    });
+    let sold = sold.map(|it| (it.counts_from(), it.amount.currency, it.amount.amount));
+    let credited = books.credit_notes.iter();
+    sold.chain(credited.map(|it| (it.counts_from(), it.amount.currency, -it.amount.amount)))
+}
+
 /// What one customer comes to, by currency. A customer without books comes to nothing in the company's currency.
 pub(super) fn measure(
     ledger: &CustomerLedger,
@@ -166,14 +177,7 @@ pub(super) fn measure(
             sum.beginning = plus(sum.beginning, OpenItem::open(&item))?;
         }
     }
-    let sold = ledger.invoices.iter().filter(|it| {
-        // What collecting costs is no sale.
-        !matches!(it.kind, InvoiceType::Interest | InvoiceType::Costs)
-    });
-    let sold = sold.map(|it| (it.counts_from(), it.amount.currency, it.amount.amount));
-    let credited = ledger.credit_notes.iter();
-    let credited = credited.map(|it| (it.counts_from(), it.amount.currency, -it.amount.amount));
-    for (day, currency, amount) in sold.chain(credited).filter(|(day, ..)| *day <= as_of) {
+    for (day, currency, amount) in sales(&books).filter(|(day, ..)| *day <= as_of) {
         let sum = sums.entry(currency).or_insert_with(new);
         let month = sum.months.entry((day.year(), day.month())).or_default();
         *month = plus(*month, amount)?;

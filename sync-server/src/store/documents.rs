@@ -13,7 +13,24 @@ use fieldledger_core::{
     sync::protocol::{Cursor, RejectionCode, StreamId, StreamMark, StreamPage},
 };
 
-use super::{StoreError, Tree};
+use super::{Overview, OverviewOf, QuarantinedLine, StoreError, Tree};
+
+/// A phone's clock counts as wrong from so many milliseconds on.
+pub const CLOCK_TOLERANCE_MILLIS: i64 = 5 * 60 * 1_000;
+
+/// What makes a document doubtful; [`FeedItem::doubts`] adds them up.
+pub mod doubt {
+    /// Outside the customer's geofence.
+    pub const OUTSIDE: u8 = 1;
+    /// The position came from a mock provider.
+    pub const MOCKED: u8 = 2;
+    /// The clock of a phone was off when it sent a change.
+    pub const CLOCK: u8 = 4;
+    /// Still changed more than a day after it first came in.
+    pub const EDITED: u8 = 8;
+    /// Any of them.
+    pub const ANY: u8 = OUTSIDE | MOCKED | CLOCK | EDITED;
+}
 
 /// Streams and what is in them.
 #[async_trait]
@@ -88,6 +105,42 @@ pub trait DocumentStore {
         limit: u32,
     ) -> Result<Vec<Quarantined>, StoreError>;
 
+    /// What is in quarantine for these territories (`None`: all) without its bytes, newest first.
+    async fn quarantined_lines(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedLine>, StoreError>;
+
+    /// Notes that somebody has looked at everything in quarantine for these territories that came until `until`; returns
+    /// how much of it nobody had looked at before.
+    async fn see_quarantined(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        until: Timestamp,
+        by: UserId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// What waits for somebody, and what happened on a day, all of one moment.
+    async fn overview(&self, org: OrganisationId, of: &OverviewOf) -> Result<Overview, StoreError>;
+
+    /// The customers who have promised to pay between two days, both included.
+    async fn promising(
+        &self,
+        org: OrganisationId,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Vec<CustomerId>, StoreError>;
+
+    /// Indexes the words of at most so many documents that came in and wait for it; returns of how many.
+    async fn index_words(&self, most: u32) -> Result<u32, StoreError>;
+
+    /// How many documents wait for their words to be indexed: a search does not find them.
+    async fn unindexed(&self) -> Result<u64, StoreError>;
+
     /// Writes ledger records. A record with the same content changes nothing; another content becomes a new version. A
     /// customer whose territory changes moves with everything about them: `gone` in the old stream, snapshots in the
     /// new one. With `all_or_nothing`, one that cannot be written keeps all out.
@@ -125,6 +178,17 @@ pub trait DocumentStore {
 
     /// What came in, newest first.
     async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError>;
+
+    /// The visits that took place from the first moment on and before the second, by the phones' clocks, in that order.
+    async fn visits_between(
+        &self,
+        org: OrganisationId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VisitMade>, StoreError>;
+
+    /// Every collection note that holds a promise, as its tree.
+    async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError>;
 
     /// The reviews of a document, oldest first.
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError>;
@@ -215,6 +279,8 @@ pub struct Append {
     pub relayed: bool,
     /// When the author's device says it was made.
     pub made_at: Timestamp,
+    /// Whether the clock of the device that brought it is off.
+    pub clock_off: bool,
 }
 
 /// What became of an [`Append`].
@@ -315,6 +381,12 @@ pub struct FeedFilter {
     pub unreviewed: bool,
     /// Only with disagreements.
     pub disagreeing: bool,
+    /// Only with one of these doubts (see [`doubt`]); 0: whether doubtful or not.
+    pub doubts: u8,
+    /// Only what names photos or other files.
+    pub with_evidence: bool,
+    /// Only what holds all of these words: of Chinese, two characters suffice.
+    pub text: Option<String>,
     /// Only received before this (for the next page, together with `before_id`).
     pub before: Option<(Timestamp, DocumentId)>,
     /// Only of this day by the phone's clock, in the organisation's time zone: from (inclusive) and to (exclusive).
@@ -338,8 +410,25 @@ pub struct FeedItem {
     pub review: Option<String>,
     /// When its newest change came in.
     pub received_at: Timestamp,
+    /// What makes it doubtful, added up (see [`doubt`]).
+    pub doubts: u8,
     /// Day it is planned for.
     pub day: Option<NaiveDate>,
+}
+
+/// A visit that took place, as far as figures need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitMade {
+    /// Whom.
+    pub customer: CustomerId,
+    /// Who made it.
+    pub owner: UserId,
+    /// When, by the phone's clock.
+    pub at: Timestamp,
+    /// Whether somebody has reviewed it.
+    pub reviewed: bool,
+    /// Whether its position is doubtful: outside the geofence, or from a mock provider.
+    pub doubtful: bool,
 }
 
 /// Which customers to find.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use fieldledger_core::model::{
-    CustomerId, DeviceId, LedgerRecord, OrganisationId, Role, StatementId, TerritoryId, Timestamp, UserId,
+    CustomerId, DeviceId, DocumentId, LedgerRecord, OrganisationId, Role, StatementId, TerritoryId, Timestamp, UserId,
 };
 
 use super::{ApiToken, NewApiToken, StoreError};
@@ -36,6 +36,12 @@ pub trait PeopleStore {
 
     /// A session that has not expired by `now`.
     async fn session(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, StoreError>;
+
+    /// The sessions of a person that have not expired by `now`, the newest first.
+    async fn sessions_of(&self, org: OrganisationId, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Notes that somebody used a session.
+    async fn session_seen(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
 
     /// Ends a session.
     async fn end_session(&self, token_hash: &[u8; 32]) -> Result<(), StoreError>;
@@ -88,6 +94,25 @@ pub trait PeopleStore {
     /// The link with this secret, valid or not.
     async fn statement_link(&self, token_hash: &[u8; 32]) -> Result<Option<StatementLink>, StoreError>;
 
+    /// The link with this secret with which somebody sets a password, valid or not.
+    async fn password_link(&self, token_hash: &[u8; 32]) -> Result<Option<PasswordLink>, StoreError>;
+
+    /// Uses a link up and gives its person a password, when the link still works at the time of `line` and the account is
+    /// open; their other links and their sessions end. One transaction with `line`: a link works once. Tells whether it
+    /// did.
+    async fn use_password_link(
+        &self,
+        token_hash: &[u8; 32],
+        password_hash: String,
+        line: AuditEntry,
+    ) -> Result<bool, StoreError>;
+
+    /// The link to a delivery with this secret, valid or not.
+    async fn delivery_link(&self, token_hash: &[u8; 32]) -> Result<Option<DeliveryLink>, StoreError>;
+
+    /// Every link to a delivery, oldest first.
+    async fn delivery_links(&self, org: OrganisationId, delivery: DocumentId) -> Result<Vec<DeliveryLink>, StoreError>;
+
     /// Every link to a statement, oldest first.
     async fn statement_links(
         &self,
@@ -111,6 +136,19 @@ pub trait PeopleStore {
 
     /// Every line of the audit log about one kind of action, oldest first.
     async fn audited(&self, org: OrganisationId, action: &str) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The newest lines of the audit log about one thing, newest first.
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Lines of the audit log that match, the newest first.
+    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError>;
+
+    /// The kinds of action that a company's audit log tells of, by name.
+    async fn audit_actions(&self, org: OrganisationId) -> Result<Vec<String>, StoreError>;
+
+    /// Checks the chain of one company's audit log: all of it, or no more than its newest `newest` lines, which takes the
+    /// line before them for right.
+    async fn check_audit_log(&self, org: OrganisationId, newest: Option<u64>) -> Result<AuditCheck, StoreError>;
 
     /// Checks the audit log's chain; returns what is wrong, in words.
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError>;
@@ -138,6 +176,14 @@ pub enum Step {
     PutStatementLink(StatementLink),
     /// Ends every link to a statement.
     RevokeStatementLinks(StatementId),
+    /// Keeps a link to a delivery.
+    PutDeliveryLink(DeliveryLink),
+    /// Ends every link to a delivery.
+    RevokeDeliveryLinks(DocumentId),
+    /// Keeps a link with which a person sets their password; those that were made for them before end.
+    PutPasswordLink(PasswordLink),
+    /// Ends one session, whoever's it is.
+    EndSession([u8; 32]),
     /// Makes a token for other software.
     PutApiToken(NewApiToken),
     /// Revokes a token of other software.
@@ -170,6 +216,123 @@ impl StatementLink {
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
+}
+
+/// A link with which a customer's contact reads and answers one delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryLink {
+    /// SHA-256 of the secret in the link.
+    pub token_hash: [u8; 32],
+    /// The company.
+    pub organisation: OrganisationId,
+    /// The delivery.
+    pub delivery: DocumentId,
+    /// Whom it was given to.
+    pub contact: String,
+    /// When.
+    pub made_at: Timestamp,
+    /// Who gave it.
+    pub made_by: UserId,
+    /// From when it leads nowhere.
+    pub expires_at: Timestamp,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl DeliveryLink {
+    /// Whether it leads to the delivery at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// A link with which a person sets their password, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordLink {
+    /// SHA-256 of the secret in the link.
+    pub token_hash: [u8; 32],
+    /// The company.
+    pub organisation: OrganisationId,
+    /// Whose password.
+    pub user: UserId,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// From when it leads nowhere.
+    pub expires_at: Timestamp,
+    /// When it was used, or another one took its place.
+    pub used_at: Option<Timestamp>,
+}
+
+impl PasswordLink {
+    /// Whether it works at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.used_at.is_none() && now < self.expires_at
+    }
+}
+
+/// Which lines of the audit log to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only by this actor.
+    pub actor: Option<String>,
+    /// Only this action, or those that begin with it and a dot.
+    pub action: Option<String>,
+    /// Only with this text in subject or detail, in upper or lower case; every character stands for itself.
+    pub text: String,
+    /// Only from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only before this moment.
+    pub to: Option<Timestamp>,
+    /// So many of those that match are passed over, for the next page.
+    pub skip: u64,
+    /// At most so many are given.
+    pub limit: u32,
+}
+
+/// What [`PeopleStore::audit_lines`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundAuditLines {
+    /// How many match.
+    pub total: u64,
+    /// Those asked for.
+    pub lines: Vec<AuditLine>,
+}
+
+/// A line of the audit log with its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLine {
+    /// Its number, counted from 1.
+    pub seq: u64,
+    /// The hash that chains it.
+    pub hash: [u8; 32],
+    /// What it says.
+    pub entry: AuditEntry,
+}
+
+/// What a check of an audit log's chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditCheck {
+    /// Number of the first line that was checked.
+    pub from: u64,
+    /// How many lines were checked.
+    pub checked: u64,
+    /// Hash of the last line, in which all lines before it are contained.
+    pub head: [u8; 32],
+    /// The first line where the chain is broken.
+    pub broken: Option<BrokenChain>,
+}
+
+/// Where and how the chain of an audit log is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenChain {
+    /// This line, or the one before it, is not as it was written.
+    Changed(u64),
+    /// Lines are missing before this one.
+    Missing(u64),
+    /// The log ends with the first and should end with the second.
+    CutOff(u64, u64),
+    /// The record of where the log ends is missing; it ends with this line.
+    NoEnd(u64),
 }
 
 /// Action of the audit log: a device's token came from another installation of the app than the device was given to.
@@ -246,6 +409,12 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// When it was last used by its person, to the minute.
+    pub last_seen_at: Timestamp,
+    /// Where it was begun from.
+    pub address: String,
+    /// The browser it was begun with, as that calls itself.
+    pub agent: String,
 }
 
 /// A code with which a person makes a phone theirs.

@@ -12,10 +12,16 @@ use serde_json::{Value, json};
 use super::*;
 
 mod customers;
+mod desk;
 mod ledger;
+mod overview;
+mod team;
 
 pub(super) use customers::*;
+pub(super) use desk::*;
 pub(super) use ledger::*;
+pub(super) use overview::*;
+pub(super) use team::*;
 
 pub(crate) const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
 pub(crate) const NORTH: TerritoryId = TerritoryId::from_bytes([0x10; 16]);
@@ -106,6 +112,7 @@ fn item(
         device: Some(DeviceId::from_bytes([0x50; 16])),
         relayed: false,
         made_at: chunk.authorship().unwrap().at,
+        clock_off: false,
     }
 }
 

@@ -24,9 +24,12 @@ const ASSETS: &[(&str, &str)] = assets![
     "tables.css",
     "forms.css",
     "record.css",
+    "today.css",
     "charts.css",
+    "desk.css",
     "print.css",
     "live.js",
+    "review.js",
     "icon.svg",
 ];
 

@@ -289,8 +289,7 @@ mod tests {
     #[test]
     fn a_chart_holds_a_shape_for_each_value_and_real_text() {
         let bars = chart("Owed").bars().unwrap();
-        for number in 0..2 {
-            let RGBColor(r, g, b) = SERIES[number];
+        for RGBColor(r, g, b) in SERIES.iter().take(2) {
             let fill = format!("fill=\"#{r:02X}{g:02X}{b:02X}\"");
             // Three bars and the legend.
             assert_eq!(bars.matches(&fill).count(), 4, "{bars}");

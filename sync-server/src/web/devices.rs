@@ -4,6 +4,7 @@ use askama::Template;
 use axum::{
     Form,
     extract::{Path, State},
+    http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
 use fieldledger_core::model::{DeviceId, Timestamp, UserId};
@@ -12,37 +13,29 @@ use serde::Deserialize;
 use super::{
     error::PageError,
     format::{self, Moment},
-    messages::Text,
+    messages::{Language, Text},
     names::Names,
-    page::{Frame, Viewer, html},
-    record::{CLOCK_TOLERANCE_MILLIS, Shown},
+    page::{Frame, MessagePage, Viewer, html},
+    people::administration,
+    qr,
+    record::CLOCK_TOLERANCE_MILLIS,
+    refusal::said,
+    table::{Answer, Cell, Choice, Column, Filter, Row, Sent, Spec, TableView, Tone},
 };
 use crate::{
-    auth,
+    administration::MadeCode,
     state::AppState,
-    store::{Account, Device, Step, copies_of_devices},
+    store::{Account, Device, copies_of_devices},
 };
 
 /// A phone that was silent for longer is marked: what its rep does is not known.
 const STALE_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
-struct Row {
-    name: String,
-    platform: String,
-    owner: String,
-    app: String,
-    last_contact: Option<Moment>,
-    waiting: u32,
-    clock: Shown,
-    status: Shown,
-    revoke: Option<String>,
-}
-
 #[derive(Template)]
 #[template(path = "devices.html")]
 struct DevicesPage {
     frame: Frame,
-    rows: Vec<Row>,
+    table: TableView,
     administrator: bool,
     people: Vec<(String, String)>,
 }
@@ -55,13 +48,33 @@ struct RevokePage {
     question: String,
 }
 
+/// A code for a phone, shown once: to be typed, and to be read by a camera.
 #[derive(Template)]
 #[template(path = "enrolment.html")]
-struct EnrolmentPage {
+pub(super) struct EnrolmentPage {
     frame: Frame,
     code: String,
+    link: String,
+    picture: Option<String>,
     address: String,
     note: String,
+}
+
+impl EnrolmentPage {
+    pub(super) fn new(viewer: &Viewer, account: &Account, made: MadeCode) -> Self {
+        let link = made.link.to_string();
+        Self {
+            frame: viewer.frame("devices"),
+            picture: qr::svg(&link, viewer.text.t("devices.qr")),
+            note: viewer
+                .text
+                .fill("devices.code_for", "until", Moment::new(made.until, viewer.zone).shown)
+                .replace("{name}", &account.name),
+            code: made.code,
+            address: made.link.server,
+            link,
+        }
+    }
 }
 
 /// The devices of those whom the reader may know of.
@@ -81,30 +94,18 @@ async fn visible(app: &AppState, viewer: &Viewer) -> Result<Vec<(Device, Option<
 }
 
 /// The list.
-pub(super) async fn list(State(app): State<AppState>, viewer: Viewer) -> Result<Response, PageError> {
+pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
     if !viewer.may_see_devices() {
         return Err(PageError::NotYourRole);
     }
-    let org = viewer.account.organisation;
-    let now = app.clock.now();
-    let mut names = Names::load(app.store.as_ref(), org).await?;
-    let devices = visible(&app, &viewer).await?;
-    names
-        .add_people(app.store.as_ref(), org, devices.iter().map(|(it, _)| it.user))
-        .await?;
-    let copies = copies_of_devices(app.store.as_ref(), org).await?;
-    let mut rows: Vec<_> = devices
-        .into_iter()
-        .map(|(device, _)| {
-            let order = (device.revoked_at.is_some(), names.person(device.user), device.id);
-            let copied = copies.contains_key(&device.id.to_string());
-            (order, row(&viewer, &names, device, copied, now))
-        })
-        .collect();
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let devices = visible(&app, &viewer).await?.into_iter().map(|(it, _)| it).collect();
+    let table = match table(&app, &viewer, &sent, "devices", devices).await? {
+        Answer::File(file) => return Ok(file),
+        Answer::Shown(table) => table,
+    };
     let administrator = viewer.is_administrator();
     let people = if administrator {
-        let accounts = app.store.accounts(org).await?;
+        let accounts = app.store.accounts(viewer.account.organisation).await?;
         accounts
             .into_iter()
             .filter(|it| !it.disabled && it.roles.iter().any(|role| role.works_in_the_field()))
@@ -115,59 +116,141 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer) -> Result<
     };
     html(&DevicesPage {
         frame: viewer.frame("devices"),
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        table,
         administrator,
         people,
     })
 }
 
-fn row(viewer: &Viewer, names: &Names, device: Device, copied: bool, now: Timestamp) -> Row {
+/// These devices as a list.
+pub(super) async fn table(
+    app: &AppState,
+    viewer: &Viewer,
+    sent: &Sent,
+    id: &'static str,
+    devices: Vec<Device>,
+) -> Result<Answer, PageError> {
     let text = viewer.text;
-    let revoke =
-        (viewer.is_administrator() && device.revoked_at.is_none()).then(|| format!("/devices/{}/revoke", device.id));
-    Row {
-        owner: names.person(device.user),
-        app: device.app_version.clone(),
-        last_contact: device.last_contact.map(|at| Moment::new(at, viewer.zone)),
-        waiting: device.waiting,
-        clock: clock(text, &device),
-        status: status(viewer, &device, copied, now),
-        name: device.name,
-        platform: device.platform,
-        revoke,
+    let org = viewer.account.organisation;
+    let now = app.clock.now();
+    let mut names = Names::load(app.store.as_ref(), org).await?;
+    names
+        .add_people(app.store.as_ref(), org, devices.iter().map(|it| it.user))
+        .await?;
+    let copies = copies_of_devices(app.store.as_ref(), org).await?;
+    let mut columns = vec![
+        Column::text("name", text.t("devices.name")),
+        Column::text("owner", text.t("devices.owner")),
+        Column::text("platform", text.t("devices.platform")),
+        Column::text("app", text.t("devices.app")),
+        Column::moment("contact", text.t("devices.last_contact")),
+        Column::number("waiting", text.t("devices.waiting")),
+        Column::text("clock", text.t("devices.clock")),
+        Column::moment("enrolled", text.t("devices.enrolled")),
+        Column::text("status", text.t("devices.status")),
+    ];
+    if viewer.is_administrator() {
+        columns.push(Column::text("revoke", text.t("devices.revoke")).only_shown());
+    }
+    let states = ["active", "silent", "copied", "revoked"];
+    let mut spec = Spec::new(id, text.t("devices.title"), columns).empty(text.t("devices.none"));
+    if id == "devices" {
+        spec = spec
+            .filter(Filter::search("q", text.t("devices.search")))
+            .filter(Filter::choice(
+                "state",
+                text.t("devices.status"),
+                states
+                    .into_iter()
+                    .map(|it| Choice::new(it, text.word("device_state", it)))
+                    .collect(),
+            ));
+    } else {
+        spec = spec.named().without_exports();
+    }
+    let wanted = sent.value("state").filter(|_| id == "devices");
+    let mut rows: Vec<_> = devices
+        .into_iter()
+        .map(|device| {
+            let copied = copies.contains_key(&device.id.to_string());
+            (state_of(&device, copied, now), device)
+        })
+        .filter(|(state, _)| wanted.is_none_or(|wanted| wanted == *state))
+        .map(|(state, device)| {
+            let order = (device.revoked_at.is_some(), names.person(device.user), device.id);
+            (order, row(viewer, &names, device, state, now))
+        })
+        .collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    spec.answer(viewer, sent, rows).await
+}
+
+fn row(viewer: &Viewer, names: &Names, device: Device, state: &'static str, now: Timestamp) -> Row {
+    let text = viewer.text;
+    let waiting = u64::from(device.waiting);
+    let mut cells = vec![
+        Cell::text(&device.name),
+        Cell::text(names.person(device.user)),
+        Cell::text(&device.platform),
+        Cell::text(&device.app_version),
+        Cell::of(device.last_contact, Cell::Moment),
+        Cell::count(waiting),
+        clock(text, &device),
+        Cell::Moment(device.enrolled_at),
+        status(viewer, &device, state, now),
+    ];
+    if viewer.is_administrator() {
+        cells.push(if device.revoked_at.is_none() {
+            Cell::link(format!("/devices/{}/revoke", device.id), text.t("devices.revoke"))
+        } else {
+            Cell::Nothing
+        });
+    }
+    Row::new(cells).id(format!("device-{}", device.id))
+}
+
+fn silent_millis(device: &Device, now: Timestamp) -> i64 {
+    now.millis_since(device.last_contact.unwrap_or(device.enrolled_at))
+}
+
+fn state_of(device: &Device, copied: bool, now: Timestamp) -> &'static str {
+    match device.revoked_at {
+        Some(_) => "revoked",
+        None if copied => "copied",
+        None if silent_millis(device, now) >= STALE_MILLIS => "silent",
+        None => "active",
     }
 }
 
-fn clock(text: Text, device: &Device) -> Shown {
+fn clock(text: Text, device: &Device) -> Cell {
     if device.last_contact.is_none() {
-        return Shown::Nothing;
+        return Cell::Nothing;
     }
     let off = device.clock_ahead_millis.unsigned_abs();
     if off < CLOCK_TOLERANCE_MILLIS {
-        return Shown::Good(text.t("devices.clock_exact").to_owned());
+        return Cell::Mark(Tone::Good, text.t("devices.clock_exact").to_owned());
     }
     let time = format::duration(text, off);
-    Shown::Doubt(if device.clock_ahead_millis > 0 {
-        text.fill("devices.clock_ahead", "time", time)
+    let key = if device.clock_ahead_millis > 0 {
+        "devices.clock_ahead"
     } else {
-        text.fill("devices.clock_behind", "time", time)
-    })
+        "devices.clock_behind"
+    };
+    Cell::Mark(Tone::Doubt, text.fill(key, "time", time))
 }
 
-fn status(viewer: &Viewer, device: &Device, copied: bool, now: Timestamp) -> Shown {
+fn status(viewer: &Viewer, device: &Device, state: &'static str, now: Timestamp) -> Cell {
     let text = viewer.text;
-    if let Some(at) = device.revoked_at {
-        return Shown::Text(text.fill("devices.revoked", "when", Moment::new(at, viewer.zone).shown));
+    match (state, device.revoked_at) {
+        (_, Some(at)) => Cell::text(text.fill("devices.revoked", "when", Moment::new(at, viewer.zone).shown)),
+        ("copied", None) => Cell::Mark(Tone::Alert, text.t("devices.copied").to_owned()),
+        ("silent", None) => {
+            let time = format::duration(text, silent_millis(device, now).unsigned_abs());
+            Cell::Mark(Tone::Doubt, text.fill("devices.stale", "time", time))
+        }
+        _ => Cell::Mark(Tone::Good, text.t("devices.active").to_owned()),
     }
-    if copied {
-        return Shown::Doubt(text.t("devices.copied").to_owned());
-    }
-    let silent = now.millis_since(device.last_contact.unwrap_or(device.enrolled_at));
-    if silent >= STALE_MILLIS {
-        let time = format::duration(text, silent.unsigned_abs());
-        return Shown::Doubt(text.fill("devices.stale", "time", time));
-    }
-    Shown::Good(text.t("devices.active").to_owned())
 }
 
 #[derive(Deserialize)]
@@ -210,12 +293,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, PageError> {
     viewer.check_csrf(&sent.csrf)?;
     let device = to_revoke(&app, &viewer, &id).await?;
-    let org = viewer.account.organisation;
-    let steps = vec![Step::RevokeDevice(device.id)];
-    let who = viewer.account.user;
-    app.administer(org, steps, who, "device.revoked", device.id, device.name)
+    administration(&app, &viewer)
+        .revoke_device(device.id, &device.name)
         .await?;
-    app.people_changed();
     Ok(Redirect::to("/devices").into_response())
 }
 
@@ -246,25 +326,20 @@ pub(super) async fn enrol(
     if account.disabled || !account.roles.iter().any(|role| role.works_in_the_field()) {
         return Err(PageError::BadField("devices.enrol_person"));
     }
-    let until = app.clock.now().plus_millis(app.config.enrolment_millis());
-    let (code, enrolment) = auth::new_enrolment(&app.secrets, org, person, until);
-    app.administer(
-        org,
-        vec![Step::PutEnrolment(enrolment)],
-        viewer.account.user,
-        "enrolment.created",
-        person,
-        account.login.as_str(),
-    )
-    .await?;
-    let note = viewer
-        .text
-        .fill("devices.code_for", "until", Moment::new(until, viewer.zone).shown)
-        .replace("{name}", &account.name);
-    html(&EnrolmentPage {
-        frame: viewer.frame("devices"),
-        code,
-        address: app.config.base_url(),
-        note,
+    let made = administration(&app, &viewer).make_code(person, None).await;
+    let made = made.map_err(|error| match said(viewer.text, error) {
+        Ok(reason) => PageError::Refused(reason),
+        Err(error) => error,
+    })?;
+    html(&EnrolmentPage::new(&viewer, &account, made))
+}
+
+/// Where the link of a code leads in a browser: it is the app that can read it.
+pub(super) async fn explain(headers: HeaderMap) -> Result<Response, PageError> {
+    let text = Text(Language::of_request(&headers));
+    html(&MessagePage {
+        frame: Frame::bare_at(text, "/enrol"),
+        title: text.t("devices.enrol").to_owned(),
+        message: text.t("devices.open_with_app").to_owned(),
     })
 }

@@ -1,9 +1,11 @@
 //! When a page cannot be shown.
 
+use std::time::Duration;
+
 use askama::Template as _;
 use axum::{
     extract::Request,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
@@ -11,6 +13,7 @@ use axum::{
 use super::{
     messages::{Language, Text},
     page::{Frame, MessagePage},
+    sign_in::wait_in_words,
 };
 use crate::{error::ApiError, ingest::OwnDocumentError, store::StoreError};
 
@@ -29,8 +32,12 @@ pub(crate) enum PageError {
     LinkOver,
     /// A value in the address or the form cannot be used; the key of its name in the catalogue.
     BadField(&'static str),
+    /// The form was sent before with other contents.
+    SentBefore,
     /// The record was changed at the same moment.
     Busy,
+    /// Asked too often; how long to wait.
+    TooMany(Duration),
     /// The server did not accept what was sent.
     Refused(String),
     /// Already logged.
@@ -44,7 +51,8 @@ impl PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::LinkOver => StatusCode::GONE,
             Self::BadField(_) => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::CONFLICT,
+            Self::Busy | Self::SentBefore => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -61,7 +69,12 @@ impl PageError {
                 text.t("error.bad_request"),
                 text.fill("error.bad_field", "field", text.t(key)),
             ),
+            Self::SentBefore => (text.t("error.title"), text.t("form.sent_before").to_owned()),
             Self::Busy => (text.t("error.title"), text.t("error.busy").to_owned()),
+            Self::TooMany(wait) => (
+                text.t("error.title"),
+                text.fill("sign_in.locked", "time", wait_in_words(text, *wait)),
+            ),
             Self::Refused(reason) => (text.t("error.title"), text.fill("error.refused", "reason", reason)),
             Self::Internal => (text.t("error.title"), text.t("error.internal").to_owned()),
         }
@@ -87,6 +100,7 @@ impl From<ApiError> for PageError {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::FORBIDDEN => Self::NotYourRole,
             StatusCode::CONFLICT => Self::Busy,
+            StatusCode::TOO_MANY_REQUESTS => Self::TooMany(error.retry_after.unwrap_or_default()),
             status if status.is_client_error() => Self::Refused(error.message),
             _ => Self::Internal,
         }
@@ -139,7 +153,14 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
         message,
     };
     match page.render() {
-        Ok(html) => (status, Html(html)).into_response(),
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            if let PageError::TooMany(wait) = error {
+                let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
+        }
         Err(error) => {
             tracing::error!(%error, "the error page could not be rendered");
             status.into_response()

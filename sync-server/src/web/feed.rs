@@ -1,6 +1,6 @@
 //! What came in from the phones, newest first.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -11,15 +11,17 @@ use chrono::NaiveDate;
 use fieldledger_core::{
     document::Summary,
     model::{
-        Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, RecordKind, Review, TerritoryId, Timestamp,
-        UserId,
+        Customer, CustomerId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKind, Review, TerritoryId,
+        Timestamp, UserId,
     },
+    rules::authority,
 };
 use serde::Deserialize;
 
 use super::{
     error::PageError,
     format::{self, Moment},
+    fresh::Fresh,
     messages::Text,
     names::{Names, key},
     page::{Frame, Viewer, encoded, html},
@@ -27,7 +29,7 @@ use super::{
 };
 use crate::{
     state::AppState,
-    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, Store},
+    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, Store, doubt},
 };
 
 /// Lines on a page.
@@ -49,6 +51,14 @@ pub(super) struct FeedQuery {
     #[serde(default)]
     day: String,
     #[serde(default)]
+    from: String,
+    #[serde(default)]
+    to: String,
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    doubt: String,
+    #[serde(default)]
     state: String,
     #[serde(default)]
     unreviewed: String,
@@ -56,6 +66,20 @@ pub(super) struct FeedQuery {
     disagreeing: String,
     #[serde(default)]
     before: String,
+    /// What came of a batch of reviews; no filter.
+    #[serde(default)]
+    reviewed: String,
+    #[serde(default)]
+    failed: String,
+    #[serde(default)]
+    problem: String,
+}
+
+impl FeedQuery {
+    /// The customer that was asked for, as it was typed.
+    pub(super) fn customer(&self) -> &str {
+        &self.customer
+    }
 }
 
 /// One entry of a list to choose from.
@@ -67,6 +91,11 @@ pub(super) struct Choice {
 
 /// One line of the feed.
 pub(super) struct Row {
+    pub(super) id: String,
+    /// Whether the line can be picked for a batch of reviews, as the list of activity lets supervisors do.
+    pub(super) pick: bool,
+    /// The map of the rep's day.
+    pub(super) map: Option<String>,
     pub(super) href: String,
     pub(super) kind_name: String,
     pub(super) title: String,
@@ -94,24 +123,49 @@ pub(super) struct ReviewLine {
     pub(super) about: Option<(String, String, String)>,
 }
 
+/// Who is shown the same: company, territories, language, whether they review, and what they ask for.
+type Key = (OrganisationId, Option<Vec<TerritoryId>>, &'static str, bool, String);
+
+/// What was read for the list, for those who ask next.
+#[derive(Default)]
+pub(crate) struct FeedCache(Fresh<Key, Feed>);
+
+/// What the list says beside its frame and its filters.
+struct Feed {
+    rows: Vec<Row>,
+    reps: Vec<(String, String)>,
+    territories: Vec<(String, String)>,
+    customer: String,
+    customer_problem: Option<&'static str>,
+    candidates: Vec<(String, String)>,
+    /// Set when words of so many records are not in the index yet.
+    unindexed: Option<String>,
+    next: Option<String>,
+}
+
 #[derive(Template)]
 #[template(path = "feed.html")]
 struct FeedPage {
     frame: Frame,
-    rows: Vec<Row>,
+    feed: Arc<Feed>,
     kinds: Vec<Choice>,
     reps: Vec<Choice>,
     territories: Vec<Choice>,
     states: Vec<Choice>,
-    customer: String,
-    customer_problem: Option<&'static str>,
-    candidates: Vec<(String, String)>,
-    day: String,
+    doubts: Vec<Choice>,
+    q: String,
+    from: String,
+    to: String,
+    /// Whether the reader reviews here, and what came of the last batch.
+    reviews: bool,
+    notice: Option<String>,
+    problem: Option<&'static str>,
+    here: String,
+    photos: String,
     unreviewed: bool,
     disagreeing: bool,
     filtered: bool,
     first_page: bool,
-    next: Option<String>,
     newest: String,
 }
 
@@ -121,43 +175,86 @@ pub(super) async fn show(
     viewer: Viewer,
     Query(query): Query<FeedQuery>,
 ) -> Result<Response, PageError> {
+    let text = viewer.text;
+    let reviews = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
+    let here = address(&query, some(&query.before));
+    let mut scope = viewer.account.territory_filter();
+    if let Some(scope) = &mut scope {
+        scope.sort_unstable();
+    }
+    let key = (viewer.account.organisation, scope, text.0.tag(), reviews, here.clone());
+    let read = read_all(&app, &viewer, &query, reviews);
+    let feed = app.feed.0.get(app.sync.live(), key, read).await?;
+    let chosen = |known: &[(String, String)], wanted: &str| {
+        let known = known.iter().map(|(id, name)| choice(id.clone(), name.clone(), wanted));
+        known.collect::<Vec<_>>()
+    };
+    html(&FeedPage {
+        frame: viewer.frame("activity"),
+        kinds: choices(KINDS, "kind", &query.kind, text),
+        states: choices(STATES, "state", &query.state, text),
+        reps: chosen(&feed.reps, &query.rep),
+        territories: chosen(&feed.territories, &query.territory),
+        doubts: choices(&DOUBTS.map(|(name, _)| name), "doubtful", &query.doubt, text),
+        q: query.q.trim().to_owned(),
+        from: some(&query.day).or(some(&query.from)).unwrap_or_default().to_owned(),
+        to: some(&query.day).or(some(&query.to)).unwrap_or_default().to_owned(),
+        reviews,
+        notice: said(text, &query),
+        problem: match query.problem.as_str() {
+            "none" => Some(text.t("feed.pick_some")),
+            "verdict" => Some(text.t("review.verdict_required")),
+            "comment" => Some(text.t("review.comment_required")),
+            "long" => Some(text.t("review.comment_too_long")),
+            _ => None,
+        },
+        here,
+        photos: address_at("/activity/photos", &query, None),
+        unreviewed: !query.unreviewed.is_empty(),
+        disagreeing: !query.disagreeing.is_empty(),
+        filtered: address(&query, None) != "/activity",
+        first_page: query.before.is_empty(),
+        newest: address(&query, None),
+        feed,
+    })
+}
+
+async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: bool) -> Result<Feed, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
+    let text = viewer.text;
     let mut names = Names::load(store, org).await?;
-    let mut filter = read_filter(&query, &viewer)?;
-    let named = find_customer(store, &viewer, &query.customer).await?;
+    let mut filter = read_filter(query, viewer)?;
+    let named = find_customer(store, viewer, &query.customer).await?;
     filter.customer = match &named {
         Named::One(customer) => Some(customer.id),
         _ => None,
     };
     let mut items = match &named {
         Named::Several(_) | Named::Unknown => Vec::new(),
-        _ => read_feed(store, &viewer, &filter).await?,
+        _ => read_feed(store, viewer, &filter).await?,
     };
     let more = items.len() > PAGE as usize;
     items.truncate(PAGE as usize);
     let next = items.last().filter(|_| more).map(|last| {
         let before = format!("{}.{}", last.received_at.as_millis(), last.id);
-        address(&query, Some(&before))
+        address(query, Some(&before))
     });
     let devices = store.devices(org).await?;
-    let rows = rows(store, &viewer, &mut names, &devices, items).await?;
-    let text = viewer.text;
-    let page = FeedPage {
-        frame: viewer.frame("activity"),
+    let mut rows = rows(store, viewer, &mut names, &devices, items).await?;
+    for row in &mut rows {
+        row.pick = reviews && row.reviewable;
+    }
+    let unindexed = match &filter.text {
+        Some(_) => Some(store.unindexed().await?).filter(|it| *it > 0),
+        None => None,
+    };
+    let reps = names.field_people_of(&viewer.account).into_iter();
+    let territories = names.territories_of(&viewer.account).into_iter();
+    Ok(Feed {
         rows,
-        kinds: choices(KINDS, "kind", &query.kind, text),
-        states: choices(STATES, "state", &query.state, text),
-        reps: names
-            .field_people_of(&viewer.account)
-            .into_iter()
-            .map(|(id, name)| choice(id.to_string(), name, &query.rep))
-            .collect(),
-        territories: names
-            .territories_of(&viewer.account)
-            .into_iter()
-            .map(|(id, name)| choice(id.to_string(), name, &query.territory))
-            .collect(),
+        reps: reps.map(|(id, name)| (id.to_string(), name)).collect(),
+        territories: territories.map(|(id, name)| (id.to_string(), name)).collect(),
         customer: match &named {
             Named::One(customer) => customer.name.clone(),
             _ => query.customer.clone(),
@@ -180,16 +277,30 @@ pub(super) async fn show(
                 .collect(),
             _ => Vec::new(),
         },
-        day: query.day.trim().to_owned(),
-        unreviewed: !query.unreviewed.is_empty(),
-        disagreeing: !query.disagreeing.is_empty(),
-        filtered: address(&query, None) != "/activity",
-        first_page: query.before.is_empty(),
+        unindexed: unindexed.map(|count| text.fill("feed.unindexed", "count", count)),
         next,
-        newest: address(&query, None),
-    };
-    html(&page)
+    })
 }
+
+/// What came of a batch of reviews.
+fn said(text: Text, query: &FeedQuery) -> Option<String> {
+    let done: u32 = query.reviewed.parse().ok()?;
+    let mut said = text.fill("feed.reviewed", "count", done);
+    if let Some(failed) = query.failed.parse::<u32>().ok().filter(|it| *it > 0) {
+        said.push(' ');
+        said.push_str(&text.fill("feed.not_reviewable", "count", failed));
+    }
+    Some(said)
+}
+
+/// Doubts to filter by, as they stand in the address.
+const DOUBTS: [(&str, u8); 5] = [
+    ("any", doubt::ANY),
+    ("outside", doubt::OUTSIDE),
+    ("mocked", doubt::MOCKED),
+    ("clock", doubt::CLOCK),
+    ("edited", doubt::EDITED),
+];
 
 const KINDS: &[&str] = &[
     "visit",
@@ -239,19 +350,20 @@ pub(super) fn choice(value: String, text: String, chosen: &str) -> Choice {
     }
 }
 
-fn some(value: &str) -> Option<&str> {
+pub(super) fn some(value: &str) -> Option<&str> {
     let value = value.trim();
     (!value.is_empty()).then_some(value)
 }
 
 /// The filter of the store, with the reader's own territories as its outer bound.
-fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
+pub(super) fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
     let mut filter = FeedFilter {
         territories: viewer.account.territory_filter(),
         kind: some(&query.kind).map(DocumentKind::from_name),
         state: some(&query.state).map(str::to_owned),
         unreviewed: !query.unreviewed.is_empty(),
         disagreeing: !query.disagreeing.is_empty(),
+        text: some(&query.q).map(str::to_owned),
         limit: PAGE + 1,
         ..FeedFilter::default()
     };
@@ -266,8 +378,23 @@ fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageErr
         let rep: UserId = rep.parse().map_err(|_| PageError::BadField("feed.rep"))?;
         filter.owner = Some(rep);
     }
-    if let Some(day) = some(&query.day) {
-        filter.happened = Some(whole_day(day, viewer.zone).ok_or(PageError::BadField("feed.day"))?);
+    let from = some(&query.day).or(some(&query.from));
+    let to = some(&query.day).or(some(&query.to));
+    if from.is_some() || to.is_some() {
+        let day = |day: &str| whole_day(day, viewer.zone).ok_or(PageError::BadField("feed.day"));
+        let from = from
+            .map(day)
+            .transpose()?
+            .map_or(Timestamp::from_millis(i64::MIN), |it| it.0);
+        let to = to
+            .map(day)
+            .transpose()?
+            .map_or(Timestamp::from_millis(i64::MAX), |it| it.1);
+        filter.happened = Some((from, to));
+    }
+    if let Some(name) = some(&query.doubt) {
+        let known = DOUBTS.iter().find(|(known, _)| *known == name);
+        filter.doubts = known.ok_or(PageError::BadField("feed.doubts"))?.1;
     }
     if let Some(before) = some(&query.before) {
         filter.before = Some(read_place(before).ok_or(PageError::BadField("feed.next"))?);
@@ -290,18 +417,27 @@ fn read_place(before: &str) -> Option<(Timestamp, DocumentId)> {
 
 /// The feed's address with these filters.
 fn address(query: &FeedQuery, before: Option<&str>) -> String {
+    address_at("/activity", query, before)
+}
+
+/// The address of a page with these filters.
+pub(super) fn address_at(path: &str, query: &FeedQuery, before: Option<&str>) -> String {
     let pairs = [
+        ("q", query.q.as_str()),
         ("kind", query.kind.as_str()),
         ("rep", &query.rep),
         ("customer", &query.customer),
         ("territory", &query.territory),
         ("day", &query.day),
+        ("from", &query.from),
+        ("to", &query.to),
+        ("doubt", &query.doubt),
         ("state", &query.state),
         ("unreviewed", &query.unreviewed),
         ("disagreeing", &query.disagreeing),
         ("before", before.unwrap_or_default()),
     ];
-    let mut address = String::from("/activity");
+    let mut address = path.to_owned();
     let mut separator = '?';
     for (name, value) in pairs {
         if let Some(value) = some(value) {
@@ -316,14 +452,14 @@ fn address(query: &FeedQuery, before: Option<&str>) -> String {
 }
 
 /// Which customer a filter means.
-enum Named {
+pub(super) enum Named {
     Nobody,
     One(Customer),
     Several(Vec<Customer>),
     Unknown,
 }
 
-async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Result<Named, PageError> {
+pub(super) async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Result<Named, PageError> {
     let Some(wanted) = some(wanted) else {
         return Ok(Named::Nobody);
     };
@@ -493,6 +629,12 @@ fn row(
     let summary = item.summary;
     let reviewable = summary.kind != DocumentKind::Review && summary.customer.is_some() && summary.owner.is_some();
     Row {
+        id: item.id.to_string(),
+        pick: false,
+        map: summary
+            .owner
+            .zip(summary.at)
+            .map(|(rep, at)| format!("/activity/day/{rep}/{}", at.date_in(viewer.zone))),
         href: format!("/records/{}", item.id),
         kind_name: kind_name(text, &summary.kind),
         // The line of a review shows its comment and its verdict in full.
@@ -516,6 +658,8 @@ fn row(
                 outside: summary.outside,
                 mocked: summary.mocked,
                 newer: summary.newer,
+                edited: item.doubts & doubt::EDITED != 0,
+                clock_noted: item.doubts & doubt::CLOCK != 0,
                 disagreements: item.disagreements,
                 // What happened after it was received shows a clock that is ahead by at least that.
                 clock: summary
@@ -539,7 +683,12 @@ pub(super) struct Doubts {
     pub(super) mocked: bool,
     pub(super) newer: bool,
     pub(super) disagreements: u32,
+    /// By how much a phone's clock is wrong, where that is known.
     pub(super) clock: Option<u64>,
+    /// A phone's clock was wrong when it sent a change.
+    pub(super) clock_noted: bool,
+    /// Still changed more than a day after it first came in.
+    pub(super) edited: bool,
 }
 
 /// Doubts in words.
@@ -556,6 +705,11 @@ pub(super) fn doubts(text: Text, doubts: &Doubts) -> Vec<String> {
     }
     if let Some(off) = doubts.clock {
         said.push(text.fill("doubt.clock_by", "time", format::duration(text, off)));
+    } else if doubts.clock_noted {
+        said.push(text.t("doubt.clock").to_owned());
+    }
+    if doubts.edited {
+        said.push(text.t("doubt.edited").to_owned());
     }
     if doubts.newer {
         said.push(text.t("doubt.newer").to_owned());

@@ -54,7 +54,7 @@ pub(super) async fn listen(
 fn concerns(viewer: &Viewer, heard: Heard) -> bool {
     match heard {
         Heard::Grown(mark) => viewer.may_read(mark.stream),
-        Heard::Missed => true,
+        Heard::Looked | Heard::Missed => true,
     }
 }
 

@@ -211,7 +211,20 @@ mod tests {
             ("evidence", "photo signature stamp weighbridge video"),
             (
                 "rule",
-                "credit_file account_hold grade_allows_credit exposure_within_limit",
+                "credit_file account_hold grade_allows_credit exposure_within_limit document_cap oldest_item overdue_share dunning_level credit_review",
+            ),
+            ("standing", "approved held released refused cancelled closed"),
+            (
+                "warning_rule",
+                "days_overdue total_owed limit_used broken_promises expired_review downgrade silence limit_exceeded",
+            ),
+            ("grant_state", "open over recalled closed expired written_off"),
+            ("promise", "running kept partly_kept broken"),
+            ("payment_channel", "bank cheque cash wechat_pay alipay private_account"),
+            ("allocation_part", "cost interest principal"),
+            (
+                "allocation_basis",
+                "instruction reference exact_amount oldest_due correction manual",
             ),
             ("role", "rep driver supervisor finance administrator"),
             (

@@ -4,57 +4,148 @@
 //! escapes every value. Words come from the catalogue (`messages/`), style sheet and script from `static/`, all of them
 //! compiled in. Supervisors see their own territories; what is of another one does not exist for them.
 
+mod account;
 mod assets;
+mod audit;
 mod chart;
+mod credit;
 mod customers;
+mod day;
+mod delivery;
 mod devices;
 mod error;
 mod feed;
+mod form;
 mod format;
+mod fresh;
 mod language;
 mod live;
+mod map;
 mod messages;
 mod names;
 mod page;
+mod password;
+mod people;
+mod photos;
+mod posted;
+mod qr;
 mod quarantine;
+mod receivables;
 mod record;
+mod refusal;
+mod review;
 mod sign_in;
 mod statement;
 mod table;
+mod team;
 #[cfg(test)]
 mod tests;
+mod today;
 mod words;
+
+use std::convert::Infallible;
 
 use axum::{
     Router,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
-    routing::{get, post},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, Route, get, post},
 };
+use tower::{Layer, Service};
 
+pub(crate) use feed::FeedCache;
 pub(crate) use names::Names;
+pub(crate) use today::TodayCache;
 pub(crate) use words::Words;
 
 use crate::state::AppState;
 
 /// The routes of the pages.
 pub(crate) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/", get(feed::show))
+    pages().router
+}
+
+/// A router that remembers its addresses, so that a test can ask every one of them who may reach it.
+struct Pages {
+    router: Router<AppState>,
+    // Only that test asks.
+    #[cfg_attr(not(test), allow(dead_code))]
+    paths: Vec<&'static str>,
+}
+
+impl Pages {
+    fn new() -> Self {
+        Self {
+            router: Router::new(),
+            paths: Vec::new(),
+        }
+    }
+
+    fn route(mut self, path: &'static str, methods: MethodRouter<AppState>) -> Self {
+        self.paths.push(path);
+        self.router = self.router.route(path, methods);
+        self
+    }
+
+    /// With the routes of a part of the site that has several.
+    fn merge(mut self, other: Self) -> Self {
+        self.paths.extend(other.paths);
+        self.router = self.router.merge(other.router);
+        self
+    }
+
+    fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.router = self.router.layer(layer);
+        self
+    }
+}
+
+fn pages() -> Pages {
+    Pages::new()
+        .route("/", get(today::show))
         .route("/activity", get(feed::show))
         .route("/activity/live", get(live::listen))
+        .route("/activity/review", post(review::submit))
+        .route("/activity/photos", get(photos::show))
+        .route("/activity/day/{rep}/{day}", get(day::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::leave))
         .route("/language/{tag}", get(language::choose))
         .route("/records/{id}", get(record::show))
         .route("/records/{id}/review", post(record::submit_review))
+        .route("/records/{id}/reply", post(record::reply))
         .route("/records/{id}/settle", post(record::settle))
-        .route("/customers", get(customers::list))
-        .route("/customers/{id}", get(customers::show))
+        .merge(credit::routes())
+        .merge(customers::routes())
+        .merge(receivables::routes())
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
+        .route("/quarantine/seen", post(quarantine::see))
+        .route("/d/{secret}", get(delivery::show).post(delivery::answer))
+        .route("/records/{id}/links", get(delivery::links).post(delivery::change_links))
+        .route("/password/{secret}", get(password::show).post(password::submit))
+        .route("/account", get(account::show).post(account::change))
+        .route("/people", get(people::list))
+        .route("/people/new", get(people::new).post(people::create))
+        .route("/people/{id}", get(people::show).post(people::change))
+        .route("/audit", get(audit::show))
+        .route("/team", get(team::list))
+        .route("/team/move", get(team::move_form).post(team::move_customers))
+        .route(
+            "/team/territories",
+            get(team::territories).post(team::change_territories),
+        )
+        .route("/team/{rep}", get(team::rep).post(team::set_target))
+        .route("/team/{rep}/{day}", get(team::day))
+        .route("/enrol", get(devices::explain))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/revoke", get(devices::ask_revoke).post(devices::revoke))
         .route("/devices/enrolment", post(devices::enrol))

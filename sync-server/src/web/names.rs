@@ -123,6 +123,11 @@ impl Names {
             .map_or_else(|| id.to_string(), |it| it.name.clone())
     }
 
+    /// A customer that was looked up.
+    pub(crate) fn customer(&self, id: CustomerId) -> Option<&Customer> {
+        self.customers.get(&id)
+    }
+
     pub(crate) fn product(&self, id: ProductId) -> Option<&Product> {
         self.products.get(&id)
     }

@@ -54,6 +54,16 @@ impl Viewer {
         self.is_administrator() || self.account.has(Role::Supervisor)
     }
 
+    /// Whether the person decides on held orders.
+    pub(crate) fn may_decide_orders(&self) -> bool {
+        self.is_administrator() || self.account.has(Role::Supervisor)
+    }
+
+    /// Whether the person keeps the books: grades and limits, receipts, interest, statements.
+    pub(crate) fn may_keep_books(&self) -> bool {
+        self.is_administrator() || self.account.has(Role::Finance)
+    }
+
     /// Lets a form pass only when it carries the session's secret.
     pub(crate) fn check_csrf(&self, sent: &str) -> Result<(), PageError> {
         if same_secret(&self.signed_in.session.csrf, sent) {
@@ -130,15 +140,39 @@ struct Part {
 /// Every part of the site in the order of the navigation. Who adds a part adds its line here.
 const PARTS: &[Part] = &[
     Part {
+        here: "today",
+        href: "/",
+        name: "nav.today",
+        shown_to: |_| true,
+    },
+    Part {
         here: "activity",
         href: "/activity",
         name: "nav.activity",
         shown_to: |_| true,
     },
     Part {
+        here: "credit",
+        href: "/credit",
+        name: "nav.credit",
+        shown_to: |_| true,
+    },
+    Part {
         here: "customers",
         href: "/customers",
         name: "nav.customers",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "receivables",
+        href: "/receivables",
+        name: "nav.receivables",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "team",
+        href: "/team",
+        name: "nav.team",
         shown_to: |_| true,
     },
     Part {
@@ -152,6 +186,18 @@ const PARTS: &[Part] = &[
         href: "/devices",
         name: "nav.devices",
         shown_to: |account| account.has(Role::Administrator) || account.has(Role::Supervisor),
+    },
+    Part {
+        here: "people",
+        href: "/people",
+        name: "nav.people",
+        shown_to: |account| account.has(Role::Administrator),
+    },
+    Part {
+        here: "audit",
+        href: "/audit",
+        name: "nav.audit",
+        shown_to: |account| account.has(Role::Administrator),
     },
 ];
 
@@ -229,6 +275,11 @@ impl Frame {
     pub(crate) fn times_note(&self) -> String {
         self.text.fill("app.made_with", "zone", self.zone)
     }
+}
+
+/// An id in an address; one that is none leads nowhere.
+pub(crate) fn parsed<T: std::str::FromStr>(id: &str) -> Result<T, PageError> {
+    id.parse().map_err(|_| PageError::NotFound)
 }
 
 /// A value for a query string.

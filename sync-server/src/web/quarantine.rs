@@ -1,11 +1,20 @@
 //! What phones sent and the server could not accept.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
-use fieldledger_core::sync::protocol::RejectionCode;
+use axum::{
+    Form,
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use fieldledger_core::{
+    model::{Role, Timestamp},
+    sync::protocol::RejectionCode,
+};
+use serde::Deserialize;
 
 use super::{
     error::PageError,
+    format::Moment,
     names::Names,
     page::{Frame, Viewer, html},
     table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
@@ -21,6 +30,9 @@ struct QuarantinePage {
     frame: Frame,
     table: TableView,
     cut: Option<String>,
+    notice: Option<&'static str>,
+    /// Set when something waits to be looked at, and the reader may say so.
+    until: Option<i64>,
 }
 
 /// The list.
@@ -29,7 +41,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
     let org = viewer.account.organisation;
     let text = viewer.text;
     let territories = viewer.account.territory_filter();
-    let mut items = store.quarantined(org, territories.as_deref(), MOST).await?;
+    let mut items = store.quarantined_lines(org, territories.as_deref(), MOST).await?;
     items.retain(|it| match it.territory {
         Some(territory) => viewer.account.may_read(territory),
         None => territories.is_none(),
@@ -51,9 +63,11 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Column::text("territory", text.t("feed.territory")),
             Column::text("record", text.t("quarantine.record")).unsorted(),
             Column::number("bytes", text.t("quarantine.size")),
+            Column::text("seen", text.t("quarantine.seen")),
         ],
     )
     .filter(Filter::search("q", text.t("quarantine.search")))
+    .filter(Filter::check("unseen", text.t("quarantine.only_unseen")))
     .filter(Filter::choice(
         "reason",
         text.t("quarantine.why"),
@@ -63,9 +77,13 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
     ))
     .sorted_by("received", Direction::Descending)
     .empty(text.t("quarantine.none"));
+    let newest = items.first().map(|it| it.received_at);
+    let waits = items.iter().any(|it| it.seen.is_none());
+    let only_unseen = sent.is_set("unseen");
     let reason = sent.value("reason");
     let rows = items
         .into_iter()
+        .filter(|it| !only_unseen || it.seen.is_none())
         .filter(|it| reason.is_none_or(|reason| code_name(it.code) == reason))
         .map(|it| {
             let device = devices.iter().find(|device| device.id == it.device);
@@ -79,8 +97,15 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
                 Cell::of(it.document, |id| {
                     Cell::link(format!("/records/{id}"), text.t("record.title"))
                 }),
-                Cell::count(it.bytes.len() as u64),
+                Cell::count(it.size),
+                match it.seen {
+                    Some((by, at)) => {
+                        Cell::text(format!("{} · {}", names.person(by), Moment::new(at, viewer.zone).shown))
+                    }
+                    None => Cell::Mark(Tone::Doubt, text.t("quarantine.unseen").to_owned()),
+                },
             ])
+            .id(format!("q-{}", hex(&it.digest)))
         })
         .collect();
     let table = match spec.answer(&viewer, &sent, rows).await? {
@@ -91,7 +116,56 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         frame: viewer.frame("quarantine"),
         table,
         cut,
+        notice: sent.is_set("done").then(|| text.t("quarantine.seen_done")),
+        until: newest
+            .filter(|_| waits && (viewer.account.has(Role::Supervisor) || viewer.is_administrator()))
+            .map(Timestamp::as_millis),
     })
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SeenForm {
+    #[serde(default)]
+    csrf: String,
+    /// The newest that the reader's page showed: what came later is not called looked at.
+    #[serde(default)]
+    until: String,
+}
+
+/// Notes that the reader has looked at what the page showed.
+pub(super) async fn see(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Form(sent): Form<SeenForm>,
+) -> Result<Response, PageError> {
+    viewer.check_csrf(&sent.csrf)?;
+    if !viewer.account.has(Role::Supervisor) && !viewer.is_administrator() {
+        return Err(PageError::NotYourRole);
+    }
+    let org = viewer.account.organisation;
+    let territories = viewer.account.territory_filter();
+    let until = sent.until.parse().map_err(|_| PageError::BadField("quarantine.when"))?;
+    let until = Timestamp::from_millis(until);
+    let count = app
+        .store
+        .see_quarantined(org, territories.as_deref(), until, viewer.account.user, app.clock.now())
+        .await?;
+    if count > 0 {
+        app.audit(
+            org,
+            viewer.account.user,
+            "quarantine.seen",
+            "quarantine",
+            format!("{count} until {until}"),
+        )
+        .await?;
+        app.sync.live().look(org);
+    }
+    Ok(Redirect::to("/quarantine?done=1").into_response())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 const CODES: [RejectionCode; 8] = [
@@ -105,7 +179,8 @@ const CODES: [RejectionCode; 8] = [
     RejectionCode::Other,
 ];
 
-fn code_name(code: RejectionCode) -> &'static str {
+/// The name of a reason in the catalogue.
+pub(super) fn code_name(code: RejectionCode) -> &'static str {
     match code {
         RejectionCode::Undecodable => "undecodable",
         RejectionCode::WrongAuthor => "wrong_author",

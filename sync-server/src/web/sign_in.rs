@@ -20,8 +20,11 @@ use crate::{
     state::AppState,
 };
 
-/// Cookie whose value the sign-in form must repeat: another site can send the form, but not read the cookie.
-const FORM_COOKIE: &str = "fl_sign_in";
+/// Cookie whose value the sign-in form must repeat: another site can send the form, but not read the cookie. Over https its
+/// name keeps other hosts of the same domain from setting it.
+fn form_cookie(https: bool) -> &'static str {
+    if https { "__Host-fl_sign_in" } else { "fl_sign_in" }
+}
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -40,6 +43,8 @@ pub(super) struct Arrival {
     next: String,
     #[serde(default)]
     left: bool,
+    #[serde(default)]
+    changed: bool,
 }
 
 /// The form.
@@ -53,7 +58,11 @@ pub(super) async fn show(
         return Ok(Redirect::to(within(&arrival.next)).into_response());
     }
     let text = Text(Language::of_request(&headers));
-    let notice = arrival.left.then(|| text.t("sign_in.signed_out").to_owned());
+    let notice = match (arrival.changed, arrival.left) {
+        (true, _) => Some(text.t("password.changed").to_owned()),
+        (false, true) => Some(text.t("sign_in.signed_out").to_owned()),
+        (false, false) => None,
+    };
     form(&app, &headers, text, String::new(), &arrival.next, None, notice)
 }
 
@@ -67,7 +76,7 @@ fn form(
     notice: Option<String>,
 ) -> Result<Response, PageError> {
     // The same secret as before, so that two open tabs both work.
-    let kept = super::cookie(headers, FORM_COOKIE).filter(|it| it.len() == 43 && it.is_ascii());
+    let kept = super::cookie(headers, form_cookie(app.config.is_https())).filter(|it| it.len() == 43 && it.is_ascii());
     let secret = kept.map_or_else(|| app.secrets.token(), str::to_owned);
     let next = within(next).to_owned();
     let page = SignInPage {
@@ -78,8 +87,9 @@ fn form(
         error,
         notice,
     };
-    let secure = if app.config.is_https() { "; Secure" } else { "" };
-    let cookie = format!("{FORM_COOKIE}={secret}; Path=/sign-in; Max-Age=3600; HttpOnly; SameSite=Strict{secure}");
+    let https = app.config.is_https();
+    let (name, secure) = (form_cookie(https), if https { "; Secure" } else { "" });
+    let cookie = format!("{name}={secret}; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict{secure}");
     Ok(([(header::SET_COOKIE, cookie)], html(&page)?).into_response())
 }
 
@@ -99,18 +109,24 @@ pub(super) struct SignInForm {
 pub(super) async fn submit(
     State(app): State<AppState>,
     address: RemoteAddress,
+    before: Option<SignedIn>,
     headers: HeaderMap,
     Form(sent): Form<SignInForm>,
 ) -> Result<Response, PageError> {
     let text = Text(Language::of_request(&headers));
-    let known = super::cookie(&headers, FORM_COOKIE);
+    let known = super::cookie(&headers, form_cookie(app.config.is_https()));
     if !known.is_some_and(|known| same_secret(known, &sent.secret)) {
         let error = text.t("sign_in.stale").to_owned();
         let page = form(&app, &headers, text, sent.login, &sent.next, Some(error), None)?;
         return Ok((StatusCode::FORBIDDEN, page).into_response());
     }
-    match auth::sign_in(&app, address, &sent.login, &sent.password).await {
+    let agent = headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok());
+    match auth::sign_in(&app, address, agent.unwrap_or_default(), &sent.login, &sent.password).await {
         Ok(session) => {
+            // Each sign-in begins a session of its own; the one that this browser had leads nowhere any more.
+            if let Some(before) = before {
+                app.store.end_session(&before.session.token_hash).await?;
+            }
             let cookies = [(header::SET_COOKIE, session.set_cookie)];
             Ok((cookies, Redirect::to(within(&sent.next))).into_response())
         }
@@ -131,7 +147,7 @@ pub(super) async fn submit(
 }
 
 /// Rounded up: who comes back too early is refused again.
-fn wait_in_words(text: Text, wait: std::time::Duration) -> String {
+pub(super) fn wait_in_words(text: Text, wait: std::time::Duration) -> String {
     let seconds = wait.as_secs().saturating_add(1);
     let rounded = if seconds < 120 {
         seconds

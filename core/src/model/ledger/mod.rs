@@ -15,6 +15,7 @@ mod receivable_check;
 mod sale;
 mod sale_check;
 mod statement;
+mod target;
 mod warning;
 
 pub use allowance::{
@@ -41,6 +42,7 @@ pub use sale::{
     SpendReference,
 };
 pub use statement::{Statement, StatementAnswer, StatementLine, StatementLineKind, StatementProduct, StatementVerdict};
+pub use target::{Month, Target};
 pub use warning::{Acknowledgement, OutsideCause, Warning, WarningFacts, WarningLevel, WarningRule};
 
 use super::CustomerId;
@@ -159,6 +161,8 @@ records! {
     Statement(Statement) = "statement",
     /// An early warning.
     Warning(Warning) = "warning",
+    /// What a rep is to reach in a month.
+    Target(Target) = "target",
 }
 
 impl LedgerRecord {
@@ -184,6 +188,7 @@ impl LedgerRecord {
             Self::Grant(it) => (RecordKind::Grant, it.terms.id.to_string()),
             Self::Statement(it) => (RecordKind::Statement, it.id.to_string()),
             Self::Warning(it) => (RecordKind::Warning, it.key()),
+            Self::Target(it) => (RecordKind::Target, it.key()),
         };
         RecordKey { kind, id }
     }
@@ -196,6 +201,7 @@ impl LedgerRecord {
             | Self::Territory(_)
             | Self::Person(_)
             | Self::Product(_)
+            | Self::Target(_)
             | Self::UnidentifiedReceipt(_) => None,
             Self::Customer(it) => Some(it.id),
             Self::CreditAccount(it) => Some(it.customer),

@@ -152,7 +152,16 @@ pub(super) async fn hold(
     At(customer): At<String>,
     Posted { asking, body }: Posted<ReasonRequest>,
 ) -> Result<Response, ApiError> {
-    change(&state, asking, &customer, AccountChange::Hold { reason: body.reason }).await
+    change(
+        &state,
+        asking,
+        &customer,
+        AccountChange::Hold {
+            from: None,
+            reason: body.reason,
+        },
+    )
+    .await
 }
 
 /// Lets an account that is on hold go on from today.

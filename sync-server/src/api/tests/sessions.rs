@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 use super::{HOUR, get};
 use crate::{
     auth::{SignedIn, require_role, sign_out},
+    config::ServerConfig,
     error::ApiError,
     state::AppState,
     testing::{ANNA, DORA, EMIL, Fixture},
@@ -94,7 +95,11 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_software_is_told() {
 
 #[tokio::test]
 async fn a_session_ends_at_its_hour_at_sign_out_and_with_the_account() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with(ServerConfig {
+        session_idle_minutes: 0,
+        ..ServerConfig::default()
+    })
+    .await;
     let open = async |cookie: &str| ask(&fixture, "/either", cookie, "text/html").await.1 == "emil";
     let (cookie, _) = fixture.session(EMIL).await;
     fixture.clock.pass(12 * HOUR - 1);
@@ -114,6 +119,35 @@ async fn a_session_ends_at_its_hour_at_sign_out_and_with_the_account() {
     let (cookie, _) = fixture.session(EMIL).await;
     fixture.change(EMIL, |account| account.disabled = true).await;
     assert!(!open(&cookie).await);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_uses_ends_and_what_a_page_does_by_itself_is_no_use() {
+    let fixture = Fixture::new().await;
+    let minute = 60_000;
+    let (cookie, _) = fixture.session(EMIL).await;
+    let open = async |headers: &[(&'static str, &'static str)]| {
+        let mut request = get("/").into_parts().0;
+        request.headers.insert(header::COOKIE, cookie.parse().unwrap());
+        for (name, value) in headers {
+            request.headers.insert(*name, HeaderValue::from_static(value));
+        }
+        let found = <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(
+            &mut request,
+            &fixture.state,
+        );
+        found.await.unwrap().is_some()
+    };
+    let person = [("sec-fetch-dest", "document")];
+    fixture.clock.pass(119 * minute);
+    assert!(open(&person).await);
+    fixture.clock.pass(119 * minute);
+    assert!(open(&[]).await, "a browser that does not tell counts as a person");
+    fixture.clock.pass(119 * minute);
+    let script = [("sec-fetch-dest", "empty")];
+    assert!(open(&script).await);
+    fixture.clock.pass(minute);
+    assert!(!open(&script).await && !open(&person).await);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
 const HERE: RemoteAddress = RemoteAddress(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
 
 async fn attempt(fixture: &Fixture, login: &str, password: &str) -> Result<(UserId, HeaderValue), &'static str> {
-    let signed_in = sign_in(&fixture.state, HERE, login, password).await;
+    let signed_in = sign_in(&fixture.state, HERE, "browser", login, password).await;
     signed_in
         .map(|it| (it.account.user, it.set_cookie))
         .map_err(|error| error.code)
@@ -76,7 +76,9 @@ async fn after_five_wrong_passwords_even_the_right_one_has_to_wait() {
     for _ in 0..5 {
         assert_eq!(attempt(&fixture, "dora", "wrong password").await, Err("wrong_sign_in"));
     }
-    let refused = sign_in(&fixture.state, HERE, "dora", PASSWORD).await.unwrap_err();
+    let refused = sign_in(&fixture.state, HERE, "browser", "dora", PASSWORD)
+        .await
+        .unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.code), (429, "too_many_requests"));
     assert!(refused.retry_after.is_some());
     fixture.clock.pass(1_000);

@@ -2,60 +2,19 @@
 
 use std::fmt::Write as _;
 
-use fieldledger_core::model::{Role, TerritoryId, UserId};
+use fieldledger_core::model::{Role, TerritoryId};
 
-use super::{
-    Outcome,
-    desk::{Desk, account_and_person},
-    table::table,
-};
-use crate::{cli::Failure, store::Account};
-
-pub(super) struct NewUser {
-    pub(super) login: String,
-    pub(super) name: String,
-    pub(super) roles: Vec<Role>,
-    pub(super) territories: Vec<TerritoryId>,
-    pub(super) supervisor: Option<String>,
-    pub(super) password: Option<String>,
-}
+use super::{Outcome, desk::Desk, table::table};
+use crate::{administration::NewAccount, cli::Failure};
 
 pub(super) fn role_names(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 impl Desk<'_> {
-    pub(super) async fn add_user(&self, new: NewUser) -> Result<Outcome, Failure> {
-        if let Some(there) = self.state.store.account_by_login(&new.login).await? {
-            return Err(Failure::new(format!(
-                "the login {:?} belongs to {} already; choose another, or change that account",
-                there.login, there.name
-            )));
-        }
-        if new.roles.is_empty() {
-            return Err(Failure::new("the account needs at least one --role"));
-        }
-        let supervisor = match &new.supervisor {
-            Some(login) => Some(self.account(login).await?.user),
-            None => None,
-        };
-        let password_hash = match new.password {
-            Some(password) => Some(self.hash(&new.login, password).await?),
-            None => None,
-        };
-        let account = Account {
-            organisation: self.org,
-            user: UserId(uuid::Builder::from_random_bytes(self.state.secrets.bytes()).into_uuid()),
-            login: new.login,
-            name: new.name,
-            password_hash,
-            roles: new.roles,
-            territories: new.territories,
-            disabled: false,
-        };
+    pub(super) async fn add_user(&self, new: NewAccount) -> Result<Outcome, Failure> {
+        let account = self.administration().add_account(new).await?;
         let roles = role_names(&account.roles);
-        let steps = account_and_person(&account, supervisor);
-        self.act(steps, "user.created", &account.login, &roles).await?;
         let mut text = format!("{} ({roles}) may use the login {}", account.name, account.login);
         if account.password_hash.is_none() {
             let _ = write!(

@@ -8,31 +8,21 @@ use std::{
 use chrono::{Days, NaiveDate};
 use fieldledger_core::{
     model::{
-        CreditLimit, Currency, Customer, CustomerId, DocumentKind, Grant, GrantState, LedgerRecord, Money,
-        OrderStanding, RecordKind, UserId,
+        CreditLimit, Currency, Customer, CustomerId, DocumentKind, Grant, GrantState, LedgerRecord, RecordKind, UserId,
     },
-    rules::{
-        allowance::{self, CreditPosition},
-        exposure::DayRates,
-    },
+    rules::allowance::{self, CreditPosition},
 };
 use rust_decimal::Decimal;
 
 use super::{Outcome, desk::Desk, table::table};
 use crate::{
     cli::Failure,
-    ledger::Draft,
+    ledger::allowances::{self, AllowanceExposure},
     store::{CustomerLedger, FeedFilter},
 };
 
-/// Orders that the usual one is taken from.
-const RECENT_ORDERS: usize = 20;
 /// Planned visits that are looked through.
 const MOST_VISITS: u32 = 10_000;
-
-fn failed(error: impl std::fmt::Display) -> Failure {
-    Failure::new(error.to_string())
-}
 
 impl Desk<'_> {
     pub(super) async fn allowances(&self) -> Result<Outcome, Failure> {
@@ -86,23 +76,15 @@ impl Desk<'_> {
             let Some(ledger) = self.state.store.customer_ledger(self.org, customer).await? else {
                 continue;
             };
-            let position = Draft::of(&ledger)
-                .position(self.state.clock.now())
-                .map_err(|error| Failure::new(error.message))?;
-            let worst = ledger
-                .grants
-                .iter()
-                .map(allowance::worst_case)
-                .try_fold(position.exposure, Money::checked_add)
-                .map_err(failed)?;
-            let used = position.exposure.checked_add(position.reserved).map_err(failed)?;
+            let it =
+                allowances::exposure(&ledger, self.state.clock.now()).map_err(|error| Failure::new(error.message))?;
             rows.push(vec![
                 named(customers, customer),
-                limit_of(&position),
-                position.exposure.to_string(),
-                position.reserved.to_string(),
-                worst.to_string(),
-                remark(&position, used, worst).to_owned(),
+                limit_of(&it.position),
+                it.position.exposure.to_string(),
+                it.position.reserved.to_string(),
+                it.worst.to_string(),
+                remark(&it).to_owned(),
             ]);
         }
         Ok(table(
@@ -144,38 +126,21 @@ impl Desk<'_> {
             let Some(ledger) = self.state.store.customer_ledger(self.org, customer).await? else {
                 continue;
             };
-            let now = self.state.clock.now();
-            let draft = Draft::of(&ledger);
-            let counted = |error: fieldledger_core::model::InvalidField| Failure::new(error.message);
-            let (file, position) = (draft.file(now).map_err(counted)?, draft.position(now).map_err(counted)?);
-            let currency = position.exposure.currency;
-            let recent = recent_orders(&ledger, currency, now.date_in(ledger.organisation.time_zone));
-            let usual = allowance::usual_order(&recent, currency).map_err(failed)?;
-            let amount = allowance::suggest(&policy, file.grade, count, &recent, &position).map_err(failed)?;
-            let free = position.headroom().map_err(failed)?;
-            let held: Money = ledger
-                .grants
-                .iter()
-                .filter(|it| rep.is_none_or(|rep| it.terms.user == rep))
-                .map(allowance::unsettled)
-                .try_fold(Money::zero(currency), Money::checked_add)
-                .map_err(failed)?;
+            let it = allowances::suggest(&ledger, rep, count, self.state.clock.now())
+                .map_err(|error| Failure::new(error.message))?;
             let account = accounts.iter().find(|account| Some(account.user) == rep);
             rows.push(vec![
                 format!("{} {}", ledger.customer.code, ledger.customer.name),
                 account.map_or_else(String::new, |it| it.login.clone()),
-                file.grade.map_or_else(|| "none".to_owned(), |it| format!("{it:?}")),
+                it.grade.map_or_else(|| "none".to_owned(), |it| format!("{it:?}")),
                 count.to_string(),
-                usual.map_or_else(
-                    || "none".to_owned(),
-                    |it| Money::new(it, currency).rounded().to_string(),
-                ),
-                free.map_or_else(|| "without limit".to_owned(), |it| it.to_string()),
-                held.to_string(),
-                if file.on_hold {
+                it.usual.map_or_else(|| "none".to_owned(), |it| it.to_string()),
+                it.free.map_or_else(|| "without limit".to_owned(), |it| it.to_string()),
+                it.reserved.to_string(),
+                if it.on_hold {
                     "on hold".to_owned()
                 } else {
-                    amount.to_string()
+                    it.amount.to_string()
                 },
             ]);
         }
@@ -246,39 +211,14 @@ fn limit_of(position: &CreditPosition) -> String {
 }
 
 /// What to say when the limit does not cover everything.
-fn remark(position: &CreditPosition, used: Money, worst: Money) -> &'static str {
-    let CreditLimit::Limited(limit) = position.limit else {
-        return "";
-    };
-    if used.amount > limit.amount {
+fn remark(it: &AllowanceExposure) -> &'static str {
+    if it.is_above() {
         "above the limit"
-    } else if worst.amount > limit.amount {
+    } else if it.is_above_at_worst() {
         "above the limit at worst"
     } else {
         ""
     }
-}
-
-/// The customer's newest orders that were not turned down or taken back, in the limit's currency.
-fn recent_orders(ledger: &CustomerLedger, currency: Currency, day: NaiveDate) -> Vec<Money> {
-    let rates = DayRates {
-        rates: &ledger.policy.rates,
-        day,
-    };
-    let wanted = |standing| !matches!(standing, OrderStanding::Refused | OrderStanding::Cancelled);
-    let mut decisions: Vec<_> = ledger.decisions.iter().filter(|it| wanted(it.standing)).collect();
-    decisions.sort_by_key(|it| std::cmp::Reverse(it.received_at));
-    decisions
-        .into_iter()
-        .take(RECENT_ORDERS)
-        .filter_map(|it| {
-            let total = it.lines.values().try_fold(Money::zero(it.currency), |sum, line| {
-                sum.checked_add(line.value(line.ordered, it.currency)?)
-            });
-            // What cannot be counted, or has no rate, says nothing of what is usual.
-            rates.convert(total.ok()?, currency).ok()
-        })
-        .collect()
 }
 
 fn state_of(grant: &Grant) -> String {

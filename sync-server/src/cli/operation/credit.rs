@@ -186,7 +186,7 @@ impl Desk<'_> {
                 let by = self.finance(&by).await?;
                 let ledger = self.ledger_of(&customer).await?;
                 let change = if on {
-                    AccountChange::Hold { reason }
+                    AccountChange::Hold { from: None, reason }
                 } else {
                     AccountChange::LiftHold { reason }
                 };

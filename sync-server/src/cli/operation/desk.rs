@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fieldledger_core::model::{
-    LedgerRecord, OrganisationId, Person, RecordKey, RecordKind, Territory, TerritoryId, UserId,
-};
+use fieldledger_core::model::{OrganisationId, Territory, TerritoryId};
 
-use super::{
-    Action, OPERATOR, Outcome,
-    accounts::{NewUser, role_names},
-    announce, login_of, name_of,
-    table::table,
-};
+use super::{Action, OPERATOR, Outcome, accounts::role_names, table::table};
 use crate::{
-    auth::{check_new_password, hash_password},
+    administration::{AccountChange, Administration, Move, Moved, NewAccount, NewRep},
     cli::{self, Failure},
     report,
     state::AppState,
@@ -43,9 +36,13 @@ impl Desk<'_> {
                 supervisor,
                 password,
             } => {
-                let new = NewUser {
-                    login: login_of(&login)?,
-                    name: name_of("the person", &name)?,
+                let supervisor = match &supervisor {
+                    Some(login) => Some(self.account(login).await?.user),
+                    None => None,
+                };
+                let new = NewAccount {
+                    login,
+                    name,
                     roles,
                     territories: self.territory_ids(&territories).await?,
                     supervisor,
@@ -55,57 +52,67 @@ impl Desk<'_> {
             }
             Action::ListUsers => self.list_users().await,
             Action::SetDisabled { login, disabled } => {
-                let mut account = self.account(&login).await?;
-                account.disabled = disabled;
-                let (action, done) = if disabled {
-                    (
-                        "user.disabled",
-                        "shut; its sessions are ended and its devices are refused",
-                    )
+                let account = self.account(&login).await?;
+                let account = self.administration().set_disabled(account.user, disabled).await?;
+                let done = if disabled {
+                    "shut; its sessions are ended and its devices are refused"
                 } else {
-                    ("user.enabled", "open")
+                    "open"
                 };
-                let mut steps = vec![Step::PutAccount(account.clone())];
-                if disabled {
-                    steps.push(Step::EndSessionsOf(account.user));
-                }
-                self.act(steps, action, &account.login, "").await?;
                 Ok(format!("The account {} is {done}", account.login).into())
             }
             Action::SetPassword { login, password } => {
-                let mut account = self.account(&login).await?;
-                account.password_hash = Some(self.hash(&account.login, password).await?);
-                // Whoever knew the old one may be signed in with it.
-                let steps = vec![Step::PutAccount(account.clone()), Step::EndSessionsOf(account.user)];
-                self.act(steps, "user.password_set", &account.login, "").await?;
+                let account = self.account(&login).await?;
+                let account = self.administration().set_password(account.user, password).await?;
                 Ok(format!(
                     "{} has a new password; sessions begun with the old one are ended",
                     account.login
                 )
                 .into())
             }
+            Action::PasswordLink { login } => {
+                let account = self.account(&login).await?;
+                let made = self.administration().make_password_link(account.user).await?;
+                Ok(format!(
+                    "{}\n{} sets a password with this address, once, until {}. It is shown only now.",
+                    made.address, account.name, made.until
+                )
+                .into())
+            }
+            Action::SignOut { login } => {
+                let account = self.account(&login).await?;
+                let account = self.administration().end_sessions(account.user).await?;
+                Ok(format!("{} is signed out everywhere", account.login).into())
+            }
             Action::SetTerritories { login, territories } => {
-                let mut account = self.account(&login).await?;
-                account.territories = self.territory_ids(&territories).await?;
-                let names = territories.join(", ");
-                let steps = vec![Step::PutAccount(account.clone())];
-                self.act(steps, "user.territories_set", &account.login, &names).await?;
-                let names = if names.is_empty() {
-                    "no territory".to_owned()
-                } else {
-                    names
+                let account = self.account(&login).await?;
+                let change = AccountChange {
+                    territories: Some(self.territory_ids(&territories).await?),
+                    ..AccountChange::default()
+                };
+                let account = self.administration().change_account(account.user, change).await?;
+                let names = match territories.join(", ") {
+                    names if names.is_empty() => "no territory".to_owned(),
+                    names => names,
                 };
                 Ok(format!("{} works in {names}", account.login).into())
             }
             Action::SetRoles { login, roles } => {
-                let mut account = self.account(&login).await?;
-                account.roles = roles;
-                let names = role_names(&account.roles);
-                let supervisor = self.person(account.user).await?.and_then(|it| it.supervisor);
-                let steps = account_and_person(&account, supervisor);
-                self.act(steps, "user.roles_set", &account.login, &names).await?;
-                Ok(format!("{} is {names}", account.login).into())
+                let account = self.account(&login).await?;
+                let change = AccountChange {
+                    roles: Some(roles),
+                    ..AccountChange::default()
+                };
+                let account = self.administration().change_account(account.user, change).await?;
+                Ok(format!("{} is {}", account.login, role_names(&account.roles)).into())
             }
+            Action::MoveCustomers {
+                customers,
+                to,
+                rep,
+                reason,
+            } => self.move_customers(&customers, &to, rep.as_deref(), reason).await,
+            Action::Delivery(action) => self.delivery(action).await,
             Action::Report { request, format } => {
                 let report = report::compute(self.state.store.as_ref(), self.org, &request).await;
                 let report = report.map_err(|error| Failure::new(error.to_string()))?;
@@ -133,17 +140,13 @@ impl Desk<'_> {
         }
     }
 
+    /// What is administered here, by the command line.
+    pub(super) fn administration(&self) -> Administration<'_> {
+        Administration::new(self.state, self.org, OPERATOR)
+    }
+
     pub(super) async fn territories(&self) -> Result<Vec<Territory>, Failure> {
-        let records = self.state.store.records(self.org, &RecordKind::Territory).await?;
-        let mut territories: Vec<Territory> = records
-            .into_iter()
-            .filter_map(|it| match it.record {
-                LedgerRecord::Territory(territory) => Some(territory),
-                _ => None,
-            })
-            .collect();
-        territories.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(territories)
+        Ok(self.administration().territories().await?)
     }
 
     async fn territory_ids(&self, names: &[String]) -> Result<Vec<TerritoryId>, Failure> {
@@ -183,15 +186,39 @@ impl Desk<'_> {
     }
 
     async fn add_territory(&self, name: &str) -> Result<Outcome, Failure> {
-        let name = name_of("the territory", name)?;
-        if self.territories().await?.iter().any(|it| it.name == name) {
-            return Err(Failure::new(format!("there is a territory {name:?} already")));
+        let made = self.administration().add_territory(name).await?;
+        Ok(format!("Territory {} is made, with the id {}", made.name, made.id).into())
+    }
+
+    async fn move_customers(
+        &self,
+        codes: &[String],
+        to: &str,
+        rep: Option<&str>,
+        reason: String,
+    ) -> Result<Outcome, Failure> {
+        let to = self.territory_ids(&[to.to_owned()]).await?;
+        let to = *to.first().ok_or_else(|| Failure::new("--to: name the territory"))?;
+        let rep = match rep {
+            None => NewRep::Same,
+            Some("nobody") => NewRep::Nobody,
+            Some(login) => NewRep::Is(self.account(login).await?.user),
+        };
+        let wish = Move { to, rep, reason };
+        let mut customers = Vec::with_capacity(codes.len());
+        for code in codes {
+            customers.push(self.ledger_of(code).await?.customer);
         }
-        let id = TerritoryId(uuid::Builder::from_random_bytes(self.state.secrets.bytes()).into_uuid());
-        let territory = Territory { id, name: name.clone() };
-        let steps = vec![Step::PutRecords(vec![LedgerRecord::Territory(territory)])];
-        self.act(steps, "territory.created", &name, "").await?;
-        Ok(format!("Territory {name} is made, with the id {id}").into())
+        let (mut moved, mut text) = (0, String::new());
+        for customer in customers {
+            let done = self.administration().move_customer(customer.id, &wish, None).await;
+            match done {
+                Ok(Moved::Done) => moved += 1,
+                Ok(Moved::Unchanged) => text.push_str(&format!("\n{} was there already", customer.code)),
+                Err(error) => text.push_str(&format!("\n{} was not moved: {error}", customer.code)),
+            }
+        }
+        Ok(format!("{moved} of {} customers moved{text}", codes.len()).into())
     }
 
     /// The account with this login, in this company.
@@ -205,49 +232,8 @@ impl Desk<'_> {
         })
     }
 
-    async fn person(&self, user: UserId) -> Result<Option<Person>, Failure> {
-        let key = RecordKey {
-            kind: RecordKind::Person,
-            id: user.to_string(),
-        };
-        let stored = self.state.store.record(self.org, &key).await?;
-        Ok(stored.and_then(|it| match it.record {
-            LedgerRecord::Person(person) => Some(person),
-            _ => None,
-        }))
-    }
-
-    pub(super) async fn hash(&self, login: &str, password: String) -> Result<String, Failure> {
-        check_new_password(login, &password).map_err(|error| Failure::new(error.to_string()))?;
-        hash_password(password)
-            .await
-            .map_err(|error| Failure::new(error.to_string()))
-    }
-
     /// Does it and notes it, wholly or not at all; then tells whoever listens.
     pub(super) async fn act(&self, steps: Vec<Step>, action: &str, subject: &str, detail: &str) -> Result<(), Failure> {
-        let records = steps.iter().any(|step| matches!(step, Step::PutRecords(_)));
-        self.state
-            .administer(self.org, steps, OPERATOR, action, subject, detail)
-            .await?;
-        self.state.people_changed();
-        if records {
-            announce(self.state, self.org).await?;
-        }
-        Ok(())
+        Ok(self.administration().act(steps, action, subject, detail).await?)
     }
-}
-
-/// What everybody in the company may know of a person follows their account.
-pub(super) fn account_and_person(account: &Account, supervisor: Option<UserId>) -> Vec<Step> {
-    let person = Person {
-        id: account.user,
-        name: account.name.clone(),
-        roles: account.roles.clone(),
-        supervisor,
-    };
-    vec![
-        Step::PutAccount(account.clone()),
-        Step::PutRecords(vec![LedgerRecord::Person(person)]),
-    ]
 }

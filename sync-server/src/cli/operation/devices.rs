@@ -1,39 +1,18 @@
 //! Enrolling, telling and shutting out devices.
 
-use fieldledger_core::model::DeviceId;
-
 use super::{Outcome, desk::Desk, table::table};
 use crate::{
-    auth::new_enrolment,
     cli::Failure,
-    store::{Device, Step, copies_of_devices},
+    store::{Device, copies_of_devices},
 };
 
 impl Desk<'_> {
     pub(super) async fn enrol_device(&self, login: &str, hours: Option<u32>) -> Result<Outcome, Failure> {
         let account = self.account(login).await?;
-        if account.disabled {
-            return Err(Failure::new(format!(
-                "the account {} is shut; open it first with `fieldledger user enable {}`",
-                account.login, account.login
-            )));
-        }
-        let config = &self.state.config;
-        let millis = hours.map_or(config.enrolment_millis(), |hours| i64::from(hours.max(1)) * 3_600_000);
-        let expires_at = self.state.clock.now().plus_millis(millis);
-        let (code, enrolment) = new_enrolment(&self.state.secrets, self.org, account.user, expires_at);
-        let until = format!("works until {expires_at}");
-        self.act(
-            vec![Step::PutEnrolment(enrolment)],
-            "device.code_made",
-            &account.login,
-            &until,
-        )
-        .await?;
-        let url = config.base_url();
+        let made = self.administration().make_code(account.user, hours).await?;
         Ok(format!(
-            "{code}\nOne phone of {} can be enrolled with this code at {url} until {expires_at}",
-            account.name
+            "{}\nOne phone of {} can be enrolled with this code at {} until {}. For the app's camera, or a message:\n{}",
+            made.code, account.name, made.link.server, made.until, made.link
         )
         .into())
     }
@@ -92,10 +71,8 @@ impl Desk<'_> {
 
     pub(super) async fn revoke_device(&self, wanted: &str) -> Result<Outcome, Failure> {
         let device = self.device(wanted).await?;
-        let id: DeviceId = device.id;
-        let steps = vec![Step::RevokeDevice(id)];
-        self.act(steps, "device.revoked", &format!("device:{id}"), &device.name)
-            .await?;
+        let id = device.id;
+        self.administration().revoke_device(id, &device.name).await?;
         Ok(format!(
             "{} ({id}) is shut out; what it has not sent yet stays on it",
             device.name

@@ -12,14 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, desk::Desk, table::table};
 use crate::{
-    auth::hash_secret,
     cli::Failure,
     ledger::statements::{self, StatementWish},
-    store::{Decide, StatementLink, Step},
+    store::{Decide, Step},
 };
-
-/// Longest time for which a link may work.
-const MAX_DAYS: u32 = 90;
 
 /// Something that is done with statements of account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Subcommand)]
@@ -244,27 +240,10 @@ impl Desk<'_> {
     async fn make_link(&self, statement: &str, contact: &str, days: u32, by: &str) -> Result<Outcome, Failure> {
         let by = self.finance(by).await?;
         let statement = self.statement_named(statement).await?;
-        let contact = contact.trim();
-        if contact.is_empty() || contact.chars().count() > 200 {
-            return Err(Failure::new(
-                "--contact: say whom the link is for, in at most 200 characters",
-            ));
-        }
-        if !(1..=MAX_DAYS).contains(&days) {
-            return Err(Failure::new(format!("--days: a link works for 1 to {MAX_DAYS} days")));
-        }
-        let now = self.state.clock.now();
         let secret = self.state.secrets.token();
-        let link = StatementLink {
-            token_hash: hash_secret(&secret),
-            organisation: self.org,
-            customer: statement.customer,
-            statement: statement.id,
-            contact: contact.to_owned(),
-            made_at: now,
-            expires_at: now.plus_millis(i64::from(days) * 86_400_000),
-            revoked_at: None,
-        };
+        let link = statements::link(self.org, &statement, contact, days, &secret, self.state.clock.now())
+            .map_err(|why| Failure::new(format!("--{}: {}", why.field, why.message)))?;
+        let contact = link.contact.clone();
         let until = link.expires_at;
         let detail = format!("for {contact} until {until}, by {}", by.login);
         let steps = vec![Step::PutStatementLink(link)];

@@ -36,10 +36,10 @@ pub(in crate::cli) struct PhoneArgs {
 pub(super) enum Command {
     /// Make this phone yours with a one-time code
     Enrol {
-        /// The server: http://127.0.0.1:7444
+        /// The server, http://127.0.0.1:7444, or the whole link of an enrolment, https://SERVER/enrol#CODE
         url: String,
-        /// The code, from `fieldledger device enrol`
-        code: String,
+        /// The code, from `fieldledger device enrol`; part of a link already
+        code: Option<String>,
         /// What to call the phone
         #[arg(long, default_value = "command line")]
         name: String,

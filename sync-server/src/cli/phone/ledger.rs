@@ -296,6 +296,9 @@ impl Phone {
     }
 
     pub(super) fn name_of(&self, user: UserId) -> String {
+        if user == UserId::CUSTOMER_CONTACT {
+            return "the customer's contact, by link".to_owned();
+        }
         match self.store.person(user) {
             Ok(Some(person)) => person.name,
             _ => short(user),

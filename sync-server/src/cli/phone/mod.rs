@@ -154,7 +154,7 @@ impl Phone {
 
     fn run(&self, command: Command) -> Done {
         match command {
-            Command::Enrol { url, code, name } => self.enrol(&url, &code, &name),
+            Command::Enrol { url, code, name } => self.enrol(&url, code.as_deref(), &name),
             Command::Sync => self.sync(),
             Command::Watch { seconds } => self.watch(seconds),
             other => {

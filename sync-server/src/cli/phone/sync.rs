@@ -8,6 +8,7 @@ use fieldledger_core::{
     sync::{
         driver::{SyncDriver, SyncError, SyncReport},
         engine::Status,
+        enrolment::{EnrolmentLink, NoEnrolmentLink},
         transport::{EnrolError, TransportFault},
     },
 };
@@ -61,8 +62,17 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
 }
 
 impl Phone {
-    pub(super) fn enrol(&self, url: &str, code: &str, name: &str) -> Done {
-        let identity = runtime()?.block_on(self.store.enrol(url, code, name))?;
+    pub(super) fn enrol(&self, url: &str, code: Option<&str>, name: &str) -> Done {
+        let link = match code {
+            Some(code) => EnrolmentLink {
+                server: url.to_owned(),
+                code: code.to_owned(),
+            },
+            None => url.parse().map_err(|error: NoEnrolmentLink| {
+                Problem::wrong(format!("{error}; or give the server's address and the code after it"))
+            })?,
+        };
+        let identity = runtime()?.block_on(self.store.enrol(&link.server, &link.code, name))?;
         self.say(
             format!(
                 "This phone is now {}'s at {}. Fill it with `sync`.",

@@ -73,6 +73,8 @@ fn an_unreachable_server_is_told_apart_from_a_wrong_address() {
         .unwrap()
         .port();
     let code = |url: &str| run_line(&db, &["enrol", url, "ABCD-EFGH"]).unwrap_err().code;
+    let no_link = run_line(&db, &["enrol", "https://sales.example.com"]).unwrap_err();
+    assert!(no_link.message.contains("/enrol#CODE"), "{}", no_link.message);
     assert_eq!(code(&format!("http://127.0.0.1:{port}")), OFFLINE);
     assert_eq!(code("not an address"), WRONG);
 }

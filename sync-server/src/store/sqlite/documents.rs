@@ -2,15 +2,18 @@
 
 mod append;
 mod feed;
+mod overview;
 mod quarantine;
+mod words;
 
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
         ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
-        RecordKind, TerritoryId, Timestamp,
+        RecordKind, TerritoryId, Timestamp, UserId,
     },
     sync::protocol::{Cursor, StreamId, StreamMark, StreamPage},
 };
@@ -25,9 +28,16 @@ pub(super) use append::{amount_text, evidence_bytes, packed};
 pub(super) use feed::push_list;
 
 use crate::store::{
-    Append, AppendOutcome, Counts, CustomerSearch, DocumentStore, FeedFilter, FeedItem, FoundCustomers, PutOutcome,
-    Quarantined, Receipt, RecordVersion, StoreError, StoredDocument, StoredRecord,
+    Append, AppendOutcome, Counts, CustomerSearch, DocumentStore, FeedFilter, FeedItem, FoundCustomers, Overview,
+    OverviewOf, PutOutcome, Quarantined, QuarantinedLine, Receipt, RecordVersion, StoreError, StoredDocument,
+    StoredRecord, VisitMade,
 };
+
+/// Documents whose words are indexed in one transaction; others write between two.
+const INDEXED_AT_ONCE: u32 = 500;
+/// Documents whose words a search indexes before it looks, at most: some seconds' work. More wait only after a large
+/// delivery of data, and the timers work that off.
+const MOST_INDEXED_FIRST: u32 = 20_000;
 
 #[async_trait]
 impl DocumentStore for SqliteStore {
@@ -218,9 +228,83 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
+    async fn quarantined_lines(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedLine>, StoreError> {
+        let territories = territories.map(<[_]>::to_vec);
+        self.read(move |connection| quarantine::lines(connection, org, territories.as_deref(), false, limit))
+            .await
+    }
+
+    async fn see_quarantined(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        until: Timestamp,
+        by: UserId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let territories = territories.map(<[_]>::to_vec);
+        self.write(move |connection| quarantine::see(connection, org, territories.as_deref(), until, by, now))
+            .await
+    }
+
+    async fn overview(&self, org: OrganisationId, of: &OverviewOf) -> Result<Overview, StoreError> {
+        let of = of.clone();
+        self.read(move |connection| overview::overview(connection, org, &of))
+            .await
+    }
+
+    async fn promising(
+        &self,
+        org: OrganisationId,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Vec<CustomerId>, StoreError> {
+        self.read(move |connection| overview::promising(connection, org, from, to))
+            .await
+    }
+
+    async fn index_words(&self, most: u32) -> Result<u32, StoreError> {
+        // Looked at first, so that nothing is written when nothing waits.
+        if self.read(words::waiting).await? == 0 {
+            return Ok(0);
+        }
+        self.write(move |connection| words::index(connection, most)).await
+    }
+
+    async fn unindexed(&self) -> Result<u64, StoreError> {
+        self.read(words::waiting).await
+    }
+
     async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError> {
+        if filter.text.is_some() {
+            for _ in 0..MOST_INDEXED_FIRST / INDEXED_AT_ONCE {
+                if self.index_words(INDEXED_AT_ONCE).await? < INDEXED_AT_ONCE {
+                    break;
+                }
+            }
+        }
         let filter = filter.clone();
         self.read(move |connection| feed::feed(connection, org, &filter)).await
+    }
+
+    async fn visits_between(
+        &self,
+        org: OrganisationId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VisitMade>, StoreError> {
+        self.read(move |connection| feed::visits_between(connection, org, from, to))
+            .await
+    }
+
+    async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError> {
+        self.read(move |connection| feed::promising_notes(connection, org))
+            .await
     }
 
     async fn reviews_of(&self, org: OrganisationId, about: DocumentId) -> Result<Vec<StoredDocument>, StoreError> {

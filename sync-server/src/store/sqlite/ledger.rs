@@ -332,6 +332,7 @@ fn read(
             | LedgerRecord::Territory(_)
             | LedgerRecord::Person(_)
             | LedgerRecord::Product(_)
+            | LedgerRecord::Target(_)
             | LedgerRecord::UnidentifiedReceipt(_) => {}
         }
     }

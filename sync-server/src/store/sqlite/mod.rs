@@ -5,6 +5,7 @@
 //! * `documents`: appending changes and projecting documents; the feed.
 //! * `records`: ledger records, and customers that move to another territory.
 //! * `customers`: customers found by what somebody types.
+//! * `desk`: what the office's pages list.
 //! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
@@ -14,6 +15,7 @@
 //! transaction.
 
 mod customers;
+mod desk;
 mod documents;
 mod engine;
 mod ledger;
@@ -57,6 +59,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_api_tokens.sql"),
     include_str!("../../../migrations/0006_statement_links.sql"),
     include_str!("../../../migrations/0007_untold_receipts.sql"),
+    include_str!("../../../migrations/0008_overview.sql"),
+    include_str!("../../../migrations/0009_words.sql"),
+    include_str!("../../../migrations/0010_desk.sql"),
+    include_str!("../../../migrations/0011_sessions_and_links.sql"),
+    include_str!("../../../migrations/0012_team.sql"),
 ];
 
 /// The store on embedded SQLite.
@@ -219,6 +226,15 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.engine.write(work).await
+    }
+
+    /// Changes the database behind the store's back, as somebody with the file in hand would.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        self.write(move |connection| Ok(connection.execute_batch(sql)?))
+            .await
+            .unwrap();
     }
 
     /// Runs `work`, which only reads, and sees one state of the database from beginning to end.

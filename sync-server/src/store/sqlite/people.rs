@@ -13,14 +13,14 @@ use accounts::{ACCOUNT, account, account_of, put_account};
 use async_trait::async_trait;
 use audit::{audit, audit_entry, verify_audit_log};
 use devices::{DEVICE, OFFERED_TOKENS, adopt_token, device, no_device, redeem};
-use fieldledger_core::model::{DeviceId, OrganisationId, StatementId, Timestamp, UserId};
+use fieldledger_core::model::{DeviceId, DocumentId, OrganisationId, StatementId, Timestamp, UserId};
 use rusqlite::{Connection, Row, params};
-use steps::{create_organisation, end_sessions_of, put_enrolment, revoke_device, take};
+use steps::{create_organisation, end_session, end_sessions_of, put_enrolment, revoke_device, take};
 
 use super::SqliteStore;
 use crate::store::{
-    Account, ApiToken, AuditEntry, Device, DeviceContact, Enrolment, NewDevice, PeopleStore, Redemption, Session,
-    StatementLink, Step, StoreError,
+    Account, ApiToken, AuditCheck, AuditEntry, AuditFilter, DeliveryLink, Device, DeviceContact, Enrolment,
+    FoundAuditLines, NewDevice, PasswordLink, PeopleStore, Redemption, Session, StatementLink, Step, StoreError,
 };
 
 #[async_trait]
@@ -73,8 +73,9 @@ impl PeopleStore for SqliteStore {
                 .execute([session.created_at.as_millis()])?;
             connection
                 .prepare_cached(
-                    "INSERT INTO session (token_hash, organisation, user, csrf, created_at, expires_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO session (token_hash, organisation, user, csrf, created_at, expires_at, last_seen_at,
+                                          address, agent)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
                     session.token_hash,
@@ -83,6 +84,9 @@ impl PeopleStore for SqliteStore {
                     session.csrf,
                     session.created_at.as_millis(),
                     session.expires_at.as_millis(),
+                    session.last_seen_at.as_millis(),
+                    session.address,
+                    session.agent,
                 ])?;
             Ok(())
         })
@@ -92,29 +96,38 @@ impl PeopleStore for SqliteStore {
     async fn session(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, StoreError> {
         let token_hash = *token_hash;
         self.read(move |connection| {
-            let sql = "SELECT organisation, user, csrf, created_at, expires_at FROM session
-                       WHERE token_hash = ?1 AND expires_at > ?2";
-            one(connection, sql, params![token_hash, now.as_millis()], |row| {
-                Ok(Session {
-                    token_hash,
-                    organisation: OrganisationId::from_bytes(row.get(0)?),
-                    user: UserId::from_bytes(row.get(1)?),
-                    csrf: row.get(2)?,
-                    created_at: Timestamp::from_millis(row.get(3)?),
-                    expires_at: Timestamp::from_millis(row.get(4)?),
-                })
-            })
+            let sql = format!("SELECT {SESSION} FROM session WHERE token_hash = ?1 AND expires_at > ?2");
+            one(connection, &sql, params![token_hash, now.as_millis()], session)
+        })
+        .await
+    }
+
+    async fn sessions_of(&self, org: OrganisationId, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {SESSION} FROM session WHERE organisation = ?1 AND user = ?2 AND expires_at > ?3
+                 ORDER BY created_at DESC, token_hash"
+            );
+            let params = params![org.as_bytes(), user.as_bytes(), now.as_millis()];
+            all(connection, &sql, params, session)
+        })
+        .await
+    }
+
+    async fn session_seen(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        let token_hash = *token_hash;
+        self.write(move |connection| {
+            connection
+                .prepare_cached("UPDATE session SET last_seen_at = max(last_seen_at, ?2) WHERE token_hash = ?1")?
+                .execute(params![token_hash, now.as_millis()])?;
+            Ok(())
         })
         .await
     }
 
     async fn end_session(&self, token_hash: &[u8; 32]) -> Result<(), StoreError> {
         let token_hash = *token_hash;
-        self.write(move |connection| {
-            connection.execute("DELETE FROM session WHERE token_hash = ?1", params![token_hash])?;
-            Ok(())
-        })
-        .await
+        self.write(move |connection| end_session(connection, &token_hash)).await
     }
 
     async fn end_sessions_of(&self, org: OrganisationId, user: UserId) -> Result<(), StoreError> {
@@ -241,6 +254,34 @@ impl PeopleStore for SqliteStore {
             .await
     }
 
+    async fn password_link(&self, token_hash: &[u8; 32]) -> Result<Option<PasswordLink>, StoreError> {
+        let token_hash = *token_hash;
+        self.read(move |connection| links::to_password(connection, &token_hash))
+            .await
+    }
+
+    async fn use_password_link(
+        &self,
+        token_hash: &[u8; 32],
+        password_hash: String,
+        line: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        let token_hash = *token_hash;
+        self.write(move |connection| links::use_for_password(connection, &token_hash, password_hash, &line))
+            .await
+    }
+
+    async fn delivery_link(&self, token_hash: &[u8; 32]) -> Result<Option<DeliveryLink>, StoreError> {
+        let token_hash = *token_hash;
+        self.read(move |connection| links::to_delivery(connection, &token_hash))
+            .await
+    }
+
+    async fn delivery_links(&self, org: OrganisationId, delivery: DocumentId) -> Result<Vec<DeliveryLink>, StoreError> {
+        self.read(move |connection| links::of_delivery(connection, org, delivery))
+            .await
+    }
+
     async fn statement_links(
         &self,
         org: OrganisationId,
@@ -288,9 +329,51 @@ impl PeopleStore for SqliteStore {
         .await
     }
 
+    async fn audited_of(&self, org: OrganisationId, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let subject = subject.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT at, actor, action, subject, detail FROM audit WHERE organisation = ?1 AND subject = ?2
+                       ORDER BY seq DESC LIMIT ?3";
+            all(connection, sql, params![org.as_bytes(), subject, limit], |row| {
+                audit_entry(row, 0)
+            })
+        })
+        .await
+    }
+
+    async fn audit_lines(&self, org: OrganisationId, filter: &AuditFilter) -> Result<FoundAuditLines, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| audit::lines(connection, org, &filter))
+            .await
+    }
+
+    async fn audit_actions(&self, org: OrganisationId) -> Result<Vec<String>, StoreError> {
+        self.read(move |connection| audit::actions(connection, org)).await
+    }
+
+    async fn check_audit_log(&self, org: OrganisationId, newest: Option<u64>) -> Result<AuditCheck, StoreError> {
+        self.read(move |connection| audit::check(connection, org, newest)).await
+    }
+
     async fn verify_audit_log(&self) -> Result<Vec<String>, StoreError> {
         self.read(verify_audit_log).await
     }
+}
+
+const SESSION: &str = "token_hash, organisation, user, csrf, created_at, expires_at, last_seen_at, address, agent";
+
+fn session(row: &Row<'_>) -> Result<Session, StoreError> {
+    Ok(Session {
+        token_hash: row.get(0)?,
+        organisation: OrganisationId::from_bytes(row.get(1)?),
+        user: UserId::from_bytes(row.get(2)?),
+        csrf: row.get(3)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+        expires_at: Timestamp::from_millis(row.get(5)?),
+        last_seen_at: Timestamp::from_millis(row.get(6)?),
+        address: row.get(7)?,
+        agent: row.get(8)?,
+    })
 }
 
 fn one<T>(

@@ -312,6 +312,8 @@ fn route(log: &mut Log<'_>, record: &LedgerRecord) -> Result<Result<i64, String>
     match record {
         // A promise to one phone: nobody else is to count on it.
         LedgerRecord::Grant(grant) => return Ok(Ok(log.stream(StreamId::Device(grant.terms.device))?)),
+        // What somebody is to reach is between them and those who lead them.
+        LedgerRecord::Target(target) => return Ok(Ok(log.stream(StreamId::User(target.rep))?)),
         LedgerRecord::UnidentifiedReceipt(_) => return Ok(Ok(log.stream(StreamId::Finance)?)),
         _ => {}
     }

@@ -47,6 +47,19 @@ suite!(
     what_is_about_no_customer_is_written_once_too,
     customers_are_found_by_parts_of_name_and_number_in_any_case,
     a_search_of_customers_keeps_to_its_territories_and_its_limit,
+    the_overview_counts_what_waits_in_each_territory,
+    the_days_orders_and_promises_are_added_up_by_currency,
+    the_feed_is_searched_by_words_of_any_script,
+    the_feed_is_narrowed_to_what_is_doubtful,
+    what_somebody_has_looked_at_in_quarantine_waits_no_more,
+    visits_are_told_by_their_day_and_notes_by_their_promise,
+    orders_that_wait_are_listed_by_age_within_territories,
+    allowances_that_phones_may_spend_are_listed,
+    warnings_are_listed_the_worst_first,
+    statements_are_listed_the_newest_first,
+    receipts_of_which_somebody_has_to_tell_are_listed,
+    money_that_waits_and_numbers_lead_to_customers,
+    the_customers_about_whom_anything_was_written_are_told,
 );
 
 const STREAM: StreamId = StreamId::Territory(NORTH);

@@ -22,7 +22,7 @@ use super::{
         record_digest, seq_of, snapshot_digest, stream_name, stream_of,
     },
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, doubt};
 
 /// Most sentences about one kind of fault; a file that is damaged throughout need not be listed row by row.
 const MOST: usize = 100;
@@ -233,6 +233,17 @@ fn documents(connection: &Connection, found: &mut Vec<String>) -> Result<(), Sto
     if orphans > 0 {
         found.push(format!("{orphans} entries are of documents that are not there"));
     }
+    let unsearchable: i64 = connection.query_row(
+        "SELECT count(*) FROM document WHERE id NOT IN (SELECT id FROM document_words_docsize)
+           AND id NOT IN (SELECT document FROM document_unindexed)",
+        [],
+        |row| row.get(0),
+    )?;
+    if unsearchable > 0 {
+        found.push(format!(
+            "the words of {unsearchable} documents are not in the index and do not wait for it"
+        ));
+    }
     Ok(())
 }
 
@@ -303,6 +314,10 @@ fn one_document(
         if row.get::<_, Value>(column)? != expected {
             found.push(format!("{column} of document {id} is not what its changes say"));
         }
+    }
+    let position = if summary.outside { doubt::OUTSIDE } else { 0 } | if summary.mocked { doubt::MOCKED } else { 0 };
+    if row.get::<_, u8>("doubts")? & (doubt::OUTSIDE | doubt::MOCKED) != position {
+        found.push(format!("doubts of document {id} is not what its changes say"));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ mod timeline;
 pub(crate) mod values;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::{
@@ -16,34 +16,51 @@ use axum::{
 use fieldledger_core::{
     document::{self, Disagreement, HistoryEntry, Summary, declared_kind, edit},
     model::{
-        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, MAX_TEXT_BYTES, ProductId, Review, ReviewVerdict,
-        UserId,
+        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, LineId, MAX_TEXT_BYTES, OrderEvent,
+        OrderEventKind, ProductId, RecordKind, Review, ReviewVerdict, Timestamp, UserId,
     },
     rules::authority,
     sync::protocol::StreamId,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-use view::Content;
-pub(crate) use view::{Field, Shown, Voice};
+pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
 
 use super::{
     error::PageError,
     feed::{self, Doubts},
     format::Moment,
-    names::Names,
+    messages::Text,
+    names::{Names, key},
     page::{Frame, Viewer, html},
 };
 use crate::{
+    ingest::OwnDocumentError,
     state::AppState,
-    store::{Account, Device, StoredDocument},
+    store::{Account, AuditEntry, Device, StoreError, StoredDocument},
 };
+
+/// A change that comes so long after a record first came in is called late.
+const EDITED_AFTER_MILLIS: i64 = 86_400_000;
+/// Lines of the audit log on the page.
+const MOST_AUDITED: u32 = 100;
+
+/// Something that somebody decided about the record.
+struct Decision {
+    at: Moment,
+    who: String,
+    what: String,
+    reason: String,
+}
 
 /// A supervisor's word with its answers.
 struct Thread {
+    id: String,
+    /// Whether the reader may answer.
+    may_reply: bool,
     href: String,
     verdict: String,
     verdict_name: &'static str,
@@ -71,6 +88,11 @@ struct RecordPage {
     timeline: Timeline,
     questions: Vec<Question>,
     threads: Vec<Thread>,
+    decisions: Vec<Decision>,
+    /// The map of the rep's day.
+    map: Option<String>,
+    /// Where links for the customer's contact are made; `None` for what is no delivery.
+    links: Option<String>,
     /// Whether it is something that can be reviewed at all.
     reviewed: bool,
     form: ReviewBox,
@@ -103,13 +125,14 @@ pub(super) async fn show(
     let notice = match outcome.done.as_str() {
         "review" => Some(viewer.text.t("review.sent")),
         "settled" => Some(viewer.text.t("record.settled")),
+        "reply" => Some(viewer.text.t("review.reply_sent")),
         _ => None,
     };
     html(&page(&app, &viewer, record, notice, None, ReviewForm::default()).await?)
 }
 
 /// The record, if it is there and the reader may know of it.
-async fn find(app: &AppState, viewer: &Viewer, id: &str) -> Result<StoredDocument, PageError> {
+pub(super) async fn find(app: &AppState, viewer: &Viewer, id: &str) -> Result<StoredDocument, PageError> {
     let id: DocumentId = id.parse().map_err(|_| PageError::NotFound)?;
     let found = app.store.document(viewer.account.organisation, id).await?;
     found.filter(|it| viewer.may_read(it.stream)).ok_or(PageError::NotFound)
@@ -184,6 +207,9 @@ async fn page(
     let devices = store.devices(org).await?;
     let receipts = store.receipts(org, record.id).await?;
 
+    let (events, audited) = decided(app, viewer, record.id, &kind).await?;
+    let deciders = events.iter().filter_map(|it| it.by);
+    names.add_people(store, org, deciders.collect::<Vec<_>>()).await?;
     let voice = Voice {
         text,
         zone: viewer.zone,
@@ -215,6 +241,8 @@ async fn page(
                 outside: summary.outside,
                 mocked: summary.mocked,
                 newer: summary.newer,
+                edited: record.last_received_at.millis_since(record.first_received_at) > EDITED_AFTER_MILLIS,
+                clock_noted: false,
                 disagreements: u32::try_from(past.disagreements.len()).unwrap_or(u32::MAX),
                 clock: clock_doubt(&past.history, &devices),
             },
@@ -224,7 +252,25 @@ async fn page(
             may_settle(&viewer.account, &summary, path)
         }),
         timeline,
-        threads: reviews.iter().map(|(id, review)| thread(voice, *id, review)).collect(),
+        threads: reviews
+            .iter()
+            .map(|(id, review)| {
+                let may_reply = may_reply(
+                    &viewer.account,
+                    &Summary {
+                        owner: Some(review.rep),
+                        ..summary.clone()
+                    },
+                );
+                thread(voice, *id, review, may_reply)
+            })
+            .collect(),
+        decisions: decisions(voice, &events, audited),
+        map: summary
+            .owner
+            .zip(summary.at)
+            .map(|(rep, at)| format!("/activity/day/{rep}/{}", at.date_in(viewer.zone))),
+        links: (kind == DocumentKind::Delivery).then(|| format!("/records/{}/links", record.id)),
         reviewed,
         form: ReviewBox {
             shown: may_review && reviewed && possible,
@@ -236,6 +282,88 @@ async fn page(
         notice,
         error,
     })
+}
+
+/// What the company decided about an order, and what the audit log holds about the record.
+async fn decided(
+    app: &AppState,
+    viewer: &Viewer,
+    id: DocumentId,
+    kind: &DocumentKind,
+) -> Result<(Vec<OrderEvent>, Vec<AuditEntry>), PageError> {
+    let org = viewer.account.organisation;
+    let events = if *kind == DocumentKind::Order {
+        let stored = app.store.record(org, &key(RecordKind::OrderDecision, id)).await?;
+        match stored.map(|it| it.record) {
+            Some(LedgerRecord::OrderDecision(decision)) => decision.events,
+            _ => Vec::new(),
+        }
+    } else {
+        Vec::new()
+    };
+    let audited = app.store.audited_of(org, &id.to_string(), MOST_AUDITED).await?;
+    Ok((events, audited))
+}
+
+/// Both in words, the newest first. What is an event of the order is not told again from the audit log.
+fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<AuditEntry>) -> Vec<Decision> {
+    let text = voice.text;
+    let mut told: Vec<(Timestamp, Decision)> = events
+        .iter()
+        .map(|it| {
+            let (name, more) = event_words(text, &it.what);
+            let decision = Decision {
+                at: Moment::new(it.at, voice.zone),
+                who: it
+                    .by
+                    .map_or_else(|| text.t("decision.rules").to_owned(), |by| voice.names.person(by)),
+                what: if more.is_empty() {
+                    name
+                } else {
+                    format!("{name}: {more}")
+                },
+                reason: it.reason.clone(),
+            };
+            (it.at, decision)
+        })
+        .collect();
+    let audited = audited
+        .into_iter()
+        .filter(|it| events.is_empty() || !it.action.starts_with("order."));
+    told.extend(audited.map(|it| {
+        let who = match it.actor.parse::<UserId>() {
+            Ok(user) => voice.names.person(user),
+            Err(_) => it.actor,
+        };
+        let decision = Decision {
+            at: Moment::new(it.at, voice.zone),
+            who,
+            what: text.word("audit_action", &it.action),
+            reason: it.detail,
+        };
+        (it.at, decision)
+    }));
+    told.sort_by_key(|line| std::cmp::Reverse(line.0));
+    told.into_iter().map(|(_, decision)| decision).collect()
+}
+
+/// What happened to an order, and with what result.
+fn event_words(text: Text, what: &OrderEventKind) -> (String, String) {
+    let Ok(value) = serde_json::to_value(what) else {
+        return (String::new(), String::new());
+    };
+    match value {
+        Value::String(name) => (text.word("order_event", &name), String::new()),
+        Value::Object(map) => match map.into_iter().next() {
+            Some((name, Value::String(more))) => {
+                let more = text.known_word("verdict", &more).map_or(more.clone(), str::to_owned);
+                (text.word("order_event", &name), more)
+            }
+            Some((name, more)) => (text.word("order_event", &name), more.to_string()),
+            None => (String::new(), String::new()),
+        },
+        other => (other.to_string(), String::new()),
+    }
 }
 
 /// How wrong the clock of a phone is that had a part in the record.
@@ -262,10 +390,12 @@ async fn read_reviews(
         .collect())
 }
 
-fn thread(voice: Voice<'_>, id: DocumentId, review: &Review) -> Thread {
+fn thread(voice: Voice<'_>, id: DocumentId, review: &Review, may_reply: bool) -> Thread {
     let mut replies: Vec<_> = review.replies.values().collect();
     replies.sort_by_key(|reply| reply.at);
     Thread {
+        id: id.to_string(),
+        may_reply,
         href: format!("/records/{id}"),
         verdict: voice.text.word("verdict", review.verdict.as_str()),
         verdict_name: review.verdict.as_str(),
@@ -323,18 +453,67 @@ pub(super) async fn submit_review(
     viewer.check_csrf(&sent.csrf)?;
     let record = find(&app, &viewer, &id).await?;
     authority::may_create(&viewer.account.roles, &DocumentKind::Review).map_err(|_| PageError::NotYourRole)?;
-    let summary = Summary::of(&record.tree);
-    let (Some(customer), Some(rep), false) = (summary.customer, summary.owner, summary.kind == DocumentKind::Review)
-    else {
-        return Err(PageError::Refused(viewer.text.t("review.not_possible").to_owned()));
-    };
     // Browsers send line breaks as CR LF.
-    sent.comment = sent.comment.replace("\r\n", "\n").trim().to_owned();
+    sent.comment = comment(&sent.comment);
     let verdict = match sent.verdict.as_str() {
         "approved" => ReviewVerdict::Approved,
         "questioned" => ReviewVerdict::Questioned,
         "flagged" => ReviewVerdict::Flagged,
         _ => return again(&app, &viewer, record, sent, "review.verdict_required").await,
+    };
+    match make_review(&app, &viewer, &record, verdict, &sent.comment).await {
+        Ok(()) => Ok(Redirect::to(&format!("/records/{}?done=review", record.id)).into_response()),
+        Err(Unreviewed::Comment(key)) => again(&app, &viewer, record, sent, key).await,
+        Err(Unreviewed::NotPossible) => Err(PageError::Refused(viewer.text.t("review.not_possible").to_owned())),
+        Err(Unreviewed::Page(error)) => Err(error),
+    }
+}
+
+/// What was typed, as it is kept. Browsers send line breaks as CR LF.
+pub(super) fn comment(typed: &str) -> String {
+    typed.replace("\r\n", "\n").trim().to_owned()
+}
+
+/// Why there is no review.
+pub(super) enum Unreviewed {
+    /// The record names no customer or no rep, or is itself a review.
+    NotPossible,
+    /// Something is wrong with the comment; the key of what.
+    Comment(&'static str),
+    /// Anything else.
+    Page(PageError),
+}
+
+impl From<PageError> for Unreviewed {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+impl From<StoreError> for Unreviewed {
+    fn from(error: StoreError) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+impl From<OwnDocumentError> for Unreviewed {
+    fn from(error: OwnDocumentError) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+/// Makes a review of `record`; it reaches the rep's phone with the next sync.
+pub(super) async fn make_review(
+    app: &AppState,
+    viewer: &Viewer,
+    record: &StoredDocument,
+    verdict: ReviewVerdict,
+    comment: &str,
+) -> Result<(), Unreviewed> {
+    let summary = Summary::of(&record.tree);
+    let (Some(customer), Some(rep), false) = (summary.customer, summary.owner, summary.kind == DocumentKind::Review)
+    else {
+        return Err(Unreviewed::NotPossible);
     };
     let review = Review {
         customer,
@@ -343,16 +522,15 @@ pub(super) async fn submit_review(
         reviewer: viewer.account.user,
         at: app.clock.now(),
         verdict,
-        comment: sent.comment.clone(),
-        replies: std::collections::BTreeMap::new(),
+        comment: comment.to_owned(),
+        replies: BTreeMap::new(),
     };
     if review.validate().is_err() {
-        let key = if sent.comment.len() > MAX_TEXT_BYTES {
+        return Err(Unreviewed::Comment(if comment.len() > MAX_TEXT_BYTES {
             "review.comment_too_long"
         } else {
             "review.comment_required"
-        };
-        return again(&app, &viewer, record, sent, key).await;
+        }));
     }
     let tree = edit::tree_of(&review).map_err(|error| {
         tracing::error!(%error, "a review could not be written");
@@ -364,10 +542,71 @@ pub(super) async fn submit_review(
         viewer.account.user,
         "review.made",
         made,
-        format!("{} of {}", sent.verdict, record.id),
+        format!("{} of {}", verdict.as_str(), record.id),
     )
     .await?;
-    Ok(Redirect::to(&format!("/records/{}?done=review", record.id)).into_response())
+    Ok(())
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ReplyForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    review: String,
+    #[serde(default)]
+    text: String,
+}
+
+/// Answers in the thread of a review; it reaches the rep's phone with the next sync.
+pub(super) async fn reply(
+    State(app): State<AppState>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Form(sent): Form<ReplyForm>,
+) -> Result<Response, PageError> {
+    viewer.check_csrf(&sent.csrf)?;
+    let record = find(&app, &viewer, &id).await?;
+    let review = find(&app, &viewer, &sent.review).await?;
+    let summary = Summary::of(&review.tree);
+    if summary.kind != DocumentKind::Review || summary.about != Some(record.id) {
+        return Err(PageError::NotFound);
+    }
+    if !may_reply(&viewer.account, &summary) {
+        return Err(PageError::NotYourRole);
+    }
+    let text = comment(&sent.text);
+    if text.is_empty() {
+        return Err(PageError::BadField("review.reply"));
+    }
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(PageError::Refused(viewer.text.t("review.comment_too_long").to_owned()));
+    }
+    let place = LineId::from_bytes(app.secrets.bytes()).to_string();
+    let said = json!({ "by": viewer.account.user, "at": app.clock.now(), "text": text });
+    app.sync
+        .edit_document(&viewer.account, review.id, move |tree| {
+            if let Some(tree) = tree.as_object_mut() {
+                let replies = tree.entry("replies").or_insert_with(|| json!({}));
+                if let Some(replies) = replies.as_object_mut() {
+                    replies.insert(place.clone(), said.clone());
+                }
+            }
+        })
+        .await?;
+    Ok(Redirect::to(&format!("/records/{}?done=reply#review", record.id)).into_response())
+}
+
+fn may_reply(account: &Account, review: &Summary) -> bool {
+    let paths = [vec!["replies".to_owned()]];
+    authority::may_edit(
+        &account.roles,
+        account.user,
+        review.owner,
+        &DocumentKind::Review,
+        &paths,
+    )
+    .is_ok()
 }
 
 /// The page again, with what was typed and what is wrong with it.
@@ -429,6 +668,14 @@ pub(super) async fn settle(
     app.sync
         .settle(&viewer.account, record.id, &path, &chosen.value)
         .await?;
+    app.audit(
+        viewer.account.organisation,
+        viewer.account.user,
+        "record.settled",
+        record.id,
+        format!("{} by change {change}", path.join(".")),
+    )
+    .await?;
     Ok(Redirect::to(&format!("/records/{}?done=settled", record.id)).into_response())
 }
 

@@ -2,7 +2,7 @@
 
 use fieldledger_core::{
     document::{Authorship, Disagreement, HistoryEntry},
-    model::{ChangeHash, DeviceId, Timestamp},
+    model::{ChangeHash, DeviceId, Timestamp, UserId},
 };
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// From how far on a phone's clock is called wrong.
-pub(crate) const CLOCK_TOLERANCE_MILLIS: u64 = 5 * 60 * 1_000;
+pub(crate) const CLOCK_TOLERANCE_MILLIS: u64 = crate::store::CLOCK_TOLERANCE_MILLIS.unsigned_abs();
 /// Most changes that are shown.
 const MOST_CHANGES: usize = 200;
 
@@ -159,8 +159,13 @@ fn signature(
         .max()
         .filter(|off| *off >= CLOCK_TOLERANCE_MILLIS && !by_server);
     Signature {
-        author: voice.names.person(author.user),
+        author: if author.user == UserId::CUSTOMER_CONTACT {
+            text.t("record.contact").to_owned()
+        } else {
+            voice.names.person(author.user)
+        },
         device: match device {
+            _ if author.user == UserId::CUSTOMER_CONTACT => text.t("record.by_link").to_owned(),
             _ if by_server => text.t("record.device_web").to_owned(),
             Some(device) => device.name.clone(),
             None => text.t("record.device_unknown").to_owned(),

@@ -9,6 +9,7 @@ mod visits;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use deliveries::delivery;
+pub(crate) use evidence::{Photo, evidence};
 use fieldledger_core::{
     document::{edit, tree},
     model::{
@@ -17,6 +18,7 @@ use fieldledger_core::{
     },
 };
 use notes::{collection_note, review, statement_confirmation};
+pub(crate) use orders::credit_check;
 use orders::order;
 use serde::Serialize;
 use serde_json::Value;
@@ -96,6 +98,7 @@ pub(crate) struct Table {
 pub(crate) struct Content {
     pub(crate) sections: Vec<Section>,
     pub(crate) tables: Vec<Table>,
+    pub(crate) photos: Vec<Photo>,
 }
 
 impl Table {
@@ -144,7 +147,7 @@ pub(crate) fn content(voice: Voice<'_>, kind: &DocumentKind, document: &Value) -
             lead: voice.text.t("record.raw_lead").to_owned(),
             fields: values::flattened(voice, document, document),
         }],
-        tables: Vec::new(),
+        ..Content::default()
     })
 }
 

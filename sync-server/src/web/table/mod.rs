@@ -450,6 +450,7 @@ pub(crate) struct Spec {
 }
 
 /// A page or a file.
+#[allow(clippy::large_enum_variant)] // one at a time, and moved once
 pub(crate) enum Answer {
     /// The list as a file: answer with it.
     File(Response),

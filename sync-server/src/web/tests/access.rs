@@ -30,6 +30,20 @@ async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
         ("/activity".to_owned(), [403, 403, 200, 200, 200, 200]),
         (format!("/activity?territory={WEST}"), [403, 403, 404, 200, 200, 200]),
         ("/activity/live".to_owned(), [403, 403, 0, 0, 0, 0]),
+        ("/activity/photos".to_owned(), [403, 403, 200, 200, 200, 200]),
+        (
+            format!("/activity/day/{REP}/2026-03-02"),
+            [403, 403, 200, 200, 200, 200],
+        ),
+        (
+            format!("/activity/day/{DRIVER}/2026-03-02"),
+            [403, 403, 200, 200, 200, 404],
+        ),
+        ("/activity/day/x/2026-03-02".to_owned(), [403, 403, 404, 404, 404, 404]),
+        (
+            format!("/activity/day/{REP}/2026-02-30"),
+            [403, 403, 404, 404, 404, 404],
+        ),
         (format!("/records/{east}"), [403, 403, 200, 200, 200, 404]),
         (format!("/records/{west}"), [403, 403, 404, 200, 200, 200]),
         ("/records/nonsense".to_owned(), [403, 403, 404, 404, 404, 404]),
@@ -62,6 +76,16 @@ async fn each_role_reaches_exactly_its_pages_and_records_of_its_territories() {
             [403, 403, 303, 303, 303, 404],
         ),
         (
+            "/activity/review".to_owned(),
+            vec![("verdict", "approved".to_owned()), ("id", east.to_string())],
+            [403, 403, 303, 303, 303, 303],
+        ),
+        (
+            "/quarantine/seen".to_owned(),
+            vec![("until", "0".to_owned())],
+            [403, 403, 303, 403, 303, 303],
+        ),
+        (
             "/devices/enrolment".to_owned(),
             vec![("person", REP.to_string())],
             [403, 403, 403, 403, 200, 403],
@@ -90,7 +114,11 @@ async fn nothing_of_another_territory_shows_anywhere() {
     let west = world.visit(WEST_SHOP, "secret of the west").await;
     world.visit(SHOP, "open in the east").await;
     for path in [
+        "/".to_owned(),
         "/activity".to_owned(),
+        "/activity?q=secret".to_owned(),
+        "/activity/photos".to_owned(),
+        format!("/activity/day/{REP}/2026-03-02"),
         "/activity?customer=Western".to_owned(),
         format!("/activity?customer={WEST_SHOP}"),
         format!("/activity?before=99999999999999.{west}"),
@@ -98,6 +126,17 @@ async fn nothing_of_another_territory_shows_anywhere() {
         "/customers?q=Secret".to_owned(),
         format!("/records/{west}"),
         format!("/customers/{WEST_SHOP}"),
+        format!("/customers/{WEST_SHOP}/money"),
+        "/credit".to_owned(),
+        "/credit/allowances".to_owned(),
+        "/credit/warnings".to_owned(),
+        "/receivables".to_owned(),
+        "/receivables?q=Secret".to_owned(),
+        "/receivables/worklist".to_owned(),
+        "/receivables/reminders".to_owned(),
+        "/receivables/unmatched".to_owned(),
+        "/receivables/statements".to_owned(),
+        "/receivables/timers".to_owned(),
     ] {
         let body = world.get(SUPERVISOR, &path).await.body;
         assert!(!body.contains("secret of the west"), "{path}");
@@ -153,6 +192,29 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
     assert_eq!(right.location(), "/customers?q=tea");
     let session = right.headers[header::SET_COOKIE].to_str().unwrap();
     assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax"));
+    // A second sign-in begins another session, and the first one is over.
+    let first = session.split(';').next().unwrap().to_owned();
+    let again = {
+        let mut request = sign_in("a long enough password", &secret);
+        let both = format!("{cookie}; {first}");
+        request.headers_mut().insert(header::COOKIE, both.parse().unwrap());
+        world.send(request).await
+    };
+    let second = again.headers[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_ne!(first, second);
+    for (cookie, works) in [(&first, false), (&second, true)] {
+        let page = Request::get("/customers")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, cookie);
+        let reply = world.send(page.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status == StatusCode::OK, works);
+    }
     let mut locked = None;
     for _ in 0..8 {
         let reply = world.send(sign_in("wrong", &secret)).await;
@@ -162,7 +224,12 @@ async fn without_a_session_a_browser_is_sent_to_sign_in_and_comes_back() {
         }
     }
     let locked = locked.expect("guessing goes on for ever");
-    assert!(locked.body.contains("Too many attempts"));
+    assert!(
+        locked.body.contains("Too many attempts. Try again in"),
+        "{}",
+        locked.body
+    );
+    assert!(locked.body.contains("role=\"alert\""));
     assert!(locked.headers.contains_key(header::RETRY_AFTER));
 }
 
@@ -187,6 +254,9 @@ async fn a_form_without_the_sessions_secret_changes_nothing() {
     let forms = [
         format!("/records/{id}/review"),
         format!("/records/{id}/settle"),
+        format!("/records/{id}/reply"),
+        "/activity/review".to_owned(),
+        "/quarantine/seen".to_owned(),
         format!("/devices/{PHONE}/revoke"),
         "/devices/enrolment".to_owned(),
         "/sign-out".to_owned(),
@@ -208,7 +278,17 @@ async fn a_form_without_the_sessions_secret_changes_nothing() {
 async fn every_answer_forbids_foreign_content_and_frames() {
     let world = World::new().await;
     let style = crate::web::assets::ADDRESSES.of("base.css").to_owned();
-    for path in ["/activity", "/records/x", "/sign-in", style.as_str()] {
+    world.visit(SHOP, "note").await;
+    let day = format!("/activity/day/{REP}/2026-03-02");
+    for path in [
+        "/",
+        "/activity",
+        &day,
+        "/quarantine",
+        "/records/x",
+        "/sign-in",
+        style.as_str(),
+    ] {
         let reply = world.get(SUPERVISOR, path).await;
         let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(
@@ -261,4 +341,60 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
     assert!(!east.contains("west reason") && !east.contains("no place"));
     let all = world.get(ADMINISTRATOR, "/quarantine").await.body;
     assert!(all.contains("east reason") && all.contains("west reason") && all.contains("no place"));
+
+    // Sorted and narrowed by the address.
+    let sorted = world.get(ADMINISTRATOR, "/quarantine?sort=message").await.body;
+    assert!(
+        sorted.find("east reason") < sorted.find("no place") && sorted.find("no place") < sorted.find("west reason")
+    );
+    assert!(sorted.contains("aria-sort=\"ascending\"") && sorted.contains("sort=-message"));
+    let narrowed = world
+        .get(ADMINISTRATOR, "/quarantine?q=west+reason&reason=wrong_territory")
+        .await
+        .body;
+    assert!(narrowed.contains("west reason") && !narrowed.contains("east reason"));
+    assert!(
+        world
+            .get(ADMINISTRATOR, "/quarantine?reason=invalid")
+            .await
+            .body
+            .contains("Nothing matches")
+    );
+    // The whole list as a file, and of one's own territories only.
+    let csv = world.get(SUPERVISOR, "/quarantine?format=csv&page=7").await;
+    assert_eq!(csv.headers[header::CONTENT_TYPE], "text/csv; charset=utf-8");
+    assert_eq!(
+        csv.headers[header::CONTENT_DISPOSITION],
+        "attachment; filename=\"quarantine.csv\""
+    );
+    assert_eq!(csv.body.lines().count(), 2, "{}", csv.body);
+    assert!(csv.body.starts_with('\u{feff}') && csv.body.contains("east reason") && csv.body.contains(",2000,"));
+    let raw = Request::get("/quarantine?format=xlsx")
+        .header(
+            header::COOKIE,
+            format!("fieldledger_session={}", super::world::token(ADMINISTRATOR)),
+        )
+        .body(Body::empty())
+        .unwrap();
+    let workbook = tower::ServiceExt::oneshot(world.app.clone(), raw).await.unwrap();
+    let bytes = axum::body::to_bytes(workbook.into_body(), 1 << 20).await.unwrap();
+    assert!(bytes.starts_with(b"PK"));
+
+    // What somebody has looked at waits no more, in the reader's territories only.
+    let until = NOON.to_string();
+    let fields = [("csrf", csrf(SUPERVISOR)), ("until", until)];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let seen = world.post(SUPERVISOR, "/quarantine/seen", &fields).await;
+    assert_eq!(seen.location(), "/quarantine?done=1");
+    let own = world.get(SUPERVISOR, "/quarantine?unseen=1").await.body;
+    assert!(!own.contains("east reason"));
+    let all = world.get(ADMINISTRATOR, "/quarantine?unseen=1").await.body;
+    assert!(!all.contains("east reason") && all.contains("west reason") && all.contains("no place"));
+    assert!(
+        world
+            .get(SUPERVISOR, "/quarantine")
+            .await
+            .body
+            .contains("supervisor name")
+    );
 }

@@ -15,7 +15,13 @@ async fn an_administrator_enrols_a_phone_and_shuts_it_out() {
     let secret = csrf(ADMINISTRATOR);
     let fields = [("csrf", secret.as_str()), ("person", &REP.to_string())];
     let made = world.post(ADMINISTRATOR, "/devices/enrolment", &fields).await.body;
-    let code = made.split("class=\"code\">").nth(1).unwrap().split('<').next().unwrap();
+    let code = made
+        .split("id=\"enrolment-code\">")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap();
     let redeemed = world
         .store
         .redeem_enrolment(

@@ -48,12 +48,7 @@ pub(super) fn delivery(words: &str) -> Delivery {
         at: Timestamp::from_millis(NOON),
         position: None,
     });
-    let said = |verdict| Confirmation {
-        verdict,
-        by: words.to_owned(),
-        at: Timestamp::from_millis(NOON),
-        remark: words.to_owned(),
-    };
+    let said = |verdict| Confirmation::new(verdict, words, Timestamp::from_millis(NOON), words);
     delivery
         .confirmations
         .insert(Party::Sales, said(ConfirmationVerdict::Confirmed));

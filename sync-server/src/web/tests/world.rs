@@ -222,6 +222,9 @@ impl World {
                 csrf: csrf(user),
                 created_at: Timestamp::from_millis(NOON),
                 expires_at: Timestamp::from_millis(NOON + 1_000_000_000),
+                last_seen_at: Timestamp::from_millis(NOON),
+                address: "192.0.2.7".to_owned(),
+                agent: "Test Browser".to_owned(),
             })
             .await
             .unwrap();

@@ -13,7 +13,8 @@ use super::super::{
     Lineages, records,
     streams::{Log, Made, NewEntry, kind},
 };
-use crate::store::{Append, AppendOutcome, StoreError};
+use super::words;
+use crate::store::{Append, AppendOutcome, CLOCK_TOLERANCE_MILLIS, StoreError, doubt};
 
 /// The verdict of the newest review about `:document`.
 macro_rules! newest_review {
@@ -27,12 +28,21 @@ macro_rules! newest_review {
 macro_rules! columns {
     () => {
         "last_received_at, heads, disagreements, kind, newer, customer, owner, about, at, day, state, title, amount,
-         evidence, outside, mocked, tree"
+         evidence, outside, mocked, tree, doubts"
     };
 }
 macro_rules! values {
     () => {
-        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17"
+        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
+    };
+}
+
+/// As `values!`, for a document that is there: a clock that was off stays noted, and what changes a day after it first came
+/// in was edited later.
+macro_rules! updated_values {
+    () => {
+        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+         ?18 | (doubts & 12) | 8 * (?1 - first_received_at > 86400000)"
     };
 }
 
@@ -142,6 +152,7 @@ impl Appending<'_> {
                 (stream, self.insert(stream, prepared)?)
             }
         };
+        words::waits(self.log.connection, document)?;
         let creates = item.seq == 1 && item.actor == item.document.as_bytes();
         let seq = self.log.add(
             stream,
@@ -246,8 +257,8 @@ impl Appending<'_> {
             "UPDATE document SET (",
             columns!(),
             ") = (",
-            values!(),
-            ") WHERE id = ?18"
+            updated_values!(),
+            ") WHERE id = ?19"
         );
         self.with_columns(SQL, prepared, &[&row])
     }
@@ -255,7 +266,16 @@ impl Appending<'_> {
     /// Runs `sql` with the columns' values and then `rest`. Bound by place: looking names up costs a tenth of an insert.
     fn with_columns(&self, sql: &str, prepared: &Prepared, rest: &[&dyn ToSql]) -> Result<(), StoreError> {
         let (item, summary) = (&prepared.item, &prepared.item.summary);
-        let columns: [&dyn ToSql; 17] = [
+        let clock = item.clock_off || item.made_at.millis_since(self.now) >= CLOCK_TOLERANCE_MILLIS;
+        let doubts = [
+            (summary.outside, doubt::OUTSIDE),
+            (summary.mocked, doubt::MOCKED),
+            (clock, doubt::CLOCK),
+        ]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .fold(0, |sum, (_, doubt)| sum | doubt);
+        let columns: [&dyn ToSql; 18] = [
             &self.now.as_millis(),
             &prepared.heads,
             &item.disagreements,
@@ -273,6 +293,7 @@ impl Appending<'_> {
             &summary.outside,
             &summary.mocked,
             &item.tree.text(),
+            &doubts,
         ];
         self.log
             .connection

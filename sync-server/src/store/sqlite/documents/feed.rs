@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use fieldledger_core::{
     document::Summary,
     model::{CustomerId, DocumentId, DocumentKind, EvidenceHash, OrganisationId, Timestamp, UserId},
+    rules::words::Query,
     sync::protocol::StreamId,
 };
-use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
-use super::{super::streams::stream_name, unpacked};
-use crate::store::{FeedFilter, FeedItem, StoreError};
+use super::{super::streams::stream_name, unpacked, words};
+use crate::store::{FeedFilter, FeedItem, StoreError, VisitMade};
 
 /// Most lines that one call of the feed gives.
 const MAX_FEED: u32 = 1_000;
@@ -31,22 +32,41 @@ pub(in crate::store::sqlite) fn push_list<T: ToSql + 'static>(
     }
 }
 
+/// The columns that [`items`] reads, in their order.
+pub(super) const COLUMNS: &str = "document, stream, kind, newer, customer, owner, about, at, day, state, title, amount,
+    evidence, outside, mocked, disagreements, review, last_received_at, doubts";
+
 pub(super) fn feed(
     connection: &Connection,
     org: OrganisationId,
     filter: &FeedFilter,
 ) -> Result<Vec<FeedItem>, StoreError> {
+    let searched = filter.text.as_deref().map(str::trim).filter(|it| !it.is_empty());
+    let query = searched.map(Query::parse);
+    if matches!(query, Some(None)) {
+        // Nothing in it is a word, so nothing holds it.
+        return Ok(Vec::new());
+    }
+    let query = query.flatten();
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
-    let mut sql = String::from(
-        "SELECT document, stream, kind, newer, customer, owner, about, at, day, state, title, amount, evidence,
-                outside, mocked, disagreements, review, last_received_at
-         FROM document WHERE organisation = ?1",
-    );
+    let mut sql = format!("SELECT {COLUMNS}");
+    // Runs of three and more characters are looked for in the text itself.
+    let verified = query.as_ref().filter(|it| !it.verify.is_empty());
+    if verified.is_some() {
+        sql.push_str(", tree");
+    }
+    sql.push_str(" FROM document WHERE organisation = ?1");
     let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
         values.push(value);
         sql.push_str(" AND ");
         sql.push_str(&condition.replace("??", &format!("?{}", values.len())));
     };
+    if let Some(query) = &query {
+        narrow(
+            "id IN (SELECT rowid FROM document_words WHERE document_words MATCH ??)",
+            Box::new(query.expression.clone()),
+        );
+    }
     if let Some(kind) = &filter.kind {
         narrow("kind = ??", Box::new(kind.as_str().to_owned()));
     }
@@ -69,6 +89,10 @@ pub(super) fn feed(
         values.push(Box::new(*id.as_bytes()));
         sql.push_str(&format!(" OR document < ?{})", values.len()));
     }
+    if filter.doubts != 0 {
+        values.push(Box::new(filter.doubts));
+        sql.push_str(&format!(" AND doubts > 0 AND doubts & ?{} <> 0", values.len()));
+    }
     if filter.unreviewed {
         // A review is not itself a thing to review.
         sql.push_str(" AND review IS NULL AND kind <> 'review'");
@@ -76,22 +100,56 @@ pub(super) fn feed(
     if filter.disagreeing {
         sql.push_str(" AND disagreements > 0");
     }
+    if filter.with_evidence {
+        sql.push_str(" AND evidence IS NOT NULL");
+    }
     if let Some(territories) = &filter.territories {
         sql.push_str(" AND stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
         let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
         push_list(&mut sql, &mut values, names);
         sql.push_str("))");
     }
-    values.push(Box::new(filter.limit.min(MAX_FEED)));
-    sql.push_str(&format!(
-        " ORDER BY last_received_at DESC, document DESC LIMIT ?{}",
-        values.len()
-    ));
-    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = filter.limit.min(MAX_FEED);
+    sql.push_str(" ORDER BY last_received_at DESC, document DESC");
+    let Some(query) = verified else {
+        values.push(Box::new(limit));
+        sql.push_str(&format!(" LIMIT ?{}", values.len()));
+        return items(connection, &sql, &values);
+    };
+    let holds = |row: &Row<'_>| -> Result<bool, StoreError> {
+        let tree: String = row.get("tree")?;
+        Ok(query.is_in(&words::searchable(&tree)))
+    };
+    read(connection, &sql, &values, limit as usize, holds)
+}
+
+/// The lines that `sql` selects, which gives [`COLUMNS`].
+pub(super) fn items(
+    connection: &Connection,
+    sql: &str,
+    values: &[Box<dyn ToSql>],
+) -> Result<Vec<FeedItem>, StoreError> {
+    read(connection, sql, values, usize::MAX, |_| Ok(true))
+}
+
+fn read(
+    connection: &Connection,
+    sql: &str,
+    values: &[Box<dyn ToSql>],
+    most: usize,
+    wanted: impl Fn(&Row<'_>) -> Result<bool, StoreError>,
+) -> Result<Vec<FeedItem>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut items = Vec::new();
     let mut streams: BTreeMap<i64, StreamId> = BTreeMap::new();
     while let Some(row) = rows.next()? {
+        if items.len() >= most {
+            break;
+        }
+        if !wanted(row)? {
+            continue;
+        }
         let stream = row.get(1)?;
         let name = match streams.get(&stream) {
             Some(name) => *name,
@@ -100,6 +158,54 @@ pub(super) fn feed(
         items.push(feed_item(row, name)?);
     }
     Ok(items)
+}
+
+/// The conditions of the index `visit_of_day`, word for word: it holds everything that is asked.
+pub(super) fn visits_between(
+    connection: &Connection,
+    org: OrganisationId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<VisitMade>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT at, customer, owner, review IS NOT NULL, outside OR mocked FROM document
+         WHERE kind = 'visit' AND at IS NOT NULL AND organisation = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
+    )?;
+    let mut rows = statement.query(params![org.as_bytes(), from.as_millis(), to.as_millis()])?;
+    let mut visits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (customer, owner): (Option<[u8; 16]>, Option<[u8; 16]>) = (row.get(1)?, row.get(2)?);
+        if let (Some(customer), Some(owner)) = (customer, owner) {
+            visits.push(VisitMade {
+                customer: CustomerId::from_bytes(customer),
+                owner: UserId::from_bytes(owner),
+                at: Timestamp::from_millis(row.get(0)?),
+                reviewed: row.get(3)?,
+                doubtful: row.get(4)?,
+            });
+        }
+    }
+    Ok(visits)
+}
+
+pub(super) fn promising_notes(
+    connection: &Connection,
+    org: OrganisationId,
+) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT document, tree FROM document
+         WHERE kind = 'collection_note' AND amount IS NOT NULL AND organisation = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query(params![org.as_bytes()])?;
+    let mut notes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = DocumentId::from_bytes(row.get(0)?);
+        let tree = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let tree =
+            serde_json::from_str(tree).map_err(|error| StoreError::Damaged(format!("document {id}: {error}")))?;
+        notes.push((id, tree));
+    }
+    Ok(notes)
 }
 
 fn feed_item(row: &Row<'_>, stream: StreamId) -> Result<FeedItem, StoreError> {
@@ -132,6 +238,7 @@ fn feed_item(row: &Row<'_>, stream: StreamId) -> Result<FeedItem, StoreError> {
         disagreements: row.get(15)?,
         review: row.get(16)?,
         received_at: Timestamp::from_millis(row.get(17)?),
+        doubts: row.get(18)?,
         day,
     })
 }

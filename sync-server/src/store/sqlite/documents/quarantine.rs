@@ -7,7 +7,7 @@ use fieldledger_core::{
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::feed::push_list;
-use crate::store::{Quarantined, StoreError};
+use crate::store::{Counted, Quarantined, QuarantinedLine, StoreError};
 
 pub(super) fn put(connection: &Connection, org: OrganisationId, item: &Quarantined) -> Result<(), StoreError> {
     connection
@@ -92,4 +92,97 @@ pub(super) fn newest(
         })?
         .collect::<Result<_, _>>()?;
     Ok(items)
+}
+
+/// ` AND territory IN (…)` for these territories, or nothing.
+fn within(values: &mut Vec<Box<dyn ToSql>>, territories: Option<&[TerritoryId]>) -> String {
+    let mut sql = String::new();
+    if let Some(territories) = territories {
+        sql.push_str(" AND territory IN (");
+        push_list(&mut sql, values, territories.iter().map(|it| *it.as_bytes()));
+        sql.push(')');
+    }
+    sql
+}
+
+/// What is there without its bytes, newest first.
+pub(super) fn lines(
+    connection: &Connection,
+    org: OrganisationId,
+    territories: Option<&[TerritoryId]>,
+    unseen: bool,
+    limit: u32,
+) -> Result<Vec<QuarantinedLine>, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(limit)];
+    let within = within(&mut values, territories);
+    let unseen = if unseen { " AND seen_at IS NULL" } else { "" };
+    let sql = format!(
+        "SELECT digest, document, territory, user, device, code, message, received_at, length(bytes), seen_by, seen_at
+         FROM quarantine WHERE organisation = ?1{unseen}{within} ORDER BY received_at DESC, id DESC LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), |row| {
+        let seen_by: Option<[u8; 16]> = row.get(9)?;
+        let seen_at: Option<i64> = row.get(10)?;
+        Ok(QuarantinedLine {
+            digest: row.get(0)?,
+            document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
+            territory: row.get::<_, Option<_>>(2)?.map(TerritoryId::from_bytes),
+            user: UserId::from_bytes(row.get(3)?),
+            device: DeviceId::from_bytes(row.get(4)?),
+            code: code_of(row.get(5)?),
+            message: row.get(6)?,
+            received_at: Timestamp::from_millis(row.get(7)?),
+            size: row.get::<_, i64>(8)?.unsigned_abs(),
+            seen: seen_by
+                .zip(seen_at)
+                .map(|(by, at)| (UserId::from_bytes(by), Timestamp::from_millis(at))),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What nobody has looked at.
+pub(super) fn unseen(
+    connection: &Connection,
+    org: OrganisationId,
+    territories: Option<&[TerritoryId]>,
+    newest: u32,
+) -> Result<Counted<QuarantinedLine>, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
+    let within = within(&mut values, territories);
+    let count: i64 = connection
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM quarantine WHERE organisation = ?1 AND seen_at IS NULL{within}"
+        ))?
+        .query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(Counted {
+        count: count.unsigned_abs(),
+        first: lines(connection, org, territories, true, newest)?,
+    })
+}
+
+/// Notes that somebody has looked at what came until `until`; returns how many of them nobody had looked at.
+pub(super) fn see(
+    connection: &Connection,
+    org: OrganisationId,
+    territories: Option<&[TerritoryId]>,
+    until: Timestamp,
+    by: UserId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![
+        Box::new(*org.as_bytes()),
+        Box::new(until.as_millis()),
+        Box::new(*by.as_bytes()),
+        Box::new(now.as_millis()),
+    ];
+    let within = within(&mut values, territories);
+    let changed = connection
+        .prepare_cached(&format!(
+            "UPDATE quarantine SET seen_by = ?3, seen_at = ?4
+             WHERE organisation = ?1 AND seen_at IS NULL AND received_at <= ?2{within}"
+        ))?
+        .execute(params_from_iter(values))?;
+    Ok(changed as u64)
 }

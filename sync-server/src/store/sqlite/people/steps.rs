@@ -28,6 +28,10 @@ pub(super) fn take(
         Step::RevokeDevice(device) => revoke_device(connection, org, *device, now),
         Step::PutStatementLink(link) => links::put(connection, link),
         Step::RevokeStatementLinks(statement) => links::revoke(connection, org, *statement, now),
+        Step::PutDeliveryLink(link) => links::put_delivery(connection, link),
+        Step::RevokeDeliveryLinks(delivery) => links::revoke_delivery(connection, org, *delivery, now),
+        Step::PutPasswordLink(link) => links::put_password(connection, link),
+        Step::EndSession(token_hash) => end_session(connection, token_hash),
         Step::PutApiToken(new) => tokens::put(connection, org, new, now),
         Step::RevokeApiToken(id) => tokens::revoke(connection, org, id, now),
         Step::PutRecords(all) => {
@@ -64,6 +68,11 @@ pub(super) fn end_sessions_of(connection: &Connection, org: OrganisationId, user
         "DELETE FROM session WHERE organisation = ?1 AND user = ?2",
         params![org.as_bytes(), user.as_bytes()],
     )?;
+    Ok(())
+}
+
+pub(super) fn end_session(connection: &Connection, token_hash: &[u8; 32]) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM session WHERE token_hash = ?1", params![token_hash])?;
     Ok(())
 }
 

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use fieldledger_core::model::{
-    Customer, CustomerId, DeviceId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId,
+    Customer, CustomerId, DeviceId, DocumentId, LedgerRecord, OrganisationId, Role, TerritoryId, Timestamp, UserId,
 };
 
 use crate::store::{
-    Account, ApiRole, AuditEntry, DeviceContact, Enrolment, NewApiToken, NewDevice, PeopleStore as _, Redemption,
-    Session, Step, StoreError, sqlite::SqliteStore,
+    Account, ApiRole, AuditEntry, AuditFilter, BrokenChain, DeliveryLink, DeviceContact, Enrolment, NewApiToken,
+    NewDevice, PasswordLink, PeopleStore as _, Redemption, Session, Step, StoreError, sqlite::SqliteStore,
 };
 
 const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
@@ -110,6 +110,9 @@ async fn a_session_ends_at_its_time_and_old_ones_do_not_pile_up() {
         csrf: "c".to_owned(),
         created_at: at(from),
         expires_at: at(from + 100),
+        last_seen_at: at(from),
+        address: "10.0.0.1".to_owned(),
+        agent: "browser".to_owned(),
     };
     store.put_session(session(1, 0)).await.unwrap();
     assert_eq!(store.session(&[1; 32], at(99)).await.unwrap(), Some(session(1, 0)));
@@ -421,4 +424,243 @@ async fn a_token_of_software_is_found_by_its_digest_and_its_name_is_given_once()
     assert!(store.api_tokens(other).await.unwrap().is_empty());
     let told = store.audit_log(ORG, 10).await.unwrap();
     assert_eq!(told.len(), 3, "what was refused is not in the log");
+}
+
+#[tokio::test]
+async fn sessions_are_told_newest_first_and_their_use_never_goes_back() {
+    let store = store().await;
+    let session = |number: u8, from: i64| Session {
+        token_hash: [number; 32],
+        organisation: ORG,
+        user: ANNA,
+        csrf: "c".to_owned(),
+        created_at: at(from),
+        expires_at: at(from + 1_000),
+        last_seen_at: at(from),
+        address: "10.0.0.1".to_owned(),
+        agent: "browser".to_owned(),
+    };
+    for (number, from) in [(1, 0), (2, 50)] {
+        store.put_session(session(number, from)).await.unwrap();
+    }
+    let told = async |now| {
+        let sessions = store.sessions_of(ORG, ANNA, at(now)).await.unwrap();
+        sessions
+            .into_iter()
+            .map(|it| (it.token_hash[0], it.last_seen_at))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(60).await, [(2, at(50)), (1, at(0))]);
+    store.session_seen(&[1; 32], at(70)).await.unwrap();
+    store.session_seen(&[1; 32], at(65)).await.unwrap();
+    assert_eq!(told(80).await, [(2, at(50)), (1, at(70))]);
+    assert_eq!(told(1_000).await, [(2, at(50))]);
+    let line = AuditEntry {
+        at: at(90),
+        actor: "operator".to_owned(),
+        action: "user.signed_out".to_owned(),
+        subject: "anna".to_owned(),
+        detail: String::new(),
+    };
+    store
+        .administer(ORG, vec![Step::EndSession([2; 32])], line)
+        .await
+        .unwrap();
+    assert_eq!(told(90).await, [(1, at(70))]);
+}
+
+#[tokio::test]
+async fn a_link_for_a_password_works_once_until_it_ends_and_the_newest_alone() {
+    let store = store().await;
+    let line = |millis| AuditEntry {
+        at: at(millis),
+        actor: ANNA.to_string(),
+        action: "user.password_set".to_owned(),
+        subject: "anna".to_owned(),
+        detail: String::new(),
+    };
+    let link = |number: u8| PasswordLink {
+        token_hash: [number; 32],
+        organisation: ORG,
+        user: ANNA,
+        made_at: at(0),
+        expires_at: at(100),
+        used_at: None,
+    };
+    for number in [1, 2] {
+        let steps = vec![Step::PutPasswordLink(link(number))];
+        store.administer(ORG, steps, line(0)).await.unwrap();
+    }
+    let set = async |number: u8, now| {
+        store
+            .use_password_link(&[number; 32], format!("hash{number}"), line(now))
+            .await
+            .unwrap()
+    };
+    assert!(!set(1, 10).await, "another one took its place");
+    assert!(!set(9, 10).await && !set(2, 100).await);
+    store
+        .put_account(Account {
+            disabled: true,
+            ..anna()
+        })
+        .await
+        .unwrap();
+    assert!(!set(2, 10).await, "the account is shut");
+    store.put_account(anna()).await.unwrap();
+    assert_eq!(store.account(ORG, ANNA).await.unwrap().unwrap().password_hash, None);
+    assert!(set(2, 10).await && !set(2, 11).await);
+    let account = store.account(ORG, ANNA).await.unwrap().unwrap();
+    assert_eq!(account.password_hash.as_deref(), Some("hash2"));
+    let log = store.audit_log(ORG, 9).await.unwrap();
+    assert_eq!(log.len(), 3, "one line for each link, one for the password: {log:?}");
+}
+
+#[tokio::test]
+async fn a_link_to_a_delivery_leads_there_until_it_is_taken_back() {
+    let store = store().await;
+    let delivery = DocumentId::from_bytes([6; 16]);
+    let line = || AuditEntry {
+        at: at(5),
+        actor: ANNA.to_string(),
+        action: "delivery.link_made".to_owned(),
+        subject: delivery.to_string(),
+        detail: String::new(),
+    };
+    let link = |number: u8| DeliveryLink {
+        token_hash: [number; 32],
+        organisation: ORG,
+        delivery,
+        contact: "王老板".to_owned(),
+        made_at: at(i64::from(number)),
+        made_by: ANNA,
+        expires_at: at(100),
+        revoked_at: None,
+    };
+    for number in [2, 1] {
+        store
+            .administer(ORG, vec![Step::PutDeliveryLink(link(number))], line())
+            .await
+            .unwrap();
+    }
+    assert_eq!(store.delivery_links(ORG, delivery).await.unwrap(), [link(1), link(2)]);
+    let found = store.delivery_link(&[1; 32]).await.unwrap().unwrap();
+    assert!(found.is_valid(at(99)) && !found.is_valid(at(100)));
+    let revoke = || store.administer(ORG, vec![Step::RevokeDeliveryLinks(delivery)], line());
+    revoke().await.unwrap();
+    let found = store.delivery_link(&[1; 32]).await.unwrap().unwrap();
+    assert!(found.revoked_at == Some(at(5)) && !found.is_valid(at(6)));
+    assert!(matches!(revoke().await, Err(StoreError::NotFound(_))));
+    assert_eq!(store.delivery_link(&[7; 32]).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_check_says_the_first_line_where_the_chain_is_broken() {
+    for (tampering, newest, broken) in [
+        (
+            "UPDATE audit SET detail = 'x' WHERE seq = 2",
+            None,
+            Some(BrokenChain::Changed(2)),
+        ),
+        ("UPDATE audit SET detail = 'x' WHERE seq = 2", Some(3), None),
+        (
+            "UPDATE audit SET detail = 'x' WHERE seq = 4",
+            Some(3),
+            Some(BrokenChain::Changed(4)),
+        ),
+        ("DELETE FROM audit WHERE seq = 3", None, Some(BrokenChain::Missing(4))),
+        ("DELETE FROM audit WHERE seq = 5", None, Some(BrokenChain::CutOff(4, 5))),
+        ("DELETE FROM audit_head", None, Some(BrokenChain::NoEnd(5))),
+        ("DELETE FROM audit", None, Some(BrokenChain::CutOff(0, 5))),
+        ("SELECT 1", None, None),
+        ("SELECT 1", Some(2), None),
+        ("SELECT 1", Some(99), None),
+    ] {
+        let store = audited(5).await;
+        store
+            .write(move |connection| Ok(connection.execute_batch(tampering)?))
+            .await
+            .unwrap();
+        let check = store.check_audit_log(ORG, newest).await.unwrap();
+        assert_eq!(check.broken, broken, "{tampering} {newest:?}");
+        if tampering == "SELECT 1" {
+            let checked = newest.unwrap_or(5).min(5);
+            assert_eq!((check.from, check.checked), (6 - checked, checked));
+        }
+    }
+    let empty = store().await.check_audit_log(ORG, None).await.unwrap();
+    assert_eq!((empty.broken, empty.checked), (None, 0));
+}
+
+#[tokio::test]
+async fn lines_of_the_audit_log_are_found_by_who_what_when_and_words() {
+    let store = audited(5).await;
+    let other = AuditEntry {
+        at: at(10),
+        actor: ANNA.to_string(),
+        action: "userx.changed".to_owned(),
+        subject: "x".to_owned(),
+        detail: "Größe 100%_".to_owned(),
+    };
+    store.audit(ORG, other).await.unwrap();
+    let found = async |filter: AuditFilter| {
+        let found = store.audit_lines(ORG, &filter).await.unwrap();
+        (
+            found.total,
+            found.lines.into_iter().map(|it| it.seq).collect::<Vec<_>>(),
+        )
+    };
+    let all = || AuditFilter {
+        limit: 2,
+        ..AuditFilter::default()
+    };
+    assert_eq!(found(all()).await, (6, vec![6, 5]));
+    assert_eq!(found(AuditFilter { skip: 4, ..all() }).await, (6, vec![2, 1]));
+    assert_eq!(
+        found(AuditFilter {
+            skip: u64::MAX,
+            ..all()
+        })
+        .await,
+        (6, vec![])
+    );
+    let action = |name: &str| AuditFilter {
+        action: Some(name.to_owned()),
+        ..all()
+    };
+    assert_eq!(found(action("user")).await, (5, vec![5, 4]));
+    assert_eq!(found(action("user.changed")).await.0, 5);
+    assert_eq!(found(action("use")).await.0, 0);
+    let actor = AuditFilter {
+        actor: Some(ANNA.to_string()),
+        ..all()
+    };
+    assert_eq!(found(actor).await, (1, vec![6]));
+    let text = |text: &str| AuditFilter {
+        text: text.to_owned(),
+        ..all()
+    };
+    assert_eq!(found(text("USER3")).await, (1, vec![4]));
+    assert_eq!(found(text("GRÖ")).await, (1, vec![6]));
+    assert_eq!(found(text("0%_")).await, (1, vec![6]));
+    assert_eq!(
+        found(AuditFilter {
+            skip: 3,
+            ..text("user")
+        })
+        .await,
+        (5, vec![2, 1])
+    );
+    let day = AuditFilter {
+        from: Some(at(1)),
+        to: Some(at(3)),
+        ..all()
+    };
+    assert_eq!(found(day).await, (2, vec![3, 2]));
+    assert_eq!(
+        store.audit_actions(ORG).await.unwrap(),
+        ["user.changed", "userx.changed"]
+    );
+    let nobody = OrganisationId::from_bytes([9; 16]);
+    assert_eq!(store.audit_actions(nobody).await.unwrap(), Vec::<String>::new());
 }

@@ -2,7 +2,7 @@
 
 use fieldledger_core::model::{Delivery, Party};
 
-use super::{Content, Shown, Table, Voice, day, evidence::evidence, optional, prose, section, words};
+use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, words};
 use crate::web::format;
 
 pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
@@ -97,17 +97,51 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
                     (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Disputed) => Shown::Doubt(word),
                     (other, _) => other,
                 };
-                confirmations.push(vec![
-                    name,
-                    verdict,
-                    words(&said.by),
-                    voice.moment(said.at),
-                    prose(&said.remark),
-                ]);
+                let by = if said.by_link {
+                    words(&format!("{} ({})", said.by, text.t("record.by_link")))
+                } else {
+                    words(&said.by)
+                };
+                confirmations.push(vec![name, verdict, by, voice.moment(said.at), prose(&said.remark)]);
             }
         }
     }
     let mut tables = vec![lines, confirmations];
-    tables.extend(evidence(voice, &delivery.evidence));
-    Content { sections, tables }
+    tables.extend(said_of_lines(voice, delivery));
+    Content {
+        sections,
+        tables,
+        photos: evidence(voice, &delivery.evidence),
+    }
+}
+
+/// What parties said of single lines; `None` when nobody did.
+fn said_of_lines(voice: Voice<'_>, delivery: &Delivery) -> Option<Table> {
+    let text = voice.text;
+    let mut table = Table::new(
+        text.t("record.confirmed_lines"),
+        &[
+            (text.t("record.party"), false),
+            (&voice.heading("product"), false),
+            (&voice.heading("verdict"), false),
+            (&voice.heading("remark"), false),
+        ],
+    );
+    for (party, said) in &delivery.confirmations {
+        for (line, answer) in &said.lines {
+            let product = delivery.lines.get(line).map(|it| voice.names.product_name(it.product));
+            let verdict = match (voice.words("verdict", &answer.verdict), answer.verdict) {
+                (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Confirmed) => Shown::Good(word),
+                (Shown::Text(word), fieldledger_core::model::ConfirmationVerdict::Disputed) => Shown::Doubt(word),
+                (other, _) => other,
+            };
+            table.push(vec![
+                Shown::Text(text.word("party", party.as_str())),
+                words(&product.unwrap_or_default()),
+                verdict,
+                prose(&answer.remark),
+            ]);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
 }

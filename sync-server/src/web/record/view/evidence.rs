@@ -4,53 +4,54 @@ use std::collections::BTreeMap;
 
 use fieldledger_core::model::{Evidence, EvidenceHash, EvidenceKind};
 
-use super::{Shown, Table, Voice, prose, words};
-use crate::web::format;
+use super::{Shown, Voice};
+use crate::web::format::{self, Moment};
 
-pub(super) fn evidence(voice: Voice<'_>, evidence: &BTreeMap<EvidenceHash, Evidence>) -> Vec<Table> {
-    if evidence.is_empty() {
-        return Vec::new();
-    }
+/// One piece of evidence, as a gallery shows it. The bytes travel apart from the record; what is known before they arrive is
+/// what the phone declared.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Photo {
+    pub(crate) kind: String,
+    pub(crate) caption: String,
+    pub(crate) taken_at: Moment,
+    pub(crate) taken_by: String,
+    pub(crate) position: Shown,
+    pub(crate) media_type: String,
+    pub(crate) size: String,
+    /// The hash that the phone declared for the bytes, in full.
+    pub(crate) hash: String,
+    /// The record that names it, on pages that show several: its address, and what it is.
+    pub(crate) record: Option<(String, String)>,
+}
+
+pub(crate) fn evidence(voice: Voice<'_>, evidence: &BTreeMap<EvidenceHash, Evidence>) -> Vec<Photo> {
     let text = voice.text;
-    let mut table = Table::new(
-        text.t("record.evidence"),
-        &[
-            (text.t("evidence.kind"), false),
-            (text.t("evidence.taken_at"), false),
-            (text.t("evidence.taken_by"), false),
-            (text.t("evidence.position"), false),
-            (text.t("evidence.media_type"), false),
-            (text.t("evidence.size"), true),
-            (&voice.heading("caption"), false),
-            (text.t("evidence.hash"), false),
-        ],
-    );
-    text.t("record.evidence_note").clone_into(&mut table.lead);
-    for (hash, piece) in evidence {
-        let position = match &piece.position {
-            None => Shown::Nothing,
-            Some(position) if position.mocked => Shown::Doubt(format!(
-                "{} · {}",
-                format::position(text, position),
-                text.t("doubt.mocked")
-            )),
-            Some(position) => Shown::Text(format::position(text, position)),
-        };
-        let kind = match &piece.kind {
-            EvidenceKind::Other(name) => Shown::Text(name.clone()),
-            known => voice.words("evidence", known),
-        };
-        let name = hash.to_string();
-        table.push(vec![
-            kind,
-            voice.moment(piece.taken_at),
-            voice.person(piece.taken_by),
-            position,
-            words(&piece.media_type),
-            Shown::Text(format::bytes(piece.size)),
-            prose(&piece.caption),
-            Shown::Text(format!("{}…", name.get(..12).unwrap_or_default())),
-        ]);
-    }
-    vec![table]
+    evidence
+        .iter()
+        .map(|(hash, piece)| Photo {
+            kind: match &piece.kind {
+                EvidenceKind::Other(name) => name.clone(),
+                known => match voice.words("evidence", known) {
+                    Shown::Text(name) => name,
+                    _ => String::new(),
+                },
+            },
+            caption: piece.caption.trim().to_owned(),
+            taken_at: Moment::new(piece.taken_at, voice.zone),
+            taken_by: voice.names.person(piece.taken_by),
+            position: match &piece.position {
+                None => Shown::Nothing,
+                Some(position) if position.mocked => Shown::Doubt(format!(
+                    "{} · {}",
+                    format::position(text, position),
+                    text.t("doubt.mocked")
+                )),
+                Some(position) => Shown::Text(format::position(text, position)),
+            },
+            media_type: piece.media_type.clone(),
+            size: format::bytes(piece.size),
+            hash: hash.to_string(),
+            record: None,
+        })
+        .collect()
 }

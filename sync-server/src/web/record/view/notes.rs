@@ -4,7 +4,7 @@ use fieldledger_core::model::{
     ClosingReview, CollectionNote, LateCause, Review, StatementConfirmation, StatementVerdict,
 };
 
-use super::{Content, Field, Shown, Table, Voice, evidence::evidence, optional, prose, section, words};
+use super::{Content, Field, Shown, Table, Voice, evidence, optional, prose, section, words};
 use crate::web::format;
 
 pub(super) fn collection_note(voice: Voice<'_>, note: &CollectionNote) -> Content {
@@ -34,7 +34,7 @@ pub(super) fn collection_note(voice: Voice<'_>, note: &CollectionNote) -> Conten
     }
     Content {
         sections,
-        tables: Vec::new(),
+        ..Content::default()
     }
 }
 
@@ -80,11 +80,10 @@ pub(super) fn statement_confirmation(voice: Voice<'_>, answer: &StatementConfirm
         };
         lines.push(vec![Shown::Text(line.to_string()), verdict, prose(&said.remark)]);
     }
-    let mut tables = vec![lines];
-    tables.extend(evidence(voice, &answer.evidence));
     Content {
         sections: vec![section(voice.text.t("record.details").to_owned(), fields)],
-        tables,
+        tables: vec![lines],
+        photos: evidence(voice, &answer.evidence),
     }
 }
 
@@ -120,5 +119,6 @@ pub(super) fn review(voice: Voice<'_>, review: &Review) -> Content {
     Content {
         sections: vec![section(voice.text.t("record.details").to_owned(), fields)],
         tables: vec![replies],
+        ..Content::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Orders with the credit decision about them.
 
 use fieldledger_core::{
-    model::{CreditDecision, CreditLimit, Order},
+    model::{CreditDecision, CreditLimit, Money, Order},
     rules::credit::sentence,
 };
 
@@ -57,6 +57,7 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
     let mut content = Content {
         sections: vec![section(text.t("record.details").to_owned(), fields)],
         tables: vec![lines],
+        ..Content::default()
     };
     match &order.credit {
         Some(decision) => credit(voice, decision, &mut content),
@@ -66,6 +67,13 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
             fields: Vec::new(),
         }),
     }
+    content
+}
+
+/// A credit check: what went into it, and what each rule said.
+pub(crate) fn credit_check(voice: Voice<'_>, decision: &CreditDecision) -> Content {
+    let mut content = Content::default();
+    credit(voice, decision, &mut content);
     content
 }
 
@@ -83,31 +91,47 @@ fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
         Some(CreditLimit::NoLimit) => Shown::Text(text.t("record.no_limit").to_owned()),
         Some(CreditLimit::Limited(limit)) => Shown::Text(format::money(limit)),
     };
+    let money = |amount: Option<Money>| amount.map_or(Shown::Nothing, |it| Shown::Text(format::money(it)));
+    let mut more = Vec::new();
+    // What checks of before did not look at, and what is nothing, is left out.
+    for (name, value) in [
+        ("reserved", money(inputs.reserved)),
+        ("hold_reason", prose(&inputs.hold_reason)),
+        ("open_debit", money(inputs.open_debit)),
+        ("late_debit", money(inputs.late_debit)),
+        ("oldest_due", day(inputs.oldest_due)),
+        ("review_valid_until", day(inputs.review_valid_until)),
+    ] {
+        if value != Shown::Nothing {
+            more.push(voice.field(name, value));
+        }
+    }
     let yes_no = |yes: bool| text.t(if yes { "record.yes" } else { "record.no" }).to_owned();
-    content.sections.push(section(
-        text.t("record.credit").to_owned(),
-        vec![
-            voice.field("verdict", verdict),
-            voice.field("as_of", inputs.as_of.map_or(Shown::Nothing, |at| voice.moment(at))),
-            voice.field("file_version", Shown::Text(inputs.file_version.to_string())),
-            voice.field(
-                "grade",
-                inputs.grade.map_or(Shown::Nothing, |it| Shown::Text(format!("{it:?}"))),
-            ),
-            voice.field("limit", limit),
-            voice.field("exposure", Shown::Text(format::money(inputs.exposure))),
-            voice.field("unsent_orders", Shown::Text(format::money(inputs.unsent_orders))),
-            voice.field("order_total", Shown::Text(format::money(inputs.order_total))),
-            voice.field(
-                "on_hold",
-                if inputs.on_hold {
-                    Shown::Doubt(yes_no(true))
-                } else {
-                    Shown::Text(yes_no(false))
-                },
-            ),
-        ],
-    ));
+    let mut fields = vec![
+        voice.field("verdict", verdict),
+        voice.field("as_of", inputs.as_of.map_or(Shown::Nothing, |at| voice.moment(at))),
+        voice.field("file_version", Shown::Text(inputs.file_version.to_string())),
+        voice.field(
+            "grade",
+            inputs.grade.map_or(Shown::Nothing, |it| Shown::Text(format!("{it:?}"))),
+        ),
+        voice.field("limit", limit),
+        voice.field("exposure", Shown::Text(format::money(inputs.exposure))),
+        voice.field("unsent_orders", Shown::Text(format::money(inputs.unsent_orders))),
+        voice.field("order_total", Shown::Text(format::money(inputs.order_total))),
+        voice.field(
+            "on_hold",
+            if inputs.on_hold {
+                Shown::Doubt(yes_no(true))
+            } else {
+                Shown::Text(yes_no(false))
+            },
+        ),
+    ];
+    fields.append(&mut more);
+    content
+        .sections
+        .push(section(text.t("record.credit").to_owned(), fields));
     let mut rules = Table::new(
         text.t("record.rules"),
         &[

@@ -2,7 +2,7 @@
 
 use fieldledger_core::model::{CheckPoint, GeofenceVerdict, Visit};
 
-use super::{Content, Field, Shown, Voice, day, evidence::evidence, prose, section};
+use super::{Content, Field, Shown, Voice, day, evidence, prose, section};
 
 pub(super) fn visit(voice: Voice<'_>, visit: &Visit) -> Content {
     let mut main = vec![
@@ -29,7 +29,8 @@ pub(super) fn visit(voice: Voice<'_>, visit: &Visit) -> Content {
     }
     Content {
         sections,
-        tables: evidence(voice, &visit.evidence),
+        photos: evidence(voice, &visit.evidence),
+        ..Content::default()
     }
 }
 

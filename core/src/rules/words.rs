@@ -1,4 +1,4 @@
-//! Words for search, from text in any script.
+//! Words for search, from text in any script. Phone and server index with the same code.
 //!
 //! Chinese, Japanese and Korean write no spaces, so a run of their characters is indexed as overlapping pairs: two
 //! characters suffice to find something. Everything else is lower-cased words without accents, found by their beginning.
@@ -8,11 +8,11 @@ const MAX_WORD: usize = 40;
 
 /// What a person typed, as a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Query {
+pub struct Query {
     /// The query for the index.
-    pub(crate) expression: String,
+    pub expression: String,
     /// Runs that the index finds only approximately (three and more characters as pairs); to be looked for in the text.
-    pub(crate) verify: Vec<String>,
+    pub verify: Vec<String>,
     terms: Vec<Term>,
 }
 
@@ -25,7 +25,7 @@ struct Term {
 
 impl Query {
     /// Reads what a person typed; `None` when there is nothing to search for.
-    pub(crate) fn parse(typed: &str) -> Option<Self> {
+    pub fn parse(typed: &str) -> Option<Self> {
         let mut terms = Vec::new();
         let mut verify = Vec::new();
         let mut add = |text: &str, begins| {
@@ -61,7 +61,7 @@ impl Query {
     }
 
     /// Whether `words`, as [`index`] writes them, hold what the index would be asked for.
-    pub(crate) fn matches(&self, words: &str) -> bool {
+    pub fn matches(&self, words: &str) -> bool {
         self.terms.iter().all(|term| {
             words.split(' ').any(|word| {
                 if term.begins {
@@ -74,7 +74,7 @@ impl Query {
     }
 
     /// Whether `text`, which the index proposed, really holds what was searched for.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
+    pub fn is_in(&self, text: &str) -> bool {
         if self.verify.is_empty() {
             return true;
         }
@@ -86,7 +86,7 @@ impl Query {
 }
 
 /// The words of `text` as they are indexed, each once, separated by spaces.
-pub(crate) fn index(text: &str) -> String {
+pub fn index(text: &str) -> String {
     let runs = folded_runs(text);
     // Where each word lies in the folded text: a pull indexes ten thousand notes, so words are not copied one by one.
     let mut words: Vec<&str> = Vec::with_capacity(runs.len() + text.len() / 2);

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Prints the public operations of the core's FieldStore, one a line, sorted: what the Kotlin and Swift packages must offer too.
+#
+#   bindings/operations.sh > OPERATIONS
+set -eu
+cd "$(dirname "$0")/.."
+target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+# rustdoc describes a crate as JSON, which stable toolchains do only when asked in this way. Only rustdoc is told: the variable
+# is one that build scripts look at, and everything would be built anew.
+wrapper=$(mktemp)
+trap 'rm -f "$wrapper"' EXIT
+cat >"$wrapper" <<'WRAPPER'
+#!/bin/sh
+RUSTC_BOOTSTRAP=1 exec rustdoc "$@"
+WRAPPER
+chmod +x "$wrapper"
+RUSTDOC=$wrapper RUSTDOCFLAGS="-Z unstable-options --output-format json" \
+    cargo doc --quiet --workspace --exclude fieldledger-server --exclude fieldledger-tests --exclude fieldledger-ffi \
+    --exclude fieldledger-bindgen --no-deps --lib --features fieldledger-core/uniffi >&2
+cargo run --quiet -p fieldledger-bindgen --bin operations -- FieldStore <"$target/doc/fieldledger_core.json"

@@ -1,0 +1,313 @@
+//! What every customer comes to today, kept in memory for the office's pages.
+//!
+//! A page of all customers by what they owe needs every open item of the company: half a million of them are read and
+//! added up in a second or more, and a page should not take a tenth of that. So the sums of each customer are kept, with the
+//! same rules of the core that the reports use, and follow the streams as a phone does: whoever asks looks first which
+//! streams have grown, and reads anew the customers about whom anything was written. On a new day, with new rules, and after
+//! a start everything is read once, in parts, while other reads go on. Nothing here is a truth of its own: a node that
+//! forgets it reads it again. See docs/decisions/0015.
+//!
+//! * `standing`: what one customer comes to.
+//! * `history`: receivables and sales at the ends of months, for DSO and CEI over time.
+
+mod history;
+mod standing;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use fieldledger_core::{
+    model::{
+        CreditAccount, CreditFile, Currency, Customer, CustomerId, LedgerRecord, OrganisationId, OrganisationProfile,
+        Policy, RecordKey, RecordKind,
+    },
+    sync::protocol::StreamMark,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+pub use history::{Point, PointFigures, points};
+pub use standing::{CreditFigures, OpenAmount, Standing, Stop};
+
+use crate::store::{CustomerPart, HeldBooks, NoteFacts, Store, StoreError};
+use standing::Ground;
+
+/// Into how many parts the customers are divided when all are read.
+const PARTS: u8 = 16;
+/// How many parts are read at a time: other reads find a free connection meanwhile.
+const AT_A_TIME: usize = 2;
+/// When more customers have changed than this, all are read: an import is quicker read as a whole.
+const MOST_CHANGED: usize = 500;
+
+/// The overviews of all companies on this server.
+#[derive(Default)]
+pub struct Overviews {
+    kept: Mutex<HashMap<OrganisationId, Arc<tokio::sync::Mutex<Option<Kept>>>>>,
+}
+
+struct Kept {
+    overview: Arc<Overview>,
+    marks: Vec<StreamMark>,
+    policy_version: u64,
+}
+
+/// What a company's customers come to on one day.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The day.
+    pub today: NaiveDate,
+    /// The company's time zone.
+    pub zone: Tz,
+    /// The currency of its books.
+    pub currency: Currency,
+    /// Its rules.
+    pub policy: Arc<Policy>,
+    /// The days of [`Standing::history`], the last of them today.
+    pub points: Arc<[Point]>,
+    customers: HashMap<CustomerId, Arc<Standing>>,
+}
+
+impl Overview {
+    /// Every customer, in no order.
+    pub fn customers(&self) -> impl Iterator<Item = &Arc<Standing>> {
+        self.customers.values()
+    }
+
+    /// One customer.
+    pub fn customer(&self, id: CustomerId) -> Option<&Arc<Standing>> {
+        self.customers.get(&id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.customers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.customers.is_empty()
+    }
+}
+
+impl Overviews {
+    /// What the company's customers come to on `today`, with everything that was written before this was asked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read, or the company has no profile.
+    pub async fn of(
+        &self,
+        store: &dyn Store,
+        org: OrganisationId,
+        today: NaiveDate,
+    ) -> Result<Arc<Overview>, StoreError> {
+        let slot = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(kept.entry(org).or_default())
+        };
+        // Whoever comes while it is read waits for the one who reads it.
+        let mut slot = slot.lock().await;
+        let (profile, policy, version) = company(store, org).await?;
+        let fresh = slot.as_ref().is_some_and(|it| {
+            let of = &it.overview;
+            (of.today, of.zone, of.currency) == (today, profile.time_zone, profile.currency)
+                && it.policy_version == version
+        });
+        if fresh && let Some(kept) = slot.as_mut() {
+            let changed = store.changed_since(org, kept.marks.clone()).await?;
+            if changed.customers.len() <= MOST_CHANGED {
+                if !changed.customers.is_empty() {
+                    let mut overview = kept.overview.as_ref().clone();
+                    for customer in changed.customers {
+                        match one(store, org, customer, &overview).await? {
+                            Some(standing) => overview.customers.insert(customer, Arc::new(standing)),
+                            None => overview.customers.remove(&customer),
+                        };
+                    }
+                    kept.overview = Arc::new(overview);
+                }
+                kept.marks = changed.marks;
+                return Ok(Arc::clone(&kept.overview));
+            }
+        }
+        // The marks are read first: what is written while the rest is read is read again then.
+        let marks = store.heads(org).await?;
+        let overview = Arc::new(everything(store, org, &profile, policy, today).await?);
+        *slot = Some(Kept {
+            overview: Arc::clone(&overview),
+            marks,
+            policy_version: version,
+        });
+        Ok(overview)
+    }
+}
+
+async fn company(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
+    let own = |kind| RecordKey {
+        kind,
+        id: "self".to_owned(),
+    };
+    let profile = store.record(org, &own(RecordKind::Organisation)).await?;
+    let Some(LedgerRecord::Organisation(profile)) = profile.map(|it| it.record) else {
+        return Err(StoreError::NotFound("the company's profile".to_owned()));
+    };
+    let policy = store.record(org, &own(RecordKind::Policy)).await?;
+    let version = policy.as_ref().map_or(0, |it| it.version);
+    let policy = match policy.map(|it| it.record) {
+        Some(LedgerRecord::Policy(policy)) => policy,
+        _ => Policy::default(),
+    };
+    Ok((profile, policy, version))
+}
+
+/// What is known of a customer beside the books.
+struct Known {
+    customer: Customer,
+    file: Option<CreditFile>,
+    account: Option<CreditAccount>,
+    notes: Vec<NoteFacts>,
+}
+
+impl Known {
+    fn of(customer: Customer) -> Self {
+        Self {
+            customer,
+            file: None,
+            account: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+async fn one(
+    store: &dyn Store,
+    org: OrganisationId,
+    customer: CustomerId,
+    overview: &Overview,
+) -> Result<Option<Standing>, StoreError> {
+    let record = |kind| {
+        let key = RecordKey {
+            kind,
+            id: customer.to_string(),
+        };
+        async move { store.record(org, &key).await.map(|it| it.map(|it| it.record)) }
+    };
+    let Some(LedgerRecord::Customer(found)) = record(RecordKind::Customer).await? else {
+        return Ok(None);
+    };
+    let mut known = Known::of(found);
+    if let Some(LedgerRecord::CreditFile(file)) = record(RecordKind::CreditFile).await? {
+        known.file = Some(file);
+    }
+    if let Some(LedgerRecord::CreditAccount(account)) = record(RecordKind::CreditAccount).await? {
+        known.account = Some(account);
+    }
+    known.notes = store.collecting_facts(org, Some(customer)).await?;
+    let books = store.books_of(org, customer).await?;
+    let ground = Ground {
+        today: overview.today,
+        zone: overview.zone,
+        currency: overview.currency,
+        policy: &overview.policy,
+        points: &overview.points,
+    };
+    Ok(Some(standing::of(&ground, known, &books)))
+}
+
+async fn everything(
+    store: &dyn Store,
+    org: OrganisationId,
+    profile: &OrganisationProfile,
+    policy: Policy,
+    today: NaiveDate,
+) -> Result<Overview, StoreError> {
+    let mut overview = Overview {
+        today,
+        zone: profile.time_zone,
+        currency: profile.currency,
+        policy: Arc::new(policy),
+        points: points(today).into(),
+        customers: HashMap::new(),
+    };
+    let known = Arc::new(Mutex::new(known(store, org).await?));
+    let parts = stream::iter(CustomerPart::all(PARTS)).map(|part| {
+        let found = Arc::new(Mutex::new(Vec::new()));
+        let (sink, known) = (Arc::clone(&found), Arc::clone(&known));
+        let (policy, points) = (Arc::clone(&overview.policy), Arc::clone(&overview.points));
+        let (zone, currency) = (overview.zone, overview.currency);
+        let each = move |customer: CustomerId, books: &HeldBooks| {
+            let taken = known.lock().unwrap_or_else(PoisonError::into_inner).remove(&customer);
+            if let Some(known) = taken {
+                let ground = Ground {
+                    today,
+                    zone,
+                    currency,
+                    policy: &policy,
+                    points: &points,
+                };
+                let standing = standing::of(&ground, known, books);
+                sink.lock().unwrap_or_else(PoisonError::into_inner).push(standing);
+            }
+            ControlFlow::Continue(())
+        };
+        async move {
+            store.each_books(org, part, Box::new(each)).await?;
+            Ok::<_, StoreError>(found)
+        }
+    });
+    let parts: Vec<_> = parts.buffer_unordered(AT_A_TIME).try_collect().await?;
+    for part in parts {
+        for standing in part.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            overview.customers.insert(standing.customer.id, Arc::new(standing));
+        }
+    }
+    // Those without books.
+    let ground = Ground {
+        today,
+        zone: profile.time_zone,
+        currency: profile.currency,
+        policy: &Arc::clone(&overview.policy),
+        points: &Arc::clone(&overview.points),
+    };
+    let rest = std::mem::take(&mut *known.lock().unwrap_or_else(PoisonError::into_inner));
+    for (id, known) in rest {
+        let standing = standing::of(&ground, known, &HeldBooks::default());
+        overview.customers.insert(id, Arc::new(standing));
+    }
+    Ok(overview)
+}
+
+async fn known(store: &dyn Store, org: OrganisationId) -> Result<BTreeMap<CustomerId, Known>, StoreError> {
+    let mut known = BTreeMap::new();
+    for it in store.records(org, &RecordKind::Customer).await? {
+        if let LedgerRecord::Customer(it) = it.record {
+            known.insert(it.id, Known::of(it));
+        }
+    }
+    for it in store.records(org, &RecordKind::CreditFile).await? {
+        if let LedgerRecord::CreditFile(file) = it.record
+            && let Some(of) = known.get_mut(&file.customer)
+        {
+            of.file = Some(file);
+        }
+    }
+    for it in store.records(org, &RecordKind::CreditAccount).await? {
+        if let LedgerRecord::CreditAccount(account) = it.record
+            && let Some(of) = known.get_mut(&account.customer)
+        {
+            of.account = Some(account);
+        }
+    }
+    for facts in store.collecting_facts(org, None).await? {
+        if let Some(of) = known.get_mut(&facts.note.customer) {
+            of.notes.push(facts);
+        }
+    }
+    Ok(known)
+}

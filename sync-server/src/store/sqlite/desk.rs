@@ -1,0 +1,382 @@
+//! What the office's pages list. Each statement names the condition of its index word for word, or SQLite would not use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use fieldledger_core::{
+    model::{
+        Customer, CustomerId, DocumentId, Grant, OrderDecision, OrganisationId, Receipt, Statement, TerritoryId,
+        UnidentifiedReceipt, Warning, WarningLevel,
+    },
+    sync::protocol::{StreamId, StreamMark},
+};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
+use serde::de::DeserializeOwned;
+
+use super::{SqliteStore, documents::push_list, streams::place_of};
+use crate::store::{
+    Changed, DeskStore, HeldBooks, ListPart, Listed, MAX_LISTED, NoteFacts, NumberOf, StatementSearch, StoreError,
+    WarningSearch,
+};
+
+#[async_trait]
+impl DeskStore for SqliteStore {
+    async fn held_orders(
+        &self,
+        org: OrganisationId,
+        territories: Option<Vec<TerritoryId>>,
+        part: ListPart,
+    ) -> Result<Listed<OrderDecision>, StoreError> {
+        self.read(move |connection| {
+            let list = List::new(
+                org,
+                "r.kind = 'order_decision' AND json_extract(r.json, '$.standing') = 'held'",
+                "json_extract(r.json, '$.received_at'), r.key",
+            );
+            list.within(territories).read(connection, part)
+        })
+        .await
+    }
+
+    async fn open_grants(
+        &self,
+        org: OrganisationId,
+        territories: Option<Vec<TerritoryId>>,
+        part: ListPart,
+    ) -> Result<Listed<Grant>, StoreError> {
+        self.read(move |connection| {
+            let list = List::new(
+                org,
+                "r.kind = 'grant' AND json_extract(r.json, '$.state') IN ('open', 'recalled')",
+                "r.customer, r.key",
+            );
+            list.within(territories).read(connection, part)
+        })
+        .await
+    }
+
+    async fn standing_warnings(
+        &self,
+        org: OrganisationId,
+        territories: Option<Vec<TerritoryId>>,
+        wanted: WarningSearch,
+        part: ListPart,
+    ) -> Result<Listed<Warning>, StoreError> {
+        self.read(move |connection| {
+            let mut list = List::new(
+                org,
+                "r.kind = 'warning' AND json_extract(r.json, '$.cleared_at') IS NULL",
+                "json_extract(r.json, '$.level'), json_extract(r.json, '$.raised_at'), r.key",
+            );
+            if let Some(level) = wanted.level {
+                let level = match level {
+                    WarningLevel::Warning => "warning",
+                    WarningLevel::Critical => "critical",
+                };
+                list.narrow("json_extract(r.json, '$.level') = ??", level.to_owned());
+            }
+            if let Some(owner) = wanted.owner {
+                list.narrow("json_extract(r.json, '$.owner') = ??", owner.to_string());
+            }
+            if wanted.unanswered {
+                list.condition
+                    .push_str(" AND json_extract(r.json, '$.acknowledged') IS NULL");
+            }
+            list.within(territories).read(connection, part)
+        })
+        .await
+    }
+
+    async fn issued_statements(
+        &self,
+        org: OrganisationId,
+        territories: Option<Vec<TerritoryId>>,
+        wanted: StatementSearch,
+        part: ListPart,
+    ) -> Result<Listed<Statement>, StoreError> {
+        self.read(move |connection| {
+            let mut list = List::new(
+                org,
+                "r.kind = 'statement'",
+                "json_extract(r.json, '$.issued_at') DESC, r.key",
+            );
+            if let Some(customer) = wanted.customer {
+                list.narrow("r.customer = ??", *customer.as_bytes());
+            }
+            if wanted.disputed {
+                list.condition.push_str(
+                    " AND EXISTS (SELECT 1 FROM json_each(r.json, '$.answers') AS answer
+                                  WHERE json_extract(answer.value, '$.verdict') = 'disputed')",
+                );
+            }
+            list.within(territories).read(connection, part)
+        })
+        .await
+    }
+
+    async fn timed_receipts(
+        &self,
+        org: OrganisationId,
+        territories: Option<Vec<TerritoryId>>,
+        open: bool,
+        part: ListPart,
+    ) -> Result<Listed<Receipt>, StoreError> {
+        self.read(move |connection| {
+            let order = if open { "" } else { " DESC" };
+            let mut list = List::new(
+                org,
+                "r.kind = 'receipt' AND json_extract(r.json, '$.arrived_at') IS NOT NULL",
+                &format!("json_extract(r.json, '$.arrived_at'){order}, r.key"),
+            );
+            list.condition
+                .push_str(" AND json_extract(r.json, '$.bounced_on') IS NULL");
+            if open {
+                list.condition.push_str(
+                    " AND (json_extract(r.json, '$.sales_told_at') IS NULL
+                           OR json_extract(r.json, '$.customer_told_at') IS NULL
+                           OR json_extract(r.json, '$.document_sent_at') IS NULL)",
+                );
+            }
+            list.within(territories).read(connection, part)
+        })
+        .await
+    }
+
+    async fn waiting_money(&self, org: OrganisationId) -> Result<Vec<UnidentifiedReceipt>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, json FROM record WHERE organisation = ?1 AND kind = 'unidentified_receipt'
+                 AND json_extract(json, '$.identified_as') IS NULL",
+            )?;
+            let mut rows = statement.query([org.as_bytes()])?;
+            let mut found: Vec<UnidentifiedReceipt> = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(parsed(row, 1, 0)?);
+            }
+            found.sort_by(|one, other| (one.valued_on, &one.reference).cmp(&(other.valued_on, &other.reference)));
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn customers_of_numbers(
+        &self,
+        org: OrganisationId,
+        numbers: Vec<String>,
+    ) -> Result<Vec<(CustomerId, NumberOf, String)>, StoreError> {
+        self.read(move |connection| {
+            let mut by_key = connection.prepare_cached(
+                "SELECT kind, customer FROM record
+                 WHERE organisation = ?1 AND kind IN ('invoice', 'order') AND key = ?2 AND customer IS NOT NULL",
+            )?;
+            let mut by_number = connection.prepare_cached(
+                "SELECT customer FROM record WHERE organisation = ?1 AND kind = 'order_decision'
+                 AND json_extract(json, '$.number') = ?2 AND customer IS NOT NULL",
+            )?;
+            let mut by_order = connection.prepare_cached(
+                "SELECT customer FROM record WHERE organisation = ?1 AND kind = 'invoice'
+                 AND json_extract(json, '$.order_number') IS NOT NULL
+                 AND json_extract(json, '$.order_number') = ?2 AND customer IS NOT NULL",
+            )?;
+            let mut found = BTreeSet::new();
+            for number in numbers {
+                let mut rows = by_key.query(params![org.as_bytes(), number])?;
+                while let Some(row) = rows.next()? {
+                    let of = match row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)? {
+                        "invoice" => NumberOf::Invoice,
+                        _ => NumberOf::Order,
+                    };
+                    found.insert((CustomerId::from_bytes(row.get(1)?), of, number.clone()));
+                }
+                for statement in [&mut by_number, &mut by_order] {
+                    let mut rows = statement.query(params![org.as_bytes(), number])?;
+                    while let Some(row) = rows.next()? {
+                        let customer = CustomerId::from_bytes(row.get(0)?);
+                        found.insert((customer, NumberOf::Order, number.clone()));
+                    }
+                }
+            }
+            Ok(found.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn books_of(&self, org: OrganisationId, customer: CustomerId) -> Result<HeldBooks, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT kind, key, json FROM record WHERE customer = ?1
+                 AND kind IN ('invoice', 'receipt', 'credit_note') AND organisation = ?2",
+            )?;
+            let mut rows = statement.query(params![customer.as_bytes(), org.as_bytes()])?;
+            let mut books = HeldBooks::default();
+            while let Some(row) = rows.next()? {
+                match row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)? {
+                    "invoice" => books.invoices.push(parsed(row, 2, 1)?),
+                    "receipt" => books.receipts.push(parsed(row, 2, 1)?),
+                    _ => books.credit_notes.push(parsed(row, 2, 1)?),
+                }
+            }
+            Ok(books)
+        })
+        .await
+    }
+
+    async fn collecting_facts(
+        &self,
+        org: OrganisationId,
+        customer: Option<CustomerId>,
+    ) -> Result<Vec<NoteFacts>, StoreError> {
+        self.read(move |connection| {
+            let one = if customer.is_some() { " AND customer = ?2" } else { "" };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT document, review, tree FROM document
+                 WHERE organisation = ?1 AND kind = 'collection_note'{one}"
+            ))?;
+            let mut rows = match customer {
+                Some(customer) => statement.query(params![org.as_bytes(), customer.as_bytes()])?,
+                None => statement.query([org.as_bytes()])?,
+            };
+            let mut facts = Vec::new();
+            while let Some(row) = rows.next()? {
+                let tree = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+                // One of a newer version that cannot be read says nothing that these rules know.
+                if let Ok(note) = serde_json::from_str(tree) {
+                    facts.push(NoteFacts {
+                        id: DocumentId::from_bytes(row.get(0)?),
+                        note,
+                        reviewed: row.get::<_, Option<String>>(1)?.is_some(),
+                    });
+                }
+            }
+            Ok(facts)
+        })
+        .await
+    }
+
+    async fn changed_since(&self, org: OrganisationId, marks: Vec<StreamMark>) -> Result<Changed, StoreError> {
+        self.read(move |connection| changed_since(connection, org, &marks))
+            .await
+    }
+}
+
+/// A value from JSON in column `json` of the record whose key is in column `key`.
+fn parsed<T: DeserializeOwned>(row: &Row<'_>, json: usize, key: usize) -> Result<T, StoreError> {
+    let text = row.get_ref(json)?.as_str().map_err(rusqlite::Error::from)?;
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            let key: String = row.get(key)?;
+            Err(StoreError::Damaged(format!("record {key}: {error}")))
+        }
+    }
+}
+
+/// A list of records, each with its customer's.
+struct List {
+    condition: String,
+    order: String,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+/// A record of `r` with its customer as `c`.
+const FROM: &str = "FROM record r JOIN record c
+    ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
+
+impl List {
+    fn new(org: OrganisationId, condition: &str, order: &str) -> Self {
+        Self {
+            condition: format!("r.organisation = ?1 AND {condition}"),
+            order: order.to_owned(),
+            values: vec![Box::new(*org.as_bytes())],
+        }
+    }
+
+    fn narrow(&mut self, condition: &str, value: impl ToSql + 'static) {
+        self.values.push(Box::new(value));
+        self.condition.push_str(" AND ");
+        self.condition
+            .push_str(&condition.replace("??", &format!("?{}", self.values.len())));
+    }
+
+    /// Only of customers in these territories.
+    fn within(mut self, territories: Option<Vec<TerritoryId>>) -> Self {
+        if let Some(territories) = territories {
+            self.condition
+                .push_str(" AND c.stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+            let names = territories.into_iter().map(|it| StreamId::Territory(it).to_bytes());
+            push_list(&mut self.condition, &mut self.values, names);
+            self.condition.push_str("))");
+        }
+        self
+    }
+
+    fn read<T: DeserializeOwned>(self, connection: &Connection, part: ListPart) -> Result<Listed<T>, StoreError> {
+        let Self {
+            condition,
+            order,
+            mut values,
+        } = self;
+        let total: i64 = connection
+            .prepare_cached(&format!("SELECT count(*) {FROM} WHERE {condition}"))?
+            .query_row(params_from_iter(&values), |row| row.get(0))?;
+        values.push(Box::new(part.limit.min(MAX_LISTED)));
+        values.push(Box::new(i64::try_from(part.from).unwrap_or(i64::MAX)));
+        let (limit, from) = (values.len() - 1, values.len());
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT r.key, r.json, c.key, c.json {FROM} WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
+        ))?;
+        let mut rows = statement.query(params_from_iter(&values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((parsed(row, 1, 0)?, parsed::<Customer>(row, 3, 2)?));
+        }
+        Ok(Listed {
+            total: total.unsigned_abs(),
+            rows: found,
+        })
+    }
+}
+
+fn changed_since(connection: &Connection, org: OrganisationId, marks: &[StreamMark]) -> Result<Changed, StoreError> {
+    let known: BTreeMap<Vec<u8>, u64> = marks.iter().map(|it| (it.stream.to_bytes().to_vec(), it.seq)).collect();
+    let mut heads = connection.prepare_cached("SELECT id, name, head FROM stream WHERE organisation = ?1")?;
+    let mut rows = heads.query([org.as_bytes()])?;
+    let mut changed = Changed::default();
+    let mut records = connection.prepare_cached(
+        "SELECT DISTINCT record.customer FROM entry JOIN record ON record.id = entry.record
+         WHERE entry.place > ?1 AND entry.place < ?2 AND record.customer IS NOT NULL",
+    )?;
+    let mut notes = connection.prepare_cached(
+        "SELECT DISTINCT document.customer FROM entry JOIN document ON document.id = entry.document
+         WHERE entry.place > ?1 AND entry.place < ?2 AND document.kind = 'collection_note'
+           AND document.customer IS NOT NULL",
+    )?;
+    // A review changes what is said of the note that it is about.
+    let mut reviewed = connection.prepare_cached(
+        "SELECT DISTINCT note.customer FROM entry JOIN document ON document.id = entry.document
+         JOIN document AS note ON note.document = document.about AND note.organisation = document.organisation
+         WHERE entry.place > ?1 AND entry.place < ?2 AND document.kind = 'review' AND note.kind = 'collection_note'
+           AND note.customer IS NOT NULL",
+    )?;
+    while let Some(row) = rows.next()? {
+        let (id, name, head): (i64, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let Some(stream) = StreamId::from_bytes(&name) else {
+            continue;
+        };
+        let seq = head.unsigned_abs();
+        changed.marks.push(StreamMark { stream, seq });
+        let from = known.get(&name).copied().unwrap_or(0);
+        // What reps and the office write about customers is in the streams of territories.
+        if !matches!(stream, StreamId::Territory(_)) || from >= seq {
+            continue;
+        }
+        let (first, end) = (place_of(id, from)?, place_of(id + 1, 0)?);
+        for statement in [&mut records, &mut notes, &mut reviewed] {
+            let mut rows = statement.query([first, end])?;
+            while let Some(row) = rows.next()? {
+                changed.customers.insert(CustomerId::from_bytes(row.get(0)?));
+            }
+        }
+    }
+    Ok(changed)
+}

@@ -1,0 +1,218 @@
+//! What waits for somebody, and what happened on a day.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use fieldledger_core::{
+    model::{Currency, CustomerId, DocumentKind, Money, OrganisationId, TerritoryId, Timestamp},
+    sync::protocol::StreamId,
+};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
+
+use super::{
+    feed::{self, COLUMNS, push_list},
+    quarantine,
+};
+use crate::store::{Counted, FeedItem, KindCount, Overview, OverviewOf, StoreError};
+
+/// Conditions of the partial indexes of 0008, word for word: otherwise SQLite does not use them.
+const HELD: &str = "kind = 'order_decision' AND json_extract(json, '$.standing') = 'held'";
+const CRITICAL: &str = "kind = 'warning' AND json_extract(json, '$.level') = 'critical' \
+    AND json_extract(json, '$.cleared_at') IS NULL AND json_extract(json, '$.acknowledged') IS NULL";
+const UNCONFIRMED: &str = "kind = 'delivery' AND state = 'signed'";
+
+/// Values of a statement in the making; `?1` is the organisation.
+struct Values {
+    values: Vec<Box<dyn ToSql>>,
+    /// Restricts to streams, or nothing.
+    scope: String,
+}
+
+impl Values {
+    fn new(org: OrganisationId, territories: Option<&[TerritoryId]>) -> Self {
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
+        let mut scope = String::new();
+        if let Some(territories) = territories {
+            scope.push_str(" AND stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+            let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
+            push_list(&mut scope, &mut values, names);
+            scope.push_str("))");
+        }
+        Self { values, scope }
+    }
+
+    /// Adds a value and returns its place.
+    fn add(&mut self, value: impl ToSql + 'static) -> String {
+        self.values.push(Box::new(value));
+        format!("?{}", self.values.len())
+    }
+}
+
+pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Result<Overview, StoreError> {
+    if of.territories.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Overview::default());
+    }
+    let (happened, ordered, promised) = happened(connection, org, of)?;
+    Ok(Overview {
+        held: records(connection, org, of, HELD)?,
+        critical: records(connection, org, of, CRITICAL)?,
+        unconfirmed: documents(
+            connection,
+            org,
+            of,
+            UNCONFIRMED,
+            Some(of.signed_before),
+            "at ASC, document ASC",
+        )?,
+        disagreeing: documents(
+            connection,
+            org,
+            of,
+            "disagreements > 0",
+            None,
+            "last_received_at DESC, document DESC",
+        )?,
+        quarantined: quarantine::unseen(connection, org, of.territories.as_deref(), of.newest)?,
+        planned: planned(connection, org, of)?,
+        happened,
+        ordered,
+        promised,
+    })
+}
+
+fn count(connection: &Connection, sql: &str, values: &[Box<dyn ToSql>]) -> Result<u64, StoreError> {
+    let count: i64 = connection
+        .prepare_cached(sql)?
+        .query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+fn records<T: DeserializeOwned>(
+    connection: &Connection,
+    org: OrganisationId,
+    of: &OverviewOf,
+    condition: &str,
+) -> Result<Counted<T>, StoreError> {
+    let mut values = Values::new(org, of.territories.as_deref());
+    let from = format!("FROM record WHERE organisation = ?1 AND {condition}{}", values.scope);
+    let count = count(connection, &format!("SELECT count(*) {from}"), &values.values)?;
+    let limit = values.add(of.newest);
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT json {from} ORDER BY written_at DESC, place DESC LIMIT {limit}"
+    ))?;
+    let first = statement
+        .query_map(params_from_iter(&values.values), |row| row.get::<_, String>(0))?
+        .map(|json| {
+            serde_json::from_str(&json?).map_err(|error| StoreError::Damaged(format!("a ledger record: {error}")))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Counted { count, first })
+}
+
+fn documents(
+    connection: &Connection,
+    org: OrganisationId,
+    of: &OverviewOf,
+    condition: &str,
+    before: Option<Timestamp>,
+    order: &str,
+) -> Result<Counted<FeedItem>, StoreError> {
+    let mut values = Values::new(org, of.territories.as_deref());
+    let mut from = format!("FROM document WHERE organisation = ?1 AND {condition}{}", values.scope);
+    if let Some(before) = before {
+        let place = values.add(before.as_millis());
+        from.push_str(&format!(" AND at < {place}"));
+    }
+    let count = count(connection, &format!("SELECT count(*) {from}"), &values.values)?;
+    let limit = values.add(of.newest);
+    let sql = format!("SELECT {COLUMNS} {from} ORDER BY {order} LIMIT {limit}");
+    let first = feed::items(connection, &sql, &values.values)?;
+    Ok(Counted { count, first })
+}
+
+fn planned(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Result<Vec<KindCount>, StoreError> {
+    let mut values = Values::new(org, of.territories.as_deref());
+    let day = values.add(of.day.to_string());
+    let sql = format!(
+        "SELECT kind, state, count(*) FROM document
+         WHERE organisation = ?1 AND day = {day} AND kind IN ('visit', 'delivery'){} GROUP BY kind, state",
+        values.scope
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(&values.values), |row| {
+        Ok(KindCount {
+            kind: DocumentKind::from_name(&row.get::<_, String>(0)?),
+            state: row.get(1)?,
+            count: row.get::<_, i64>(2)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+type Happened = (Vec<KindCount>, Vec<Money>, Vec<Money>);
+
+fn happened(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Result<Happened, StoreError> {
+    let mut values = Values::new(org, of.territories.as_deref());
+    let from = values.add(of.happened.0.as_millis());
+    let to = values.add(of.happened.1.as_millis());
+    let sql = format!(
+        "SELECT kind, state, amount FROM document WHERE organisation = ?1 AND at >= {from} AND at < {to}{}",
+        values.scope
+    );
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let (mut ordered, mut promised) = (BTreeMap::new(), BTreeMap::new());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&values.values))?;
+    while let Some(row) = rows.next()? {
+        let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
+        let sums = match kind.as_str() {
+            // What the rep has not handed in, and what was turned down, is no order.
+            "order" if state != "draft" && state != "refused" && state != "cancelled" => Some(&mut ordered),
+            "collection_note" => Some(&mut promised),
+            _ => None,
+        };
+        if let Some(sums) = sums
+            && let Some(amount) = row.get::<_, Option<String>>(2)?
+            && let Ok(amount) = serde_json::from_str::<Money>(&amount)
+        {
+            add(sums, amount);
+        }
+        *counts.entry((kind, state)).or_default() += 1;
+    }
+    let counts = counts.into_iter().map(|((kind, state), count)| KindCount {
+        kind: DocumentKind::from_name(&kind),
+        state,
+        count,
+    });
+    let money = |sums: BTreeMap<Currency, Decimal>| {
+        sums.into_iter()
+            .map(|(currency, amount)| Money::new(amount, currency))
+            .collect()
+    };
+    Ok((counts.collect(), money(ordered), money(promised)))
+}
+
+fn add(sums: &mut BTreeMap<Currency, Decimal>, amount: Money) {
+    let sum = sums.entry(amount.currency).or_default();
+    *sum = sum.saturating_add(amount.amount);
+}
+
+/// The customers with a promise that is due between two days, both included.
+pub(super) fn promising(
+    connection: &Connection,
+    org: OrganisationId,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<CustomerId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT customer FROM document
+         WHERE organisation = ?1 AND day >= ?2 AND day <= ?3 AND kind = 'collection_note' AND customer IS NOT NULL
+         ORDER BY customer",
+    )?;
+    let rows = statement.query_map(params![org.as_bytes(), from.to_string(), to.to_string()], |row| {
+        Ok(CustomerId::from_bytes(row.get(0)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

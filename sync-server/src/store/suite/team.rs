@@ -1,0 +1,71 @@
+//! What a team's month is read from.
+
+use fieldledger_core::{model::*, sync::protocol::StreamId};
+use serde_json::{Value, json};
+
+use super::{CUSTOMER, DocumentStore, NORTH, NOW, ORG, REP, creating, visit_tree};
+use crate::store::VisitMade;
+
+fn visit_at(millis: i64) -> Value {
+    let mut tree = visit_tree(CUSTOMER, "round");
+    tree["check_in"] = json!({ "at": NOW.as_millis() + millis });
+    tree
+}
+
+fn note(at: i64, promise: bool) -> Value {
+    let mut tree = json!({
+        "kind": "collection_note", "schema": 1, "customer": CUSTOMER, "rep": REP, "at": NOW.as_millis() + at,
+        "channel": "phone", "person": "", "outcome": if promise { "promised" } else { "reminded" }, "note": "",
+    });
+    if promise {
+        tree["promise"] = json!({ "amount": { "amount": "100", "currency": "CNY" }, "due": "2026-03-10" });
+    }
+    tree
+}
+
+pub(crate) async fn visits_are_told_by_their_day_and_notes_by_their_promise(store: &dyn DocumentStore) {
+    let stream = StreamId::Territory(NORTH);
+    let mut planned = visit_tree(CUSTOMER, "planned");
+    planned.as_object_mut().unwrap().remove("check_in");
+    let review = |about: DocumentId| {
+        json!({
+            "kind": "review", "schema": 1, "customer": CUSTOMER, "about": about, "rep": REP, "reviewer": REP,
+            "at": NOW.as_millis(), "verdict": "approved", "comment": "", "replies": {},
+        })
+    };
+    let late = creating(1, stream, &visit_at(200));
+    let items = vec![
+        late.clone(),
+        creating(2, stream, &visit_at(100)),
+        creating(3, stream, &visit_at(300)),
+        creating(4, stream, &planned),
+        creating(5, stream, &note(100, true)),
+        creating(6, stream, &note(100, false)),
+        creating(7, stream, &review(late.document)),
+    ];
+    store.append(ORG, items.clone(), NOW).await.unwrap();
+    let made = store
+        .visits_between(ORG, NOW.plus_millis(100), NOW.plus_millis(300))
+        .await
+        .unwrap();
+    let visit = |at, reviewed| VisitMade {
+        customer: CUSTOMER,
+        owner: REP,
+        at: NOW.plus_millis(at),
+        reviewed,
+        doubtful: false,
+    };
+    assert_eq!(made, [visit(100, false), visit(200, true)]);
+    let other = OrganisationId::from_bytes([0xee; 16]);
+    let nobody = store.visits_between(other, NOW, NOW.plus_millis(1_000)).await.unwrap();
+    assert_eq!(nobody, []);
+
+    let promising = store.promising_notes(ORG).await.unwrap();
+    let [(id, tree)] = promising.as_slice() else {
+        panic!("{promising:?}")
+    };
+    assert_eq!(*id, items[4].document);
+    let read: CollectionNote = serde_json::from_value(tree.clone()).unwrap();
+    assert_eq!(read.promise.unwrap().due.to_string(), "2026-03-10");
+    assert_eq!(store.promising_notes(other).await.unwrap(), []);
+}

@@ -1,0 +1,377 @@
+//! Credit that is reserved for phones: what a customer owes with it, and at worst; asked back, or written off by two people.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use fieldledger_core::{
+    model::{
+        CreditLimit, Currency, CustomerId, Grant, GrantId, GrantMode, GrantState, InvalidField, LedgerRecord, Money,
+        Policy, RecordKind, Timestamp,
+    },
+    rules::allowance,
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+use super::{
+    super::{
+        customers,
+        error::PageError,
+        form::{self, FormView, Outcome, Posted, Typed},
+        format::{self, Moment},
+        messages::Text,
+        names::{Names, key},
+        page::{Frame, Viewer, html, parsed},
+        record::Shown,
+        table::Sent,
+    },
+    Tabs, by_customer,
+};
+use crate::{
+    ledger::{self, allowances},
+    state::AppState,
+    store::{CustomerLedger, Device, ListPart, MAX_LISTED},
+};
+
+/// Customers on a page.
+const CUSTOMERS: usize = 20;
+
+/// A grant as it is shown.
+pub(in crate::web) struct GrantView {
+    pub(in crate::web) id: String,
+    pub(in crate::web) action: String,
+    pub(in crate::web) phone: String,
+    pub(in crate::web) person: String,
+    pub(in crate::web) granted: String,
+    pub(in crate::web) reserved: String,
+    pub(in crate::web) worst: String,
+    pub(in crate::web) mode: &'static str,
+    pub(in crate::web) state: Shown,
+    pub(in crate::web) until: Moment,
+    pub(in crate::web) silent: Option<String>,
+    /// Who has proposed to write it off.
+    pub(in crate::web) proposed_by: Option<String>,
+    pub(in crate::web) reason: String,
+    pub(in crate::web) may_recall: bool,
+    pub(in crate::web) may_write_off: bool,
+    pub(in crate::web) form: FormView,
+}
+
+/// A customer with credit reserved for phones.
+struct Reserved {
+    href: String,
+    code: String,
+    name: String,
+    limit: String,
+    exposure: String,
+    reserved: String,
+    worst: Shown,
+    remark: Option<&'static str>,
+    problem: Option<String>,
+    grants: Vec<GrantView>,
+}
+
+#[derive(Template)]
+#[template(path = "credit_allowances.html")]
+struct AllowancesPage {
+    frame: Frame,
+    tabs: Tabs,
+    done: Option<&'static str>,
+    problem: Option<String>,
+    sums: Vec<String>,
+    count: String,
+    cut: Option<String>,
+    customers: Vec<Reserved>,
+    from: usize,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+/// The allowances.
+pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let from = sent.parsed::<u32>("from", "credit.page")?.unwrap_or(0);
+    let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
+    page(&app, &viewer, from, done, None).await
+}
+
+/// What was sent about a grant and could not be done.
+struct Failed<'f> {
+    grant: GrantId,
+    typed: &'f Typed,
+    why: InvalidField,
+}
+
+async fn page(
+    app: &AppState,
+    viewer: &Viewer,
+    from: u32,
+    done: Option<&'static str>,
+    failed: Option<Failed<'_>>,
+) -> Result<Response, PageError> {
+    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
+    let territories = viewer.account.territory_filter();
+    let all = ListPart {
+        from: 0,
+        limit: MAX_LISTED,
+    };
+    let mut listed = store.open_grants(org, territories.clone(), all).await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let cut = (listed.total > u64::from(MAX_LISTED)).then(|| text.fill("credit.cut", "count", MAX_LISTED));
+    let held = store.held_orders(org, territories, ListPart::default()).await?.total;
+    let mut sums: BTreeMap<Currency, Decimal> = BTreeMap::new();
+    for (grant, _) in &listed.rows {
+        let unsettled = allowance::unsettled(grant);
+        let sum = sums.entry(unsettled.currency).or_default();
+        *sum = sum.saturating_add(unsettled.amount);
+    }
+    let count = text.fill("credit.grant_count", "count", listed.total);
+    let groups = by_customer(listed.rows);
+    let total = groups.len();
+    let start = usize::try_from(from).unwrap_or(usize::MAX).min(total);
+    let mut ground = Ground::gather(app, viewer).await?;
+    let mut customers = Vec::new();
+    for (customer, grants) in groups.into_values().skip(start).take(CUSTOMERS) {
+        let Some(ledger) = store.customer_ledger(org, customer.id).await? else {
+            continue;
+        };
+        ground.know(app, viewer, &grants).await?;
+        let views = grants
+            .iter()
+            .map(|grant| {
+                let form = match &failed {
+                    Some(it) if it.grant == grant.terms.id => FormView::refused(app, text, it.typed, &it.why),
+                    _ => FormView::fresh(app),
+                };
+                ground.grant(viewer, grant, form)
+            })
+            .collect();
+        customers.push(reserved(text, &ledger, views, app.clock.now()));
+    }
+    let turn = |to: usize| format!("/credit/allowances?from={to}");
+    let refused = failed.is_some();
+    // Freed or moved away meanwhile, or nothing more to be done about it by the reader: then no form can say it.
+    let problem = failed.filter(|failed| {
+        let mut grants = customers.iter().flat_map(|it| &it.grants);
+        let own = grants.find(|it| it.id == failed.grant.to_string());
+        own.is_none_or(|it| !it.may_recall && !it.may_write_off)
+    });
+    let problem = problem.map(|it| form::problem(text, &it.why));
+    let page = html(&AllowancesPage {
+        frame: viewer.frame("credit"),
+        tabs: Tabs {
+            here: "allowances",
+            held,
+        },
+        done,
+        problem,
+        sums: sums
+            .into_iter()
+            .map(|(currency, amount)| format::money(Money::new(amount, currency)))
+            .collect(),
+        count,
+        cut,
+        customers,
+        from: start,
+        previous: (start > 0).then(|| turn(start.saturating_sub(CUSTOMERS))),
+        next: (start + CUSTOMERS < total).then(|| turn(start + CUSTOMERS)),
+    })?;
+    Ok(if refused {
+        (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+    } else {
+        page
+    })
+}
+
+fn reserved(text: Text, ledger: &CustomerLedger, grants: Vec<GrantView>, now: Timestamp) -> Reserved {
+    let mut view = Reserved {
+        href: format!("/customers/{}", ledger.customer.id),
+        code: ledger.customer.code.clone(),
+        name: ledger.customer.name.clone(),
+        limit: String::new(),
+        exposure: String::new(),
+        reserved: String::new(),
+        worst: Shown::Nothing,
+        remark: None,
+        problem: None,
+        grants,
+    };
+    match allowances::exposure(ledger, now) {
+        Ok(it) => {
+            view.limit = match it.position.limit {
+                CreditLimit::NoLimit => text.t("customer.no_limit").to_owned(),
+                CreditLimit::Limited(limit) => format::money(limit),
+            };
+            view.exposure = format::money(it.position.exposure);
+            view.reserved = format::money(it.position.reserved);
+            let worst = format::money(it.worst);
+            view.worst = if it.is_above() || it.is_above_at_worst() {
+                Shown::Doubt(worst)
+            } else {
+                Shown::Text(worst)
+            };
+            if it.is_above() {
+                view.remark = Some(text.t("credit.above"));
+            } else if it.is_above_at_worst() {
+                view.remark = Some(text.t("credit.above_at_worst"));
+            }
+        }
+        Err(why) => view.problem = Some(form::problem(text, &why)),
+    }
+    view
+}
+
+/// What every grant's line is made with.
+pub(in crate::web) struct Ground {
+    names: Names,
+    devices: Vec<Device>,
+    stale_millis: i64,
+    now: Timestamp,
+}
+
+impl Ground {
+    pub(in crate::web) async fn gather(app: &AppState, viewer: &Viewer) -> Result<Self, PageError> {
+        let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+        let policy = match store
+            .record(org, &key(RecordKind::Policy, "self"))
+            .await?
+            .map(|it| it.record)
+        {
+            Some(LedgerRecord::Policy(policy)) => policy,
+            _ => Policy::default(),
+        };
+        Ok(Self {
+            names: Names::load(store, org).await?,
+            devices: store.devices(org).await?,
+            stale_millis: i64::from(policy.allowances.stale_hours) * 3_600_000,
+            now: app.clock.now(),
+        })
+    }
+
+    /// Looks up the people that grants name.
+    pub(in crate::web) async fn know(
+        &mut self,
+        app: &AppState,
+        viewer: &Viewer,
+        grants: &[Grant],
+    ) -> Result<(), PageError> {
+        let people: Vec<_> = grants
+            .iter()
+            .flat_map(|it| it.written_off_by.iter().copied().chain([it.terms.user]))
+            .collect();
+        let org = viewer.account.organisation;
+        Ok(self.names.add_people(app.store.as_ref(), org, people).await?)
+    }
+
+    pub(in crate::web) fn grant(&self, viewer: &Viewer, grant: &Grant, form: FormView) -> GrantView {
+        let text = viewer.text;
+        let terms = &grant.terms;
+        let device = self.devices.iter().find(|it| it.id == terms.device);
+        let heard = device.and_then(|it| it.last_contact);
+        let silent = heard.map_or(i64::MAX, |at| self.now.millis_since(at));
+        let is_open = !allowance::is_freed(grant.state);
+        let proposed = grant.written_off_by.first().filter(|_| is_open);
+        GrantView {
+            id: terms.id.to_string(),
+            action: format!("/credit/allowances/{}/{}", terms.customer, terms.id),
+            phone: device.map_or_else(|| terms.device.to_string(), |it| it.name.clone()),
+            person: self.names.person(terms.user),
+            granted: format::money(terms.amount),
+            reserved: format::money(allowance::unsettled(grant)),
+            worst: format::money(allowance::worst_case(grant)),
+            mode: text.t(match terms.mode {
+                GrantMode::Strict => "credit.strict",
+                GrantMode::Lease => "credit.lease",
+            }),
+            state: state(text, grant, self.now),
+            until: Moment::new(terms.not_after, viewer.zone),
+            silent: match heard {
+                _ if silent <= self.stale_millis => None,
+                None => Some(text.t("credit.never_heard").to_owned()),
+                Some(_) => {
+                    let time = format::duration(text, silent.unsigned_abs());
+                    Some(text.fill("credit.silent", "time", time))
+                }
+            },
+            proposed_by: proposed.map(|by| self.names.person(*by)),
+            reason: grant.reason.clone(),
+            may_recall: grant.state == GrantState::Open,
+            may_write_off: is_open && !grant.written_off_by.contains(&viewer.account.user),
+            form,
+        }
+    }
+}
+
+fn state(text: Text, grant: &Grant, now: Timestamp) -> Shown {
+    let word = text.word(
+        "grant_state",
+        match grant.state {
+            GrantState::Open if now >= grant.terms.not_after => "over",
+            GrantState::Open => "open",
+            GrantState::Recalled => "recalled",
+            GrantState::Closed => "closed",
+            GrantState::Expired => "expired",
+            GrantState::WrittenOff => "written_off",
+        },
+    );
+    match grant.state {
+        GrantState::Open if now < grant.terms.not_after => Shown::Good(word),
+        GrantState::Open | GrantState::Recalled | GrantState::WrittenOff => Shown::Doubt(word),
+        GrantState::Closed | GrantState::Expired => Shown::Text(word),
+    }
+}
+
+/// Asks a grant back, or writes it off.
+pub(super) async fn act(
+    State(app): State<AppState>,
+    Path((customer, id)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    let viewer = &posted.viewer;
+    let (customer, id): (CustomerId, GrantId) = (parsed(&customer)?, parsed(&id)?);
+    customers::known(&app, viewer, customer).await?;
+    let recall = match posted.typed.get("action") {
+        "recall" => true,
+        "write_off" => false,
+        _ => return Err(PageError::BadField("credit.decision")),
+    };
+    let (by, now) = (viewer.account.user, app.clock.now());
+    let reason = posted.typed.get("reason").to_owned();
+    let outcome = posted
+        .decide(&app, customer, move |ledger| {
+            fieldledger_core::model::check_named("reason", &reason)?;
+            if recall {
+                ledger::recall(ledger, id, by, &reason, now)
+            } else {
+                ledger::write_off(ledger, id, by, &reason, now)
+            }
+        })
+        .await?;
+    let from = posted.typed.count("from").ok().flatten().unwrap_or(0);
+    match outcome {
+        Outcome::Done(answer) => {
+            let done = match (recall, answer.as_str()) {
+                (true, _) => "grant_recalled",
+                (false, "freed") => "grant_written_off",
+                (false, _) => "grant_write_off_proposed",
+            };
+            let back = match posted.typed.get("back") {
+                "customer" => format!("/customers/{customer}"),
+                _ => format!("/credit/allowances?from={from}"),
+            };
+            Ok(form::done(&back, done, "allowances"))
+        }
+        Outcome::Refused(why) => {
+            let failed = Failed {
+                grant: id,
+                typed: &posted.typed,
+                why,
+            };
+            page(&app, viewer, from, None, Some(failed)).await
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The credit desk: orders that wait for a person, credit that is reserved for phones, early warnings.
+//!
+//! Each order is decided on by itself, with everything in view that the decision follows from. The page changes by itself
+//! when a phone brings something in; what somebody is typing stays.
+
+pub(super) mod allowances;
+pub(super) mod warnings;
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use fieldledger_core::model::{
+    Customer, DocumentId, LedgerRecord, Money, OrderDecision, OrderEvent, OrderEventKind, OrderStanding, RecordKind,
+};
+
+use super::{
+    Pages,
+    error::PageError,
+    form::{self, FormView, Outcome, Posted, Typed},
+    format::{self, Moment},
+    messages::Text,
+    names::{Names, key},
+    page::{Frame, Viewer, html},
+    record::{Content, Shown, Voice, credit_check},
+    table::Sent,
+};
+use crate::{
+    ledger,
+    state::AppState,
+    store::{ListPart, Listed},
+};
+
+/// Orders on a page: each is read before it is decided on.
+const ORDERS: u32 = 20;
+
+pub(super) fn routes() -> Pages {
+    Pages::new()
+        .route("/credit", get(show))
+        .route("/credit/orders/{id}", post(decide))
+        .route("/credit/allowances", get(allowances::show))
+        .route("/credit/allowances/{customer}/{id}", post(allowances::act))
+        .route("/credit/warnings", get(warnings::show))
+        .route("/credit/warnings/{customer}/{rule}", post(warnings::acknowledge))
+}
+
+/// The parts of the credit desk.
+pub(super) struct Tabs {
+    pub(super) here: &'static str,
+    pub(super) held: u64,
+}
+
+/// A product on an order.
+struct Line {
+    product: String,
+    quantity: String,
+    unit_price: String,
+    total: String,
+}
+
+/// Something that happened to an order.
+struct Event {
+    at: Moment,
+    what: String,
+    by: String,
+    reason: String,
+    doubt: bool,
+}
+
+/// An order that waits.
+struct Held {
+    id: String,
+    number: String,
+    customer: String,
+    customer_name: String,
+    customer_code: String,
+    rep: String,
+    territory: String,
+    received: Moment,
+    wanted_by: Option<String>,
+    total: String,
+    lines: Vec<Line>,
+    failed: Vec<(String, String)>,
+    check: Option<Content>,
+    events: Vec<Event>,
+    form: FormView,
+}
+
+#[derive(Template)]
+#[template(path = "credit_held.html")]
+struct HeldPage {
+    frame: Frame,
+    tabs: Tabs,
+    done: Option<&'static str>,
+    problem: Option<String>,
+    may_decide: bool,
+    count: String,
+    from: u64,
+    orders: Vec<Held>,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+/// The orders that wait for a person.
+async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let from = sent.parsed::<u64>("from", "credit.page")?.unwrap_or(0);
+    let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
+    page(&app, &viewer, from, done, None, None).await
+}
+
+/// What was sent about an order and could not be done.
+struct Failed<'f> {
+    order: DocumentId,
+    typed: &'f Typed,
+    why: fieldledger_core::model::InvalidField,
+}
+
+async fn page(
+    app: &AppState,
+    viewer: &Viewer,
+    from: u64,
+    done: Option<&'static str>,
+    failed: Option<Failed<'_>>,
+    problem: Option<String>,
+) -> Result<Response, PageError> {
+    let store = app.store.as_ref();
+    let org = viewer.account.organisation;
+    let part = ListPart { from, limit: ORDERS };
+    let Listed { total, mut rows } = store.held_orders(org, viewer.account.territory_filter(), part).await?;
+    // Whatever the store answers, nothing of another territory gets past here.
+    rows.retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let mut names = Names::load(store, org).await?;
+    let mut people = Vec::new();
+    let mut products = Vec::new();
+    for (order, _) in &rows {
+        people.push(order.rep);
+        people.extend(order.events.iter().filter_map(|it| it.by));
+        products.extend(order.lines.values().map(|it| it.product));
+    }
+    names.add_people(store, org, people).await?;
+    names.add_products(store, org, products).await?;
+    let orders = rows
+        .iter()
+        .map(|(order, customer)| {
+            let form = match &failed {
+                Some(it) if it.order == order.order => FormView::refused(app, viewer.text, it.typed, &it.why),
+                _ => FormView::fresh(app),
+            };
+            held(viewer, &names, order, customer, form)
+        })
+        .collect();
+    let refused = failed.is_some() || problem.is_some();
+    let limit = u64::from(ORDERS);
+    let page = html(&HeldPage {
+        frame: viewer.frame("credit"),
+        tabs: Tabs {
+            here: "held",
+            held: total,
+        },
+        done,
+        problem,
+        may_decide: viewer.may_decide_orders(),
+        count: viewer.text.fill("credit.held_count", "count", total),
+        from,
+        orders,
+        previous: (from > 0).then(|| format!("/credit?from={}", from.saturating_sub(limit))),
+        next: (from.saturating_add(limit) < total).then(|| format!("/credit?from={}", from.saturating_add(limit))),
+    })?;
+    Ok(if refused {
+        (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+    } else {
+        page
+    })
+}
+
+/// What an order came to when it was taken.
+pub(in crate::web) fn total(order: &OrderDecision) -> Option<Money> {
+    let zero = Money::zero(order.currency);
+    let sum = order.lines.values().try_fold(zero, |sum, line| {
+        sum.checked_add(line.value(line.ordered, order.currency)?)
+    });
+    sum.ok()
+}
+
+fn held(viewer: &Viewer, names: &Names, order: &OrderDecision, customer: &Customer, form: FormView) -> Held {
+    let text = viewer.text;
+    let voice = Voice {
+        text,
+        zone: viewer.zone,
+        names,
+    };
+    let digits = order.currency.minor_digits();
+    let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
+    let failed = check.into_iter().flat_map(|check| {
+        let failed = check.rules.iter().filter(|rule| !rule.passed);
+        failed.map(|rule| {
+            let sentence = fieldledger_core::rules::credit::sentence(rule, text.0.into(), viewer.zone);
+            (text.word("rule", &rule.rule), sentence)
+        })
+    });
+    Held {
+        id: order.order.to_string(),
+        number: order.number.clone(),
+        customer: format!("/customers/{}", customer.id),
+        customer_name: customer.name.clone(),
+        customer_code: customer.code.clone(),
+        rep: names.person(order.rep),
+        territory: names.territory(customer.territory),
+        received: Moment::new(order.received_at, viewer.zone),
+        wanted_by: order.wanted_by.map(|it| it.to_string()),
+        total: total(order).map_or_else(|| "–".to_owned(), format::money),
+        lines: order
+            .lines
+            .values()
+            .map(|line| {
+                let unit = names.product(line.product).map_or("", |it| it.unit.as_str());
+                let total = line.value(line.ordered, order.currency);
+                Line {
+                    product: names.product_name(line.product),
+                    quantity: format!("{} {unit}", format::quantity(line.ordered))
+                        .trim_end()
+                        .to_owned(),
+                    unit_price: format::amount(line.unit_price, digits),
+                    total: total.map_or_else(|_| "–".to_owned(), format::money),
+                }
+            })
+            .collect(),
+        failed: failed.collect(),
+        check: check.map(|it| credit_check(voice, it)),
+        events: order.events.iter().map(|it| event(viewer, names, it)).collect(),
+        form,
+    }
+}
+
+fn event(viewer: &Viewer, names: &Names, event: &OrderEvent) -> Event {
+    let (what, doubt) = event_words(viewer.text, &event.what);
+    Event {
+        at: Moment::new(event.at, viewer.zone),
+        what,
+        by: event
+            .by
+            .map_or_else(|| viewer.text.t("credit.by_rules").to_owned(), |by| names.person(by)),
+        reason: event.reason.clone(),
+        doubt,
+    }
+}
+
+/// What happened to an order, in words, and whether somebody should look at it.
+pub(in crate::web) fn event_words(text: Text, what: &OrderEventKind) -> (String, bool) {
+    let verdict = |verdict: &fieldledger_core::model::CreditVerdict| {
+        let name = serde_json::to_value(verdict).ok();
+        let name = name.as_ref().and_then(|it| it.as_str()).unwrap_or_default();
+        text.word("verdict", name)
+    };
+    match what {
+        OrderEventKind::Decided(it) => (text.fill("desk_event.decided", "verdict", verdict(it)), false),
+        OrderEventKind::Diverged { claimed, recomputed } => {
+            let said = text.fill("desk_event.diverged", "claimed", verdict(claimed));
+            (said.replace("{recomputed}", &verdict(recomputed)), true)
+        }
+        OrderEventKind::Released => (text.t("desk_event.released").to_owned(), false),
+        OrderEventKind::Refused => (text.t("desk_event.refused").to_owned(), false),
+        OrderEventKind::Amended(it) => (text.fill("desk_event.amended", "verdict", verdict(it)), false),
+        OrderEventKind::Cancelled => (text.t("desk_event.cancelled").to_owned(), false),
+        OrderEventKind::Closed => (text.t("desk_event.closed").to_owned(), false),
+        OrderEventKind::Reopened(it) => (text.fill("desk_event.reopened", "verdict", verdict(it)), false),
+        OrderEventKind::Delivered(number) => (text.fill("desk_event.delivered", "number", number), false),
+        OrderEventKind::Invoiced(number) => (text.fill("desk_event.invoiced", "number", number), false),
+        OrderEventKind::Other(_) => (text.t("desk_event.other").to_owned(), true),
+    }
+}
+
+/// The stored name of where an order stands.
+pub(in crate::web) fn standing_name(standing: OrderStanding) -> &'static str {
+    match standing {
+        OrderStanding::Approved => "approved",
+        OrderStanding::Held => "held",
+        OrderStanding::Released => "released",
+        OrderStanding::Refused => "refused",
+        OrderStanding::Cancelled => "cancelled",
+        OrderStanding::Closed => "closed",
+    }
+}
+
+/// The order, when the reader may know of it.
+async fn known_order(app: &AppState, viewer: &Viewer, id: &str) -> Result<OrderDecision, PageError> {
+    let id: DocumentId = id.parse().map_err(|_| PageError::NotFound)?;
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let stored = store.record(org, &key(RecordKind::OrderDecision, id)).await?;
+    let Some(LedgerRecord::OrderDecision(order)) = stored.map(|it| it.record) else {
+        return Err(PageError::NotFound);
+    };
+    super::customers::known(app, viewer, order.customer).await?;
+    Ok(order)
+}
+
+/// Lets an order through or turns it down.
+async fn decide(State(app): State<AppState>, Path(id): Path<String>, posted: Posted) -> Result<Response, PageError> {
+    let viewer = &posted.viewer;
+    let order = known_order(&app, viewer, &id).await?;
+    if !viewer.may_decide_orders() {
+        return Err(PageError::NotYourRole);
+    }
+    let release = match posted.typed.get("decision") {
+        "release" => true,
+        "refuse" => false,
+        _ => return Err(PageError::BadField("credit.decision")),
+    };
+    let from = posted.typed.count("from").ok().flatten().unwrap_or(0);
+    let (document, by, roles) = (order.order, viewer.account.user, viewer.account.roles.clone());
+    let (reason, now) = (posted.typed.get("reason").to_owned(), app.clock.now());
+    let outcome = posted
+        .decide(&app, order.customer, move |ledger| {
+            fieldledger_core::model::check_text("reason", &reason)?;
+            ledger::decide_held_order(ledger, document, release, by, &roles, &reason, now)
+        })
+        .await?;
+    match outcome {
+        Outcome::Done(_) => {
+            let done = if release { "order_released" } else { "order_refused" };
+            Ok(form::done(&format!("/credit?from={from}"), done, ""))
+        }
+        Outcome::Refused(why) => {
+            // Somebody else may have decided meanwhile: then it is not on the page any more.
+            let present = known_order(&app, viewer, &id).await?;
+            if present.standing != OrderStanding::Held {
+                let standing = viewer.text.word("standing", standing_name(present.standing));
+                let said = viewer.text.fill("credit.decided_meanwhile", "number", &present.number);
+                let problem = Some(said.replace("{standing}", &standing));
+                return page(&app, viewer, from.into(), None, None, problem).await;
+            }
+            let failed = Failed {
+                order: document,
+                typed: &posted.typed,
+                why,
+            };
+            page(&app, viewer, from.into(), None, Some(failed), None).await
+        }
+    }
+}
+
+/// Everything by customer.
+fn by_customer<T>(
+    rows: Vec<(T, Customer)>,
+) -> BTreeMap<(String, fieldledger_core::model::CustomerId), (Customer, Vec<T>)> {
+    let mut found: BTreeMap<_, (Customer, Vec<T>)> = BTreeMap::new();
+    for (row, customer) in rows {
+        let key = (customer.code.clone(), customer.id);
+        found.entry(key).or_insert_with(|| (customer, Vec::new())).1.push(row);
+    }
+    found
+}

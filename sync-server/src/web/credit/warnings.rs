@@ -1,0 +1,292 @@
+//! Early warnings: each has an owner, and somebody says what they will do about it.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use fieldledger_core::{
+    model::{CustomerId, InvalidField, Warning, WarningLevel, WarningRule},
+    rules::warnings,
+};
+
+use super::{
+    super::{
+        customers,
+        error::PageError,
+        form::{self, FormView, Outcome, Posted, Typed},
+        format::Moment,
+        messages::{Language, Text},
+        names::Names,
+        page::{Frame, Viewer, html, parsed},
+        table::Sent,
+    },
+    Tabs,
+};
+use crate::{
+    ledger::collecting,
+    state::AppState,
+    store::{ListPart, WarningSearch},
+};
+
+/// Warnings on a page.
+const WARNINGS: u32 = 50;
+
+/// A warning as it is shown.
+pub(in crate::web) struct WarningView {
+    pub(in crate::web) anchor: String,
+    pub(in crate::web) action: String,
+    pub(in crate::web) critical: bool,
+    pub(in crate::web) level: String,
+    pub(in crate::web) rule: String,
+    pub(in crate::web) sentence: String,
+    pub(in crate::web) raised: Moment,
+    pub(in crate::web) owner: String,
+    /// Who has seen it, when, and what they will do.
+    pub(in crate::web) answered: Option<(String, Moment, String)>,
+    pub(in crate::web) form: FormView,
+}
+
+struct Row {
+    href: String,
+    code: String,
+    name: String,
+    warning: WarningView,
+}
+
+#[derive(Template)]
+#[template(path = "credit_warnings.html")]
+struct WarningsPage {
+    frame: Frame,
+    tabs: Tabs,
+    done: Option<&'static str>,
+    problem: Option<String>,
+    count: String,
+    critical: bool,
+    mine: bool,
+    unanswered: bool,
+    filtered: bool,
+    rows: Vec<Row>,
+    /// What the forms carry along, so that the reader comes back to the same list.
+    carried: Vec<(&'static str, String)>,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+/// What stands in the address.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    critical: bool,
+    mine: bool,
+    unanswered: bool,
+    from: u32,
+}
+
+impl Asked {
+    fn carried(self) -> Vec<(&'static str, String)> {
+        let set = [
+            ("critical", self.critical),
+            ("mine", self.mine),
+            ("unanswered", self.unanswered),
+        ];
+        let set = set.into_iter().filter(|(_, set)| *set);
+        let mut carried: Vec<_> = set.map(|(name, _)| (name, "1".to_owned())).collect();
+        carried.push(("from", self.from.to_string()));
+        carried
+    }
+
+    fn address(self, from: u32) -> String {
+        let mut address = format!("/credit/warnings?from={from}");
+        for (name, set) in [
+            ("critical", self.critical),
+            ("mine", self.mine),
+            ("unanswered", self.unanswered),
+        ] {
+            if set {
+                address.push_str(&format!("&{name}=1"));
+            }
+        }
+        address
+    }
+}
+
+/// The warnings that stand.
+pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let asked = Asked {
+        critical: sent.is_set("critical"),
+        mine: sent.is_set("mine"),
+        unanswered: sent.is_set("unanswered"),
+        from: sent.parsed("from", "credit.page")?.unwrap_or(0),
+    };
+    let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
+    page(&app, &viewer, asked, done, None).await
+}
+
+struct Failed<'f> {
+    customer: CustomerId,
+    rule: WarningRule,
+    typed: &'f Typed,
+    why: InvalidField,
+}
+
+async fn page(
+    app: &AppState,
+    viewer: &Viewer,
+    asked: Asked,
+    done: Option<&'static str>,
+    failed: Option<Failed<'_>>,
+) -> Result<Response, PageError> {
+    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
+    let territories = viewer.account.territory_filter();
+    let wanted = WarningSearch {
+        level: asked.critical.then_some(WarningLevel::Critical),
+        owner: asked.mine.then_some(viewer.account.user),
+        unanswered: asked.unanswered,
+    };
+    let part = ListPart {
+        from: asked.from.into(),
+        limit: WARNINGS,
+    };
+    let mut listed = store.standing_warnings(org, territories.clone(), wanted, part).await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let held = store.held_orders(org, territories, ListPart::default()).await?.total;
+    let mut names = Names::load(store, org).await?;
+    let named: Vec<_> = listed.rows.iter().flat_map(|(it, _)| people(it)).collect();
+    names.add_people(store, org, named).await?;
+    let rows = listed
+        .rows
+        .iter()
+        .map(|(it, customer)| Row {
+            href: format!("/customers/{}", customer.id),
+            code: customer.code.clone(),
+            name: customer.name.clone(),
+            warning: view(
+                viewer,
+                &names,
+                it,
+                match &failed {
+                    Some(failed) if (failed.customer, failed.rule) == (it.customer, it.rule) => {
+                        FormView::refused(app, text, failed.typed, &failed.why)
+                    }
+                    _ => FormView::fresh(app),
+                },
+            ),
+        })
+        .collect();
+    let refused = failed.is_some();
+    // Gone or answered meanwhile: then no form can say it.
+    let problem = failed.filter(|failed| {
+        let open = |(it, _): &&(Warning, _)| {
+            (it.customer, it.rule) == (failed.customer, failed.rule) && it.acknowledged.is_none()
+        };
+        listed.rows.iter().find(open).is_none()
+    });
+    let problem = problem.map(|it| form::problem(text, &it.why));
+    let (from, limit) = (asked.from, WARNINGS);
+    let page = html(&WarningsPage {
+        frame: viewer.frame("credit"),
+        tabs: Tabs { here: "warnings", held },
+        done,
+        problem,
+        count: text.fill("credit.warning_count", "count", listed.total),
+        critical: asked.critical,
+        mine: asked.mine,
+        unanswered: asked.unanswered,
+        filtered: asked.critical || asked.mine || asked.unanswered,
+        rows,
+        carried: asked.carried(),
+        previous: (from > 0).then(|| asked.address(from.saturating_sub(limit))),
+        next: (u64::from(from) + u64::from(limit) < listed.total).then(|| asked.address(from.saturating_add(limit))),
+    })?;
+    Ok(if refused {
+        (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+    } else {
+        page
+    })
+}
+
+/// Whom a warning names.
+pub(in crate::web) fn people(it: &Warning) -> impl Iterator<Item = fieldledger_core::model::UserId> + use<> {
+    it.owner.into_iter().chain(it.acknowledged.as_ref().map(|it| it.by))
+}
+
+pub(in crate::web) fn view(viewer: &Viewer, names: &Names, it: &Warning, form: FormView) -> WarningView {
+    let text = viewer.text;
+    WarningView {
+        anchor: format!("warning-{}-{}", it.customer, it.rule.as_str()),
+        action: format!("/credit/warnings/{}/{}", it.customer, it.rule.as_str()),
+        critical: it.level == WarningLevel::Critical,
+        level: text
+            .t(match it.level {
+                WarningLevel::Warning => "credit.level_warning",
+                WarningLevel::Critical => "credit.level_critical",
+            })
+            .to_owned(),
+        rule: text.word("warning_rule", it.rule.as_str()),
+        sentence: sentence(text, it),
+        raised: Moment::new(it.raised_at, viewer.zone),
+        owner: it
+            .owner
+            .map_or_else(|| text.t("credit.no_owner").to_owned(), |id| names.person(id)),
+        answered: it
+            .acknowledged
+            .as_ref()
+            .map(|it| (names.person(it.by), Moment::new(it.at, viewer.zone), it.note.clone())),
+        form,
+    }
+}
+
+fn sentence(text: Text, it: &Warning) -> String {
+    match (&it.facts, text.0) {
+        (Some(facts), Language::SimplifiedChinese) => warnings::sentence(facts).chinese,
+        _ => it.sentence.clone(),
+    }
+}
+
+/// Somebody says what they will do.
+pub(super) async fn acknowledge(
+    State(app): State<AppState>,
+    Path((customer, rule)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    let viewer = &posted.viewer;
+    let customer: CustomerId = parsed(&customer)?;
+    customers::known(&app, viewer, customer).await?;
+    let rule = WarningRule::ALL.into_iter().find(|it| it.as_str() == rule);
+    let rule = rule.ok_or(PageError::NotFound)?;
+    let (by, now) = (viewer.account.user, app.clock.now());
+    let note = posted.typed.get("note").to_owned();
+    let outcome = posted
+        .decide(&app, customer, move |ledger| {
+            fieldledger_core::model::check_text("note", &note)?;
+            collecting::acknowledge(ledger, rule, by, &note, now)
+        })
+        .await?;
+    let asked = Asked {
+        critical: posted.typed.some("critical").is_some(),
+        mine: posted.typed.some("mine").is_some(),
+        unanswered: posted.typed.some("unanswered").is_some(),
+        from: posted.typed.count("from").ok().flatten().unwrap_or(0),
+    };
+    match outcome {
+        Outcome::Done(_) => {
+            let back = match posted.typed.get("back") {
+                "customer" => format!("/customers/{customer}"),
+                _ => asked.address(asked.from),
+            };
+            Ok(form::done(&back, "warning_acknowledged", "warnings"))
+        }
+        Outcome::Refused(why) => {
+            let failed = Failed {
+                customer,
+                rule,
+                typed: &posted.typed,
+                why,
+            };
+            page(&app, viewer, asked, None, Some(failed)).await
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A map without foreign tiles: where a rep was, in order, and where the customers are known to be. Drawn from positions
+//! alone, so no other server learns of them.
+//!
+//! Degrees become points by an equirectangular projection around the middle of what is shown: for one person's day it is exact
+//! to a few metres. What comes out holds classes for `static/charts.css`, real text and no style.
+
+use std::fmt::Write as _;
+
+use fieldledger_core::model::Position;
+
+use super::chart::escaped;
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 460.0;
+const MARGIN: f64 = 46.0;
+/// Metres from edge to edge at least, or one stop alone would fill the map with its accuracy.
+const LEAST_METRES: f64 = 400.0;
+const METRES_OF_DEGREE: f64 = 111_195.0;
+/// Characters of a customer's name.
+const MOST_CHARACTERS: usize = 18;
+
+/// Somewhere the rep was.
+pub(super) struct Stop {
+    pub(super) position: Position,
+    /// What is written into its dot.
+    pub(super) number: usize,
+    /// What is said of it: time and what happened.
+    pub(super) title: String,
+    pub(super) href: String,
+    /// Outside the geofence or otherwise doubtful; a mocked position says so itself.
+    pub(super) doubtful: bool,
+}
+
+/// Where a customer is known to be.
+pub(super) struct Place {
+    pub(super) position: Position,
+    pub(super) name: String,
+    pub(super) href: String,
+}
+
+struct Projection {
+    middle: (f64, f64),
+    /// Metres of a degree of longitude at the middle.
+    east: f64,
+    /// Pixels of a metre.
+    scale: f64,
+}
+
+impl Projection {
+    fn around(positions: &[&Position]) -> Self {
+        let bounds = |values: Vec<f64>| {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (low, high)
+        };
+        let (south, north) = bounds(positions.iter().map(|it| it.latitude).collect());
+        let (west, east) = bounds(positions.iter().map(|it| it.longitude).collect());
+        let middle = ((south + north) / 2.0, (west + east) / 2.0);
+        // Near a pole a degree of longitude is nothing; there are no customers.
+        let of_longitude = METRES_OF_DEGREE * middle.0.to_radians().cos().max(0.01);
+        let tall = ((north - south) * METRES_OF_DEGREE).max(LEAST_METRES);
+        let wide = ((east - west) * of_longitude).max(LEAST_METRES);
+        Self {
+            middle,
+            east: of_longitude,
+            scale: ((WIDTH - 2.0 * MARGIN) / wide).min((HEIGHT - 2.0 * MARGIN) / tall),
+        }
+    }
+
+    fn place(&self, position: &Position) -> (f64, f64) {
+        let x = (position.longitude - self.middle.1) * self.east * self.scale;
+        let y = (position.latitude - self.middle.0) * METRES_OF_DEGREE * self.scale;
+        (WIDTH / 2.0 + x, HEIGHT / 2.0 - y)
+    }
+}
+
+/// The map; `None` when nobody was anywhere.
+pub(super) fn draw(title: &str, description: &str, stops: &[Stop], places: &[Place]) -> Option<String> {
+    if stops.is_empty() {
+        return None;
+    }
+    let shown: Vec<&Position> = stops
+        .iter()
+        .map(|it| &it.position)
+        .chain(places.iter().map(|it| &it.position))
+        .collect();
+    let projection = Projection::around(&shown);
+    let mut svg = format!(
+        "<svg class=\"map\" id=\"map\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"group\" aria-labelledby=\"map-title map-description\">\
+         <title id=\"map-title\">{}</title><desc id=\"map-description\">{}</desc>",
+        escaped(title),
+        escaped(description)
+    );
+    // Writing into a string never fails.
+    for place in places {
+        let (x, y) = projection.place(&place.position);
+        let _ = write!(
+            svg,
+            "<a href=\"{}\"><rect class=\"map-place\" x=\"{:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\"/>\
+             <text class=\"map-name\" x=\"{:.1}\" y=\"{:.1}\">{}</text></a>",
+            escaped(&place.href),
+            x - 5.0,
+            y - 5.0,
+            x + 9.0,
+            y + 18.0,
+            escaped(&cut(&place.name))
+        );
+    }
+    for stop in stops {
+        let (x, y) = projection.place(&stop.position);
+        if let Some(metres) = stop.position.accuracy_metres {
+            let radius = (f64::from(metres) * projection.scale).min(WIDTH);
+            let _ = write!(
+                svg,
+                "<circle class=\"map-accuracy\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>"
+            );
+        }
+    }
+    svg.push_str("<polyline class=\"map-track\" points=\"");
+    for stop in stops {
+        let (x, y) = projection.place(&stop.position);
+        let _ = write!(svg, "{x:.1},{y:.1} ");
+    }
+    svg.push_str("\"/>");
+    for stop in stops {
+        let (x, y) = projection.place(&stop.position);
+        let class = match (stop.position.mocked, stop.doubtful) {
+            (true, _) => "map-stop mocked",
+            (false, true) => "map-stop doubtful",
+            (false, false) => "map-stop",
+        };
+        let _ = write!(
+            svg,
+            "<a href=\"{}\" aria-label=\"{title}\"><title>{title}</title><circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"11\"/>\
+             <text class=\"map-number\" x=\"{x:.1}\" y=\"{:.1}\">{}</text></a>",
+            escaped(&stop.href),
+            y + 4.5,
+            stop.number,
+            title = escaped(&stop.title),
+        );
+    }
+    let (metres, shown) = bar(projection.scale);
+    let length = metres * projection.scale;
+    let (left, bottom) = (16.0, HEIGHT - 14.0);
+    let _ = write!(
+        svg,
+        "<path class=\"map-bar\" d=\"M{left} {:.1}V{bottom}H{:.1}V{:.1}\"/>\
+         <text class=\"map-name\" x=\"{:.1}\" y=\"{:.1}\">{shown}</text></svg>",
+        bottom - 6.0,
+        left + length,
+        bottom - 6.0,
+        left + 4.0,
+        bottom - 8.0,
+    );
+    Some(svg)
+}
+
+/// A round length of about a fifth of the map.
+fn bar(scale: f64) -> (f64, String) {
+    let wanted = WIDTH / 5.0 / scale;
+    let power = 10_f64.powf(wanted.log10().floor());
+    let metres = [5.0, 2.0, 1.0]
+        .into_iter()
+        .map(|it| it * power)
+        .find(|it| *it <= wanted)
+        .unwrap_or(power);
+    let shown = if metres >= 1_000.0 {
+        format!("{:.0} km", metres / 1_000.0)
+    } else {
+        format!("{metres:.0} m")
+    };
+    (metres, shown)
+}
+
+fn cut(name: &str) -> String {
+    if name.chars().count() <= MOST_CHARACTERS {
+        name.to_owned()
+    } else {
+        name.chars().take(MOST_CHARACTERS - 1).chain(['…']).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(latitude: f64, longitude: f64, accuracy: Option<u32>, mocked: bool) -> Position {
+        Position::new(latitude, longitude, accuracy, mocked).unwrap()
+    }
+
+    fn stop(number: usize, position: Position, title: &str) -> Stop {
+        Stop {
+            position,
+            number,
+            title: title.to_owned(),
+            href: format!("/records/{number}"),
+            doubtful: number == 2,
+        }
+    }
+
+    /// The numbers of an attribute, in the order of the drawing.
+    fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
+        let attribute = format!(" {attribute}=\"");
+        let parts = svg.split(&attribute).skip(1);
+        parts
+            .map(|rest| rest.split('"').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn north_is_up_east_is_right_and_everything_lies_within_the_picture() {
+        let stops = [
+            stop(1, at(31.23, 121.47, None, false), "first"),
+            stop(2, at(31.25, 121.47, None, false), "north of it"),
+            stop(3, at(31.25, 121.50, None, true), "east of that"),
+        ];
+        let svg = draw("a day", "three stops", &stops, &[]).unwrap();
+        let (x, y) = (numbers(&svg, "cx"), numbers(&svg, "cy"));
+        assert!(y[1] < y[0] && (x[1] - x[0]).abs() < 0.2 && x[2] > x[1]);
+        assert!(x.iter().all(|x| (0.0..=WIDTH).contains(x)) && y.iter().all(|y| (0.0..=HEIGHT).contains(y)));
+        assert!(svg.contains("map-stop doubtful") && svg.contains("map-stop mocked"));
+        assert_eq!(svg.matches("<a href=\"/records/").count(), 3);
+    }
+
+    #[test]
+    fn an_accuracy_is_as_long_as_the_bar_says() {
+        let stops = [
+            stop(1, at(31.23, 121.47, Some(100), false), "100 m"),
+            stop(2, at(31.2309, 121.47, None, false), "about 100 m north"),
+        ];
+        let svg = draw("", "", &stops, &[]).unwrap();
+        let radius = numbers(&svg, "r")[0];
+        let y = numbers(&svg, "cy");
+        // The first circle is that of the accuracy, the next two are the stops.
+        assert!((radius - (y[1] - y[2])).abs() < 1.0, "{radius} {y:?}");
+    }
+
+    #[test]
+    fn one_place_the_whole_globe_and_hostile_names_are_drawn_too() {
+        assert!(draw("", "", &[], &[]).is_none());
+        let hostile = "<script>alert(1)</script>\"'><img src=x>\u{202e}";
+        let stops = [
+            stop(1, at(90.0, 180.0, Some(u32::MAX), false), hostile),
+            stop(2, at(-90.0, -180.0, None, false), ""),
+        ];
+        let place = Place {
+            position: at(0.0, 0.0, None, false),
+            name: hostile.to_owned(),
+            href: "/customers/1".to_owned(),
+        };
+        let svg = draw(hostile, hostile, &stops, &[place]).unwrap();
+        assert!(!svg.contains("<script") && !svg.contains("<img") && !svg.contains("NaN") && !svg.contains("inf"));
+        assert!(!svg.contains(" style=") && svg.ends_with("</svg>"));
+        assert!(draw("", "", &stops[..1], &[]).is_some());
+        assert_eq!(bar(1.0).1, "100 m");
+        assert_eq!(bar(0.01).1, "10 km");
+    }
+}

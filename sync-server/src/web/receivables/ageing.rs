@@ -1,0 +1,501 @@
+//! What is owed and for how long, by customer, territory and rep; DSO and CEI over time.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use fieldledger_core::{
+    model::{Currency, InvalidMoney, Money},
+    rules::ageing::{Ageing, AgeingRow, Bucket},
+};
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::super::{
+    chart::Chart,
+    customers::{
+        list::{Narrowed, overview, part, reps, territories, visible},
+        view::bucket_names,
+    },
+    error::PageError,
+    format,
+    messages::Text,
+    names::Names,
+    page::{Frame, Viewer, html},
+    table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView},
+};
+use crate::{
+    overview::{Overview, PointFigures, Standing},
+    state::AppState,
+};
+
+/// Names that are told when books contradict themselves.
+const MOST_NAMED: usize = 10;
+
+/// A headline.
+struct Figure {
+    id: &'static str,
+    label: String,
+    value: String,
+}
+
+#[derive(Template)]
+#[template(path = "receivables.html")]
+struct ReceivablesPage {
+    frame: Frame,
+    as_of: String,
+    figures: Vec<Figure>,
+    problems: Option<String>,
+    ageing: Option<String>,
+    dso: Option<String>,
+    cei: Option<String>,
+    table: TableView,
+    history: TableView,
+}
+
+fn overflow(error: InvalidMoney) -> PageError {
+    tracing::error!(%error, "the receivables cannot be added up");
+    PageError::Internal
+}
+
+/// A figure with two decimals, half-up, as the reports give it.
+pub(super) fn rounded(value: Decimal) -> Decimal {
+    value.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
+}
+
+fn figure(text: Text, value: Option<Decimal>) -> String {
+    value.map_or_else(
+        || text.t("receivables.not_available").to_owned(),
+        |it| format::amount(rounded(it), 2),
+    )
+}
+
+/// The page.
+pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
+    let narrowed = Narrowed::of(&sent, &viewer)?;
+    let overview = overview(&app, &viewer).await?;
+    let mut names = Names::load(store, org).await?;
+    let counted: Vec<&Standing> = visible(&overview, &viewer).filter(|it| narrowed.fits(it)).collect();
+    let reps_of: Vec<_> = counted.iter().filter_map(|it| it.customer.rep).collect();
+    names.add_people(store, org, reps_of).await?;
+    let mut whole = Ageing::new(overview.today);
+    for it in &counted {
+        whole.merge(&it.ageing).map_err(overflow)?;
+    }
+    let history = history(&overview, &counted).map_err(overflow)?;
+    let currencies: Vec<Currency> = whole.rows().map(|(currency, _)| currency).collect();
+    let asked: Option<Currency> = sent.parsed("currency", "table.currency")?;
+    let currency = asked
+        .or_else(|| currencies.iter().copied().find(|it| *it == overview.currency))
+        .or_else(|| currencies.first().copied())
+        .unwrap_or(overview.currency);
+    let by = sent.value("by").unwrap_or("customer").to_owned();
+    let table = match table(&viewer, &sent, &names, &by, &counted, &currencies, &whole).await? {
+        Answer::File(file) => return Ok(file),
+        Answer::Shown(table) => table,
+    };
+    let none = Vec::new();
+    let points = history.get(&currency).unwrap_or(&none);
+    let history = match history_table(&viewer, &sent, &overview, currency, points).await? {
+        Answer::File(file) => return Ok(file),
+        Answer::Shown(table) => table,
+    };
+    let row = whole.row(currency);
+    html(&ReceivablesPage {
+        frame: viewer.frame("receivables"),
+        as_of: text.fill("receivables.as_of", "day", overview.today),
+        figures: headlines(text, currency, &row, points),
+        problems: problems(text, &counted),
+        ageing: chart_of_ageing(text, currency, &row)?,
+        dso: chart_of_dso(text, &overview, points)?,
+        cei: chart_of_cei(text, &overview, points)?,
+        table,
+        history,
+    })
+}
+
+/// What the customers come to at each point, by currency.
+fn history(overview: &Overview, counted: &[&Standing]) -> Result<BTreeMap<Currency, Vec<PointFigures>>, InvalidMoney> {
+    let mut sums: BTreeMap<Currency, Vec<PointFigures>> = BTreeMap::new();
+    for it in counted {
+        for (currency, points) in &it.history {
+            let sum = sums
+                .entry(*currency)
+                .or_insert_with(|| vec![PointFigures::default(); overview.points.len()]);
+            for (sum, point) in sum.iter_mut().zip(points.iter()) {
+                *sum = sum.plus(*point)?;
+            }
+        }
+    }
+    Ok(sums)
+}
+
+fn headlines(text: Text, currency: Currency, row: &AgeingRow, points: &[PointFigures]) -> Vec<Figure> {
+    let money = |amount: Decimal| format::money(Money::new(amount, currency));
+    let overdue = row.open() - row.in_bucket(Bucket::NotDue);
+    let share = overdue
+        .checked_div(row.open())
+        .and_then(|it| it.checked_mul(Decimal::ONE_HUNDRED));
+    let mut figures = vec![
+        Figure {
+            id: "open",
+            label: text.t("receivables.open").to_owned(),
+            value: money(row.open()),
+        },
+        Figure {
+            id: "overdue",
+            label: text.t("receivables.overdue").to_owned(),
+            value: money(overdue),
+        },
+        Figure {
+            id: "overdue-share",
+            label: text.t("receivables.overdue_share").to_owned(),
+            value: share.map_or_else(
+                || text.t("receivables.not_available").to_owned(),
+                |it| format!("{} %", format::amount(rounded(it), 2)),
+            ),
+        },
+        Figure {
+            id: "credits",
+            label: text.t("receivables.credits").to_owned(),
+            value: money(row.credits()),
+        },
+    ];
+    if let [.., before, now] = points {
+        for (id, key, value) in [
+            ("dso", "receivables.dso", now.dso()),
+            ("best-dso", "receivables.best_dso", now.best_possible_dso()),
+            ("days-delinquent", "receivables.delinquent", now.days_delinquent()),
+            ("cei", "receivables.cei", now.collection_effectiveness(before)),
+        ] {
+            figures.push(Figure {
+                id,
+                label: text.t(key).to_owned(),
+                value: figure(text, value),
+            });
+        }
+    }
+    figures
+}
+
+fn problems(text: Text, counted: &[&Standing]) -> Option<String> {
+    let named: Vec<&str> = counted
+        .iter()
+        .filter(|it| it.problem.is_some())
+        .map(|it| it.customer.code.as_str())
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    let mut shown = named.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    if named.len() > MOST_NAMED {
+        shown.push_str(", …");
+    }
+    let said = text.fill("receivables.contradictory", "count", named.len());
+    Some(said.replace("{customers}", &shown))
+}
+
+/// A line of the table: whose, in one currency.
+struct Line {
+    name: String,
+    href: Option<String>,
+    code: String,
+    rep: String,
+    territory: String,
+    currency: Currency,
+    row: AgeingRow,
+}
+
+async fn table(
+    viewer: &Viewer,
+    sent: &Sent,
+    names: &Names,
+    by: &str,
+    counted: &[&Standing],
+    currencies: &[Currency],
+    whole: &Ageing,
+) -> Result<Answer, PageError> {
+    let text = viewer.text;
+    let by_customer = !matches!(by, "territory" | "rep");
+    let [not_due, to_30, to_60, to_90, to_120, over] = bucket_names(text);
+    let mut columns = vec![Column::text(
+        "name",
+        text.t(match by {
+            "territory" => "customers.territory",
+            "rep" => "customers.rep",
+            _ => "record.customer",
+        }),
+    )];
+    if by_customer {
+        columns.extend([
+            Column::text("code", text.t("customers.code")),
+            Column::text("rep", text.t("customers.rep")),
+            Column::text("territory", text.t("customers.territory")),
+        ]);
+    }
+    columns.extend([
+        Column::money("not_due", not_due),
+        Column::money("to30", to_30),
+        Column::money("to60", to_60),
+        Column::money("to90", to_90),
+        Column::money("to120", to_120),
+        Column::money("over", over),
+        Column::money("open", text.t("receivables.open")),
+        Column::money("credits", text.t("receivables.credits")),
+        Column::money("balance", text.t("receivables.balance")),
+    ]);
+    let mut spec = Spec::new("ageing", text.t("receivables.ageing"), columns)
+        .named()
+        .filter(Filter::text("q", text.t("customers.search")))
+        .filter(Filter::choice(
+            "by",
+            text.t("receivables.by"),
+            vec![
+                Choice::new("customer", text.t("record.customer")),
+                Choice::new("territory", text.t("customers.territory")),
+                Choice::new("rep", text.t("customers.rep")),
+            ],
+        ))
+        .filter(Filter::choice(
+            "territory",
+            text.t("customers.territory"),
+            territories(names, viewer),
+        ))
+        .filter(Filter::choice("rep", text.t("customers.rep"), reps(names, viewer)))
+        .sorted_by("balance", Direction::Descending)
+        .empty(text.t("receivables.none"));
+    if currencies.len() > 1 {
+        let choices = currencies.iter().map(|it| Choice::new(it.to_string(), it.to_string()));
+        spec = spec.filter(Filter::choice("currency", text.t("table.currency"), choices.collect()));
+    }
+    if let [(currency, row)] = whole.rows().collect::<Vec<_>>().as_slice() {
+        let mut cells = vec![Cell::text(text.t("record.total"))];
+        if by_customer {
+            cells.extend([Cell::Nothing, Cell::Nothing, Cell::Nothing]);
+        }
+        cells.extend(amounts(row, *currency));
+        spec = spec.footer(cells);
+    }
+    let mut lines = if by_customer {
+        customers(counted, names)
+    } else {
+        groups(counted, names, by).map_err(overflow)?
+    };
+    let total = lines.len();
+    let wanted = spec.wanted(sent);
+    sort(&mut lines, wanted.sort);
+    let rows = part(lines, wanted)
+        .into_iter()
+        .map(|line| {
+            let mut cells = vec![match line.href {
+                Some(href) => Cell::link(href, line.name),
+                None => Cell::text(line.name),
+            }];
+            if by_customer {
+                cells.extend([Cell::text(line.code), Cell::text(line.rep), Cell::text(line.territory)]);
+            }
+            cells.extend(amounts(&line.row, line.currency));
+            Row::new(cells)
+        })
+        .collect();
+    spec.answer_from_store(viewer, sent, rows, total).await
+}
+
+fn amounts(row: &AgeingRow, currency: Currency) -> impl Iterator<Item = Cell> {
+    let buckets = Bucket::ALL.map(|it| row.in_bucket(it));
+    let sums = [row.open(), row.credits(), row.balance()];
+    let all = buckets.into_iter().chain(sums);
+    all.map(move |amount| Cell::Money(Money::new(amount, currency).rounded()))
+}
+
+fn is_something(row: &AgeingRow) -> bool {
+    !row.open().is_zero() || !row.credits().is_zero()
+}
+
+fn customers(counted: &[&Standing], names: &Names) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(counted.len());
+    for it in counted {
+        for (currency, row) in it.ageing.rows().filter(|(_, row)| is_something(row)) {
+            lines.push(Line {
+                name: it.customer.name.clone(),
+                href: Some(format!("/customers/{}", it.customer.id)),
+                code: it.customer.code.clone(),
+                rep: it.customer.rep.map(|rep| names.person(rep)).unwrap_or_default(),
+                territory: names.territory(it.customer.territory),
+                currency,
+                row: *row,
+            });
+        }
+    }
+    lines
+}
+
+fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line>, InvalidMoney> {
+    let mut groups: BTreeMap<String, Ageing> = BTreeMap::new();
+    for it in counted {
+        let name = match by {
+            "territory" => names.territory(it.customer.territory),
+            _ => it.customer.rep.map(|rep| names.person(rep)).unwrap_or_default(),
+        };
+        let sum = groups.entry(name).or_insert_with(|| Ageing::new(it.ageing.as_of()));
+        sum.merge(&it.ageing)?;
+    }
+    let mut lines = Vec::new();
+    for (name, ageing) in groups {
+        for (currency, row) in ageing.rows().filter(|(_, row)| is_something(row)) {
+            lines.push(Line {
+                name: name.clone(),
+                href: None,
+                code: String::new(),
+                rep: String::new(),
+                territory: String::new(),
+                currency,
+                row: *row,
+            });
+        }
+    }
+    Ok(lines)
+}
+
+fn sort(lines: &mut [Line], by: Option<(&'static str, Direction)>) {
+    let (key, direction) = by.unwrap_or(("balance", Direction::Descending));
+    let amount = |it: &Line| match key {
+        "not_due" => it.row.in_bucket(Bucket::NotDue),
+        "to30" => it.row.in_bucket(Bucket::To30),
+        "to60" => it.row.in_bucket(Bucket::To60),
+        "to90" => it.row.in_bucket(Bucket::To90),
+        "to120" => it.row.in_bucket(Bucket::To120),
+        "over" => it.row.in_bucket(Bucket::Over120),
+        "open" => it.row.open(),
+        "credits" => it.row.credits(),
+        _ => it.row.balance(),
+    };
+    lines.sort_by(|a, b| {
+        let order = match key {
+            "name" => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
+            "code" => a.code.cmp(&b.code),
+            "rep" => a.rep.cmp(&b.rep),
+            "territory" => a.territory.cmp(&b.territory),
+            _ => (a.currency, amount(a)).cmp(&(b.currency, amount(b))),
+        };
+        let order = if direction == Direction::Descending {
+            order.reverse()
+        } else {
+            order
+        };
+        order.then_with(|| (&a.name, &a.code, a.currency).cmp(&(&b.name, &b.code, b.currency)))
+    });
+}
+
+async fn history_table(
+    viewer: &Viewer,
+    sent: &Sent,
+    overview: &Overview,
+    currency: Currency,
+    points: &[PointFigures],
+) -> Result<Answer, PageError> {
+    let text = viewer.text;
+    let spec = Spec::new(
+        "history",
+        text.t("receivables.over_time"),
+        vec![
+            Column::day("day", text.t("receivables.day")),
+            Column::money("open", text.t("receivables.open")),
+            Column::money("not_due", text.t("receivables.not_due")),
+            Column::money("sales", text.t("receivables.sales")),
+            Column::number("dso", text.t("receivables.dso")),
+            Column::number("best", text.t("receivables.best_dso")),
+            Column::number("delinquent", text.t("receivables.delinquent")),
+            Column::money("month_sales", text.t("receivables.month_sales")),
+            Column::number("cei", text.t("receivables.cei")),
+        ],
+    )
+    .named()
+    .sorted_by("day", Direction::Descending)
+    .empty(text.t("receivables.none"));
+    let money = |amount: Decimal| Cell::Money(Money::new(amount, currency).rounded());
+    let number = |value: Option<Decimal>| match value {
+        Some(value) => Cell::Number(rounded(value)),
+        None => Cell::text(text.t("receivables.not_available")),
+    };
+    let rows = shown(overview, points)
+        .map(|(day, before, at)| {
+            Row::new(vec![
+                Cell::Day(day),
+                money(at.open),
+                money(at.not_due),
+                money(at.sales),
+                number(at.dso()),
+                number(at.best_possible_dso()),
+                number(at.days_delinquent()),
+                money(at.month_sales),
+                number(at.collection_effectiveness(before)),
+            ])
+        })
+        .collect();
+    spec.answer(viewer, sent, rows).await
+}
+
+/// The points with the one before each.
+fn shown<'p>(
+    overview: &'p Overview,
+    points: &'p [PointFigures],
+) -> impl Iterator<Item = (chrono::NaiveDate, &'p PointFigures, &'p PointFigures)> {
+    let days = overview.points.iter().skip(1).map(|it| it.day);
+    days.zip(points.windows(2)).filter_map(|(day, pair)| match pair {
+        [before, at] => Some((day, before, at)),
+        _ => None,
+    })
+}
+
+fn chart_of_ageing(text: Text, currency: Currency, row: &AgeingRow) -> Result<Option<String>, PageError> {
+    if row.open().is_zero() {
+        return Ok(None);
+    }
+    let names = bucket_names(text);
+    let said: Vec<String> = names
+        .iter()
+        .zip(Bucket::ALL)
+        .map(|(name, bucket)| format!("{name}: {}", format::money(Money::new(row.in_bucket(bucket), currency))))
+        .collect();
+    Chart::new("ageing-chart", text.t("receivables.ageing"), said.join("; "))
+        .labels(names.iter().map(|it| (*it).to_owned()).collect())
+        .series(text.t("receivables.open"), Bucket::ALL.map(|it| row.in_bucket(it)))
+        .bars()
+        .map(Some)
+}
+
+fn chart_of_dso(text: Text, overview: &Overview, points: &[PointFigures]) -> Result<Option<String>, PageError> {
+    let known: Vec<_> = shown(overview, points)
+        .filter_map(|(day, _, at)| Some((day, at.dso()?, at.best_possible_dso()?)))
+        .collect();
+    let Some((day, last, _)) = known.last() else {
+        return Ok(None);
+    };
+    let said = text
+        .fill("receivables.dso_said", "day", day)
+        .replace("{dso}", &figure(text, Some(*last)));
+    Chart::new("dso-chart", text.t("receivables.dso"), said)
+        .labels(known.iter().map(|(day, ..)| day.format("%Y-%m").to_string()).collect())
+        .series(text.t("receivables.dso"), known.iter().map(|it| rounded(it.1)))
+        .series(text.t("receivables.best_dso"), known.iter().map(|it| rounded(it.2)))
+        .lines()
+        .map(Some)
+}
+
+fn chart_of_cei(text: Text, overview: &Overview, points: &[PointFigures]) -> Result<Option<String>, PageError> {
+    let known: Vec<_> = shown(overview, points)
+        .filter_map(|(day, before, at)| Some((day, at.collection_effectiveness(before)?)))
+        .collect();
+    let Some((day, last)) = known.last() else {
+        return Ok(None);
+    };
+    let said = text
+        .fill("receivables.cei_said", "day", day)
+        .replace("{cei}", &figure(text, Some(*last)));
+    Chart::new("cei-chart", text.t("receivables.cei"), said)
+        .labels(known.iter().map(|(day, _)| day.format("%Y-%m").to_string()).collect())
+        .series(text.t("receivables.cei"), known.iter().map(|it| rounded(it.1)))
+        .lines()
+        .map(Some)
+}

@@ -1,0 +1,655 @@
+//! Receivables: the sums, money without a home, allocations, interest, statements, timers.
+
+use axum::http::StatusCode;
+use fieldledger_core::{
+    model::{CustomerId, Invoice, LedgerRecord, Receipt, StatementLineAnswer, StatementVerdict, Timestamp, UserId},
+    sync::protocol::StreamId,
+};
+
+use super::{
+    desk::{once, put, with_account},
+    samples::{HOSTILE, assert_inert},
+    world::{FINANCE, NOON, ORG, Reply, SHOP, SUPERVISOR, WEST_SHOP, WEST_SUPERVISOR, World, cny, csrf},
+};
+use crate::{
+    report::{self, GroupBy, ReportName, ReportRequest},
+    store::{CustomerLedger, DeskStore as _, DocumentStore as _, LedgerStore as _, PeopleStore as _},
+};
+
+fn invoice(customer: CustomerId, number: &str, order: Option<&str>, due: &str, amount: i64) -> LedgerRecord {
+    let mut invoice = Invoice::new(
+        number,
+        customer,
+        "2026-01-05".parse().unwrap(),
+        due.parse().unwrap(),
+        cny(amount),
+    );
+    invoice.order_number = order.map(str::to_owned);
+    invoice.into()
+}
+
+/// Two customers: 1,000 due 4 February and 300 not due in the east, 900 in the west.
+async fn books() -> World {
+    let world = World::new().await;
+    with_account(&world, SHOP, 50_000).await;
+    put(
+        &world,
+        vec![
+            invoice(SHOP, "F-1", Some("SO-1"), "2026-02-04", 1_000),
+            invoice(SHOP, "F-2", Some("SO-2"), "2026-04-04", 300),
+            invoice(WEST_SHOP, "F-3", None, "2026-01-20", 900),
+        ],
+    )
+    .await;
+    world
+}
+
+async fn ledger(world: &World) -> CustomerLedger {
+    world.store.customer_ledger(ORG, SHOP).await.unwrap().unwrap()
+}
+
+/// Sends the form at `action` as it stands on the page at `path`.
+async fn send(world: &World, user: UserId, path: &str, action: &str, fields: &[(&str, &str)]) -> Reply {
+    let page = world.get(user, path).await.body;
+    let (secret, key) = (csrf(user), once(&page, action));
+    let mut all = vec![("csrf", secret.as_str()), ("once", key.as_str())];
+    all.extend_from_slice(fields);
+    world.post(user, action, &all).await
+}
+
+#[tokio::test]
+async fn each_role_sees_the_receivables_of_its_territories_and_moves_no_money_that_is_not_its_to_move() {
+    let world = books().await;
+    for path in [
+        "/receivables",
+        "/receivables?by=territory",
+        "/receivables?by=rep",
+        "/receivables/worklist",
+        "/receivables/reminders",
+        "/receivables/unmatched",
+        "/receivables/statements",
+        "/receivables/timers",
+    ] {
+        for user in [SUPERVISOR, FINANCE, WEST_SUPERVISOR] {
+            for language in ["en", "zh"] {
+                let page = world.get_in(user, path, language).await;
+                assert_eq!(page.status, StatusCode::OK, "{path} for {user}");
+                let sees_west = user != SUPERVISOR;
+                assert!(sees_west || !page.body.contains("Western Secret"), "{path}");
+            }
+        }
+    }
+    let east = world.get(SUPERVISOR, "/receivables").await.body;
+    assert!(east.contains("CNY 1,300.00") && !east.contains("900.00"), "{east}");
+    assert!(east.contains("<svg class=\"chart\"") && east.contains("dso-chart"));
+    assert!(
+        world
+            .get(WEST_SUPERVISOR, "/receivables")
+            .await
+            .body
+            .contains("CNY 900.00")
+    );
+    assert!(world.get(FINANCE, "/receivables").await.body.contains("CNY 2,200.00"));
+    let worklist = world.get(SUPERVISOR, "/receivables/worklist").await.body;
+    assert!(worklist.contains("the oldest by 26 days") && worklist.contains("CNY 1,000.00"));
+    let unmatched = world.get(SUPERVISOR, "/receivables/unmatched").await.body;
+    assert!(
+        !unmatched.contains("Money whose payer nobody knows"),
+        "that is for those who keep the books"
+    );
+    let posts = [
+        "/receivables/unmatched".to_owned(),
+        format!("/customers/{SHOP}/money"),
+        format!("/customers/{SHOP}/interest"),
+        format!("/customers/{SHOP}/invoices/F-1"),
+        format!("/customers/{SHOP}/receipts/R-1"),
+    ];
+    for path in &posts {
+        for (user, status) in [
+            (SUPERVISOR, 403),
+            (WEST_SUPERVISOR, if path.starts_with("/rec") { 403 } else { 404 }),
+        ] {
+            let reply = world
+                .post(user, path, &[("csrf", &csrf(user)), ("once", "k"), ("action", "rules")])
+                .await;
+            assert_eq!(reply.status.as_u16(), status, "{path} for {user}");
+        }
+        let forged = world.post(FINANCE, path, &[("once", "k")]).await;
+        assert_eq!(forged.status, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_figures_on_the_page_are_those_of_the_report() {
+    let world = books().await;
+    let request = ReportRequest {
+        name: ReportName::Dso,
+        as_of: "2026-03-02".parse().unwrap(),
+        from: None,
+        by: Some(GroupBy::Customer),
+        customer: Some("C-1".to_owned()),
+    };
+    let report = report::compute(world.store.as_ref(), ORG, &request).await.unwrap();
+    let page = world.get(SUPERVISOR, "/receivables").await.body;
+    for (column, id) in [(7, "dso"), (8, "best-dso"), (9, "days-delinquent")] {
+        let told = report.rows[0].cells[column].shown();
+        let figure = page.split(&format!("id=\"figure-{id}\"")).nth(1).unwrap();
+        assert!(
+            figure.split("</dd>").next().unwrap().contains(&format!("<dd>{told}")),
+            "{id}: {told}"
+        );
+    }
+    let csv = world
+        .get(FINANCE, "/receivables?by=customer&format.ageing=csv")
+        .await
+        .body;
+    assert!(csv.contains("C-1") && csv.contains("1000") && csv.contains("Western Secret Store"));
+}
+
+#[tokio::test]
+async fn money_of_nobody_known_is_recorded_suggested_assigned_and_allocated_once() {
+    let world = books().await;
+    let recorded = [
+        ("reference", "BK/17 ä"),
+        ("valued_on", "2026-03-01"),
+        ("amount", "300"),
+        ("currency", "CNY"),
+        ("payer", HOSTILE),
+        ("text", "payment SO-1"),
+    ];
+    let (list, one) = ("/receivables/unmatched", "/receivables/unmatched/BK%2F17%20%C3%A4");
+    let wrong = send(
+        &world,
+        FINANCE,
+        list,
+        list,
+        &[
+            ("reference", ""),
+            ("valued_on", ""),
+            ("amount", "1"),
+            ("currency", "CNY"),
+        ],
+    );
+    assert_eq!(wrong.await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        send(&world, FINANCE, list, list, &recorded)
+            .await
+            .location()
+            .contains("money_recorded")
+    );
+    let twice = send(&world, FINANCE, list, list, &recorded).await;
+    assert!(twice.body.contains("is used already"), "a reference is given once");
+    let page = world.get(FINANCE, list).await.body;
+    assert_inert(&page);
+    assert!(page.contains("names order SO-1"));
+    let page = world.get(FINANCE, one).await.body;
+    assert_inert(&page);
+    // The order that is named comes before the item of that amount.
+    assert!(page.find("F-1/1").unwrap() < page.find("F-2/1").unwrap(), "{page}");
+    assert!(page.contains("value=\"C-1\""), "the likeliest is filled in");
+    assert_eq!(world.get(SUPERVISOR, one).await.status, StatusCode::FORBIDDEN);
+    let nobody = send(&world, FINANCE, one, one, &[("customer", "C-99"), ("channel", "bank")]).await;
+    assert!(nobody.body.contains("no customer has this number") && nobody.body.contains("value=\"C-99\""));
+
+    let secret = once(&world.get(FINANCE, one).await.body, one);
+    let fields = [
+        ("csrf", csrf(FINANCE)),
+        ("once", secret),
+        ("customer", "C-1".into()),
+        ("channel", "bank".into()),
+    ];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for _ in 0..2 {
+        let done = world.post(FINANCE, one, &fields).await;
+        assert_eq!(
+            done.location(),
+            format!("/customers/{SHOP}/receipts/BK%2F17%20%C3%A4?done=money_assigned")
+        );
+    }
+    let receipts = ledger(&world).await.receipts;
+    assert_eq!(receipts.len(), 1);
+    // The payment names SO-1: that pays F-1.
+    assert_eq!(receipts[0].allocations[0].invoice_number, "F-1");
+    assert!(world.store.waiting_money(ORG).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_receipt_is_registered_allocated_by_hand_reversed_and_returned() {
+    let world = books().await;
+    let money = format!("/customers/{SHOP}/money");
+    let registered = [
+        ("reference", "R-1"),
+        ("valued_on", "2026-03-02"),
+        ("amount", "400"),
+        ("currency", "CNY"),
+        ("channel", "cheque"),
+    ];
+    let certain: Vec<_> = registered.iter().copied().chain([("cleared", "1")]).collect();
+    assert!(
+        send(&world, FINANCE, &money, &money, &certain)
+            .await
+            .body
+            .contains("cheque is certain only once")
+    );
+    assert!(
+        send(&world, FINANCE, &money, &money, &registered)
+            .await
+            .location()
+            .contains("receipt_registered")
+    );
+    let path = format!("/customers/{SHOP}/receipts/R-1");
+    assert!(
+        ledger(&world).await.receipts[0].allocations.is_empty(),
+        "a cheque pays nothing before it clears"
+    );
+    assert!(
+        send(&world, FINANCE, &path, &path, &[("action", "clear")])
+            .await
+            .location()
+            .contains("receipt_cleared")
+    );
+    assert_eq!(ledger(&world).await.receipts[0].allocations.len(), 1);
+    let page = world.get(FINANCE, &path).await.body;
+    assert!(page.contains("was due first") && page.contains("CNY 0.00"));
+
+    let silent = send(
+        &world,
+        FINANCE,
+        &path,
+        &path,
+        &[("action", "reverse"), ("place", "1"), ("reason", "")],
+    )
+    .await;
+    assert_eq!(silent.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let which = send(
+        &world,
+        FINANCE,
+        &path,
+        &path,
+        &[("action", "reverse"), ("reason", "wrong invoice")],
+    )
+    .await;
+    assert!(which.body.contains("Say which allocations."));
+    let reversed = [("action", "reverse"), ("place", "1"), ("reason", "wrong invoice")];
+    assert!(
+        send(&world, FINANCE, &path, &path, &reversed)
+            .await
+            .location()
+            .contains("reversed")
+    );
+    let page = world.get(FINANCE, &path).await.body;
+    assert!(page.contains("id=\"left\">CNY 400.00") && page.contains("wrong invoice"));
+
+    let too_much = [("action", "hand"), ("pick", "1|F-2"), ("amount-1|F-2", "350")];
+    let refused = send(&world, FINANCE, &path, &path, &too_much).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("value=\"350\"") && refused.body.contains("value=\"1|F-2\" aria-labelledby"));
+    let by_hand = [("action", "hand"), ("pick", "1|F-2"), ("amount-1|F-2", "250.00")];
+    assert!(
+        send(&world, FINANCE, &path, &path, &by_hand)
+            .await
+            .location()
+            .contains("allocated")
+    );
+    let paid = ledger(&world).await.receipts[0].allocations[1].clone();
+    assert_eq!(
+        (paid.invoice_number.as_str(), paid.amount, paid.by),
+        ("F-2", 250.into(), Some(FINANCE))
+    );
+    assert!(
+        send(&world, FINANCE, &path, &path, &[("action", "rules")])
+            .await
+            .location()
+            .contains("allocated")
+    );
+    let invoice = format!("/customers/{SHOP}/invoices/F-2");
+    assert!(world.get(SUPERVISOR, &invoice).await.body.contains("CNY 250.00"));
+
+    let back = [("action", "return"), ("reason", HOSTILE)];
+    assert!(
+        send(&world, FINANCE, &path, &path, &back)
+            .await
+            .location()
+            .contains("receipt_returned")
+    );
+    let page = world.get(FINANCE, &path).await.body;
+    assert_inert(&page);
+    assert!(
+        world.get(FINANCE, "/receivables").await.body.contains("CNY 2,200.00"),
+        "owed again"
+    );
+}
+
+#[tokio::test]
+async fn an_invoice_is_disputed_settled_and_extended_and_its_history_stands_on_its_page() {
+    let world = books().await;
+    let path = format!("/customers/{SHOP}/invoices/F-1");
+    let disputed = [
+        ("action", "dispute"),
+        ("instalment", ""),
+        ("on", ""),
+        ("reason", HOSTILE),
+    ];
+    assert!(
+        send(&world, FINANCE, &path, &path, &disputed)
+            .await
+            .location()
+            .contains("disputed")
+    );
+    let page = world.get(SUPERVISOR, &path).await.body;
+    assert_inert(&page);
+    assert!(page.contains("disputed") && !page.contains("name=\"action\""));
+    assert!(
+        world
+            .get(SUPERVISOR, &format!("/customers/{SHOP}"))
+            .await
+            .body
+            .contains("id=\"disputes\"")
+    );
+    let settled = [
+        ("action", "settle"),
+        ("instalment", ""),
+        ("on", ""),
+        ("reason", "they were right"),
+    ];
+    assert!(
+        send(&world, FINANCE, &path, &path, &settled)
+            .await
+            .location()
+            .contains("settled")
+    );
+    let earlier = [
+        ("action", "extend"),
+        ("instalment", "1"),
+        ("due_on", "2026-02-01"),
+        ("reason", "x"),
+    ];
+    assert_eq!(
+        send(&world, FINANCE, &path, &path, &earlier).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let later = [
+        ("action", "extend"),
+        ("instalment", "1"),
+        ("due_on", "2026-05-01"),
+        ("reason", "harvest"),
+    ];
+    assert!(
+        send(&world, FINANCE, &path, &path, &later)
+            .await
+            .location()
+            .contains("extended")
+    );
+    let page = world.get(SUPERVISOR, &path).await.body;
+    assert!(
+        page.contains("due 2026-05-01 instead, by finance name: harvest"),
+        "{page}"
+    );
+    assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
+    let unknown = format!("/customers/{SHOP}/invoices/F-3");
+    assert_eq!(
+        world.get(SUPERVISOR, &unknown).await.status,
+        StatusCode::NOT_FOUND,
+        "of another customer"
+    );
+}
+
+#[tokio::test]
+async fn interest_is_explained_line_by_line_and_charged_once() {
+    let world = books().await;
+    let path = format!("/customers/{SHOP}/interest");
+    let page = world.get(FINANCE, &path).await.body;
+    // 15 days at 0.5 % of 1,000.
+    assert!(page.contains("CNY 75.00") && page.contains("2026-02-05") && page.contains("2026-02-19"));
+    assert!(page.contains("182.5 % a year"));
+    assert!(!world.get(SUPERVISOR, &path).await.body.contains("Charge it"));
+    let secret = once(&page, &path);
+    let fields = [
+        ("csrf", csrf(FINANCE)),
+        ("once", secret),
+        ("invoice", "F-1".into()),
+        ("instalment", "1".into()),
+    ];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for _ in 0..2 {
+        assert!(
+            world
+                .post(FINANCE, &path, &fields)
+                .await
+                .location()
+                .contains("interest_charged")
+        );
+    }
+    assert_eq!(ledger(&world).await.invoices[0].instalments[0].charges.len(), 1);
+    let nothing = [
+        ("csrf", csrf(FINANCE)),
+        ("once", "new".into()),
+        ("invoice", "F-1".into()),
+        ("instalment", "1".into()),
+    ];
+    let nothing: Vec<(&str, &str)> = nothing.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert!(
+        world
+            .post(FINANCE, &path, &nothing)
+            .await
+            .body
+            .contains("no new interest")
+            || world
+                .post(FINANCE, &path, &nothing)
+                .await
+                .body
+                .contains("No interest has accrued beyond")
+    );
+    assert_eq!(
+        world.get(FINANCE, &format!("{path}?as_of=9999-01-01")).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn a_reminder_raises_an_item_by_one_level() {
+    let world = books().await;
+    let page = world.get(SUPERVISOR, "/receivables/reminders").await.body;
+    assert!(page.contains("Level 1: CNY 1000 is 26 days overdue"), "{page}");
+    let path = format!("/customers/{SHOP}/reminders");
+    let sent = [("invoice", "F-1"), ("instalment", "1"), ("from", "0")];
+    assert!(
+        send(&world, SUPERVISOR, "/receivables/reminders", &path, &sent)
+            .await
+            .location()
+            .contains("reminded")
+    );
+    assert_eq!(ledger(&world).await.invoices[0].instalments[0].dunning[0].level, 1);
+    let again = world
+        .post(
+            SUPERVISOR,
+            &path,
+            &[
+                ("csrf", &csrf(SUPERVISOR)),
+                ("once", "k"),
+                ("invoice", "F-1"),
+                ("instalment", "1"),
+            ],
+        )
+        .await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let odd = world
+        .post(
+            SUPERVISOR,
+            &path,
+            &[
+                ("csrf", &csrf(SUPERVISOR)),
+                ("once", "k3"),
+                ("invoice", HOSTILE),
+                ("instalment", "-1"),
+            ],
+        )
+        .await;
+    assert_inert(&odd.body);
+}
+
+#[tokio::test]
+async fn a_statement_is_issued_given_to_a_contact_by_link_answered_and_the_link_taken_back() {
+    let world = books().await;
+    let customer = format!("/customers/{SHOP}");
+    let action = format!("{customer}/statements");
+    let early = [("from", "2026-03-01"), ("to", "2026-03-31"), ("currency", "CNY")];
+    assert!(
+        send(&world, FINANCE, &customer, &action, &early)
+            .await
+            .body
+            .contains("period has not ended")
+    );
+    let issued = [("from", "2026-01-01"), ("to", "2026-02-28"), ("currency", "CNY")];
+    assert!(
+        send(&world, FINANCE, &customer, &action, &issued)
+            .await
+            .location()
+            .contains("statement_issued")
+    );
+    let statement = ledger(&world).await.statements[0].clone();
+    let list = world.get(SUPERVISOR, "/receivables/statements").await.body;
+    assert!(list.contains("2026-01-01 to 2026-02-28") && list.contains("not fully answered"));
+    assert!(
+        !world
+            .get(WEST_SUPERVISOR, "/receivables/statements")
+            .await
+            .body
+            .contains("2026-01-01")
+    );
+    let path = format!("/receivables/statements/{}", statement.id);
+    assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
+    let links = format!("{path}/links");
+    let nobody = send(&world, FINANCE, &path, &links, &[("contact", " "), ("days", "14")]).await;
+    assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let long = send(&world, FINANCE, &path, &links, &[("contact", "Wang"), ("days", "91")]).await;
+    assert!(long.body.contains("works for 1 to 90 days"));
+
+    let page = world.get(FINANCE, &path).await.body;
+    let fields = [
+        ("csrf", csrf(FINANCE)),
+        ("once", once(&page, &links)),
+        ("contact", "Wang".into()),
+        ("days", "14".into()),
+    ];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let address = |body: &str| body.split("/s/").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let made = address(&world.post(FINANCE, &links, &fields).await.body);
+    let again = address(&world.post(FINANCE, &links, &fields).await.body);
+    assert_eq!(made, again, "a form that is sent twice makes one link");
+    assert_eq!(world.store.statement_links(ORG, statement.id).await.unwrap().len(), 1);
+    assert!(!world.get(FINANCE, &path).await.body.contains(&made), "shown once");
+    let weak: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, if *name == "once" { "1" } else { *value }))
+        .collect();
+    assert_eq!(
+        world.post(FINANCE, &links, &weak).await.status,
+        StatusCode::BAD_REQUEST,
+        "a secret that somebody made up"
+    );
+    let contact = axum::http::Request::get(format!("/s/{made}"))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(world.send(contact).await.status, StatusCode::OK);
+
+    let answers = [(1, StatementVerdict::Disputed)].map(|(no, verdict)| {
+        let remark = HOSTILE.to_owned();
+        (no, StatementLineAnswer { verdict, remark })
+    });
+    let id = statement.id;
+    let decide = Box::new(move |ledger: &CustomerLedger| {
+        crate::ledger::statements::answer(ledger, id, HOSTILE, &answers.into(), Timestamp::from_millis(NOON))
+    });
+    world
+        .store
+        .decide(ORG, SHOP, None, decide, Timestamp::from_millis(NOON))
+        .await
+        .unwrap();
+    assert_inert(&world.get(SUPERVISOR, &path).await.body);
+    assert!(
+        world
+            .get(SUPERVISOR, "/receivables/statements?disputed=1")
+            .await
+            .body
+            .contains("2026-01-01")
+    );
+    let revoke = format!("{path}/revoke");
+    assert!(
+        send(&world, FINANCE, &path, &revoke, &[])
+            .await
+            .location()
+            .contains("links_revoked")
+    );
+    let contact = axum::http::Request::get(format!("/s/{made}"))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    assert_eq!(world.send(contact).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn timers_tell_who_is_late_and_the_document_that_went_out_stops_the_last() {
+    let world = books().await;
+    let mut receipt = Receipt::cleared("R-9", SHOP, "2026-03-02".parse().unwrap(), cny(40));
+    // An hour before the test's noon.
+    receipt.arrived_at = Some(Timestamp::from_millis(NOON - 3_600_000));
+    put(&world, vec![receipt.into()]).await;
+    let page = world.get(SUPERVISOR, "/receivables/timers").await.body;
+    assert!(
+        page.contains("R-9") && page.contains("late by 50 min") && page.contains("within 10 min"),
+        "{page}"
+    );
+    assert!(
+        !world
+            .get(WEST_SUPERVISOR, "/receivables/timers")
+            .await
+            .body
+            .contains("R-9")
+    );
+    let path = format!("/customers/{SHOP}/receipts/R-9");
+    assert!(
+        send(&world, FINANCE, &path, &path, &[("action", "sent")])
+            .await
+            .location()
+            .contains("document_sent")
+    );
+    assert!(ledger(&world).await.receipts[0].document_sent_at.is_some());
+    assert!(
+        world
+            .get(SUPERVISOR, "/receivables/timers")
+            .await
+            .body
+            .contains("in time, ")
+    );
+}
+
+#[tokio::test]
+async fn a_customer_who_moves_takes_what_is_owed_along() {
+    let world = books().await;
+    assert!(
+        world
+            .get(SUPERVISOR, "/receivables")
+            .await
+            .body
+            .contains("CNY 1,300.00")
+    );
+    put(
+        &world,
+        vec![super::world::customer(SHOP, "C-1", "Orient", super::world::WEST)],
+    )
+    .await;
+    assert!(!world.get(SUPERVISOR, "/receivables").await.body.contains("1,300.00"));
+    assert!(
+        world
+            .get(WEST_SUPERVISOR, "/receivables")
+            .await
+            .body
+            .contains("CNY 2,200.00")
+    );
+    let heads = world.store.heads(ORG).await.unwrap();
+    assert!(
+        heads
+            .iter()
+            .any(|it| it.stream == StreamId::Territory(super::world::WEST))
+    );
+}

@@ -1,0 +1,228 @@
+//! The page of today.
+
+use axum::http::StatusCode;
+use fieldledger_core::{
+    document::edit,
+    model::{
+        Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Party, PromiseToPay, TerritoryId,
+        Timestamp, Warning, WarningFacts, WarningLevel, WarningRule,
+    },
+    sync::protocol::RejectionCode,
+};
+
+use super::{
+    samples::{HOSTILE, assert_inert, delivery, note},
+    world::{
+        ADMINISTRATOR, EAST, FINANCE, NOON, ORG, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World,
+        cny,
+    },
+};
+use crate::store::{DeviceContact, DocumentStore as _, PeopleStore as _, Quarantined};
+
+const HOUR: i64 = 3_600_000;
+
+fn held(number: u8, customer: CustomerId, words: &str) -> LedgerRecord {
+    LedgerRecord::OrderDecision(OrderDecision {
+        order: DocumentId::from_bytes([number; 16]),
+        number: words.to_owned(),
+        customer,
+        rep: REP,
+        received_at: Timestamp::from_millis(NOON),
+        wanted_by: None,
+        currency: Currency::CNY,
+        lines: Default::default(),
+        deliveries: Default::default(),
+        standing: OrderStanding::Held,
+        spend: None,
+        events: Vec::new(),
+    })
+}
+
+fn critical(customer: CustomerId) -> LedgerRecord {
+    LedgerRecord::Warning(Warning {
+        customer,
+        rule: WarningRule::DaysOverdue,
+        level: WarningLevel::Critical,
+        sentence: "as an older version wrote it".to_owned(),
+        facts: Some(WarningFacts::DaysOverdue {
+            days: 47,
+            invoice_number: "INV-7".to_owned(),
+        }),
+        raised_at: Timestamp::from_millis(NOON),
+        owner: None,
+        acknowledged: None,
+        cleared_at: None,
+    })
+}
+
+fn quarantined(digest: u8, territory: TerritoryId, message: &str) -> Quarantined {
+    Quarantined {
+        digest: [digest; 32],
+        document: None,
+        territory: Some(territory),
+        bytes: vec![1],
+        user: REP,
+        device: PHONE,
+        code: RejectionCode::Invalid,
+        message: message.to_owned(),
+        received_at: Timestamp::from_millis(NOON),
+    }
+}
+
+/// One thing of every sort waits in the east, and some in the west.
+async fn waiting(words: &str) -> World {
+    let world = World::new().await;
+    let records = vec![
+        held(0x41, SHOP, words),
+        held(0x42, SHOP, words),
+        held(0x43, WEST_SHOP, "order of the west"),
+        critical(SHOP),
+    ];
+    let now = Timestamp::from_millis(NOON);
+    world.store.put_records(ORG, records, true, now).await.unwrap();
+    let mut signed = delivery(words);
+    signed.confirmations.remove(&Party::Customer);
+    signed.receiver.as_mut().unwrap().at = Timestamp::from_millis(NOON - 30 * HOUR);
+    world.record(&edit::tree_of(&signed).unwrap()).await;
+    world.disagreement().await;
+    let items = vec![quarantined(1, EAST, words), quarantined(2, WEST, "pushed in the west")];
+    world.store.quarantine(ORG, items).await.unwrap();
+    let mut promise = note(words);
+    promise.at = Timestamp::from_millis(NOON - 20 * 24 * HOUR);
+    promise.promise = Some(PromiseToPay {
+        amount: cny(5_000),
+        due: "2026-02-20".parse().unwrap(),
+    });
+    world.record(&edit::tree_of(&promise).unwrap()).await;
+    world
+        .store
+        .device_contact(DeviceContact {
+            organisation: ORG,
+            device: PHONE,
+            token_hash: [2; 32],
+            app_version: "1.0".to_owned(),
+            waiting: 3,
+            clock_ahead_millis: 0,
+            now: Timestamp::from_millis(NOON - 72 * HOUR),
+        })
+        .await
+        .unwrap();
+    world
+}
+
+/// The part of the page about one sort of things.
+fn deck<'b>(body: &'b str, id: &str) -> &'b str {
+    let start = body
+        .split_once(&format!("id=\"deck-{id}\""))
+        .unwrap_or_else(|| panic!("no {id} in {body}"))
+        .1;
+    start.split_once("</section>").unwrap().0
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
+    let world = waiting("W-1").await;
+    let body = world.get(SUPERVISOR, "/").await.body;
+    for (id, count, words) in [
+        (
+            "held",
+            2,
+            vec!["W-1", "/records/41414141", "rep name", "/activity?kind=order"],
+        ),
+        (
+            "unconfirmed",
+            1,
+            vec!["missing: Customer, Warehouse", "late by 6 h", "/records/"],
+        ),
+        ("disagreeing", 1, vec!["Visit", "disagreeing=1"]),
+        ("quarantined", 1, vec!["Breaks a rule", "W-1", "/quarantine"]),
+        (
+            "broken",
+            1,
+            vec!["promised by 2026-02-20", "CNY 5,000.00 missing", "/records/"],
+        ),
+        ("critical", 1, vec!["INV-7 is 47 days overdue", "/customers/61616161"]),
+        ("stale", 1, vec!["rep name", "3 waiting on the phone", "/devices"]),
+    ] {
+        let deck = deck(&body, id);
+        assert!(deck.contains(&format!("data-count=\"{count}\"")), "{id}: {deck}");
+        for word in words {
+            // As askama writes them.
+            let word = word.replace('&', "&#38;");
+            assert!(deck.contains(&word), "{word:?} is not in {id}: {deck}");
+        }
+    }
+    assert!(!body.contains("of the west") && !body.contains("Western Secret"));
+    let chinese = world.get_in(SUPERVISOR, "/", "zh").await.body;
+    for words in [
+        "冻结的订单",
+        "缺：客户、仓库",
+        "发票 INV-7 已逾期 47 天",
+        "承诺 2026-02-20 前",
+    ] {
+        assert!(chinese.contains(words), "{words}");
+    }
+    let all = world.get(ADMINISTRATOR, "/").await.body;
+    assert!(deck(&all, "held").contains("data-count=\"3\"") && all.contains("order of the west"));
+    // Finance has nothing to do with phones.
+    let finance = world.get(FINANCE, "/").await.body;
+    assert!(finance.contains("deck-held") && !finance.contains("deck-stale"));
+    let west = world.get(WEST_SUPERVISOR, "/").await.body;
+    assert!(west.contains("order of the west") && !west.contains("W-1"));
+}
+
+#[tokio::test]
+async fn what_came_in_shows_at_once_and_a_quiet_day_says_so() {
+    let world = World::new().await;
+    let quiet = world.get(SUPERVISOR, "/").await.body;
+    assert!(quiet.contains("id=\"nothing-waits\"") && quiet.contains("data-live-refresh"));
+    assert!(quiet.contains("aria-current=\"page\""));
+    world.visit(SHOP, "only just made").await;
+    let body = world.get(SUPERVISOR, "/").await.body;
+    assert!(body.contains("only just made"));
+    assert!(!world.get(WEST_SUPERVISOR, "/").await.body.contains("only just made"));
+    let progress = body
+        .split_once("id=\"progress\"")
+        .unwrap()
+        .1
+        .split_once("</table>")
+        .unwrap()
+        .0;
+    let visits = progress.split_once("Visits").unwrap().1.split_once("</tr>").unwrap().0;
+    assert!(visits.contains(">1</td>"), "{visits}");
+}
+
+#[tokio::test]
+async fn plans_are_held_against_what_was_done() {
+    let world = World::new().await;
+    for (index, done) in [true, false, false].into_iter().enumerate() {
+        let mut visit = super::world::visit(SHOP, &format!("planned {index}"));
+        visit.planned_for = Some("2026-03-02".parse().unwrap());
+        if !done {
+            visit.check_in = None;
+        }
+        world.record(&edit::tree_of(&visit).unwrap()).await;
+    }
+    let body = world.get(SUPERVISOR, "/").await.body;
+    let progress = body
+        .split_once("id=\"progress\"")
+        .unwrap()
+        .1
+        .split_once("</table>")
+        .unwrap()
+        .0;
+    let visits = progress.split_once("Visits").unwrap().1.split_once("</tr>").unwrap().0;
+    assert!(visits.contains("data-label=\"Planned\">3<"), "{visits}");
+    assert!(visits.contains("max=\"3\" value=\"1\""), "{visits}");
+}
+
+#[tokio::test]
+async fn hostile_words_stay_words_on_the_page_of_today() {
+    let world = waiting(&format!("{HOSTILE} {}", "長".repeat(3_000))).await;
+    for language in ["en", "zh"] {
+        let page = world.get_in(SUPERVISOR, "/", language).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert_inert(&page.body);
+        assert!(page.body.contains("&#60;script&#62;"));
+    }
+}

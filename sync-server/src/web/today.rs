@@ -1,0 +1,629 @@
+//! Today: what needs a decision, the oldest or newest few of each with the way to where it is decided; then what happened,
+//! against what was planned.
+//!
+//! What it shows is the same for all who see the same territories, so it is read once for them ([`Fresh`]).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use chrono::{Days, NaiveDate};
+use fieldledger_core::{
+    model::{
+        CustomerId, Delivery, DocumentKind, LedgerRecord, Money, OrganisationId, Party, Policy, RecordKind,
+        TerritoryId, Timestamp, UserId,
+    },
+    rules::{promises, warnings},
+};
+use rust_decimal::Decimal;
+
+use super::{
+    error::PageError,
+    feed::{self, Row},
+    format::{self, Moment, start_of_day},
+    fresh::Fresh,
+    messages::Text,
+    names::{Names, key},
+    page::{Frame, Viewer, html},
+    quarantine,
+};
+use crate::{
+    ledger::notes,
+    state::AppState,
+    store::{Device, FeedFilter, FeedItem, KindCount, Overview, OverviewOf, Store, StoreError},
+};
+
+/// Of each sort, so many are shown.
+const NEWEST: u32 = 5;
+/// Lines of activity on the page.
+const LATEST: u32 = 8;
+/// Days for which a broken promise is shown.
+const BROKEN_DAYS: u64 = 14;
+/// Days before today in which a promise may have been due that is found broken within [`BROKEN_DAYS`].
+const PROMISED_DAYS: u64 = 30;
+/// So long what was found broken is shown without looking again: promises break overnight, not within a minute.
+const BROKEN_FOR: Duration = Duration::from_secs(60);
+/// A promise that was broken.
+#[derive(Clone, Debug)]
+struct Broken {
+    customer: CustomerId,
+    territory: TerritoryId,
+    rep: Option<UserId>,
+    missing: Money,
+    due: NaiveDate,
+    broken_on: NaiveDate,
+    note: fieldledger_core::model::DocumentId,
+}
+
+/// Everything the page shows, in no language yet.
+struct Picture {
+    overview: Overview,
+    /// The parties that have not spoken about the deliveries of [`Overview::unconfirmed`].
+    missing: Vec<Vec<Party>>,
+    confirm_hours: u32,
+    broken: Vec<Broken>,
+    stale: Vec<Device>,
+    latest: Vec<FeedItem>,
+    devices: Vec<Device>,
+    names: Names,
+    now: Timestamp,
+    day: NaiveDate,
+}
+
+type BrokenSlot = Arc<tokio::sync::Mutex<Option<(Instant, NaiveDate, Arc<Vec<Broken>>)>>>;
+
+/// Who is shown the same: company, territories, day, language, and whether phones are among it.
+type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, bool);
+
+/// What was read for the page, for those who ask next.
+#[derive(Default)]
+pub(crate) struct TodayCache {
+    shown: Fresh<Key, Today>,
+    broken: Mutex<HashMap<OrganisationId, BrokenSlot>>,
+}
+
+impl TodayCache {
+    fn broken_slot(&self, org: OrganisationId) -> BrokenSlot {
+        let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(org).or_default())
+    }
+}
+
+async fn read(
+    app: &AppState,
+    viewer: &Viewer,
+    territories: Option<Vec<TerritoryId>>,
+    day: NaiveDate,
+    now: Timestamp,
+) -> Result<Picture, PageError> {
+    let store = app.store.as_ref();
+    let org = viewer.account.organisation;
+    let policy = policy(store, org).await?;
+    let confirm_hours = policy.timers.confirm_delivery_hours;
+    let morning = start_of_day(day, viewer.zone).unwrap_or(now);
+    let tomorrow = day
+        .succ_opt()
+        .and_then(|day| start_of_day(day, viewer.zone))
+        .unwrap_or(now);
+    let mut overview = store
+        .overview(
+            org,
+            &OverviewOf {
+                territories: territories.clone(),
+                signed_before: now.plus_millis(-i64::from(confirm_hours) * 3_600_000),
+                day,
+                happened: (morning, tomorrow),
+                newest: NEWEST,
+            },
+        )
+        .await?;
+    // Whatever the store answers, nothing of a foreign territory gets past here.
+    overview.unconfirmed.first.retain(|it| viewer.may_read(it.stream));
+    overview.disagreeing.first.retain(|it| viewer.may_read(it.stream));
+    let ids: Vec<_> = overview.unconfirmed.first.iter().map(|it| it.id).collect();
+    let missing = store
+        .documents(org, &ids)
+        .await?
+        .into_iter()
+        .map(|stored| {
+            let delivery = stored.and_then(|it| serde_json::from_value::<Delivery>(it.tree).ok());
+            delivery.map(|it| it.missing_confirmations()).unwrap_or_default()
+        })
+        .collect();
+    let latest = feed::read_feed(
+        store,
+        viewer,
+        &FeedFilter {
+            territories: territories.clone(),
+            limit: LATEST,
+            ..FeedFilter::default()
+        },
+    )
+    .await?;
+    let mut broken: Vec<Broken> = broken(app, org, &policy, day, viewer.zone).await?.as_ref().clone();
+    broken.retain(|it| viewer.account.may_read(it.territory));
+    let devices = store.devices(org).await?;
+    let accounts = store.accounts(org).await?;
+    let known = |device: &Device| {
+        let owner = accounts.iter().find(|it| it.user == device.user);
+        owner.is_some_and(|it| !it.disabled && it.territories.iter().any(|id| viewer.account.may_read(*id)))
+    };
+    let silent_since = now.plus_millis(-i64::from(policy.allowances.stale_hours) * 3_600_000);
+    let mut stale: Vec<Device> = devices
+        .iter()
+        .filter(|it| it.revoked_at.is_none() && it.last_contact.unwrap_or(it.enrolled_at) < silent_since && known(it))
+        .cloned()
+        .collect();
+    stale.sort_by_key(|it| it.last_contact.unwrap_or(it.enrolled_at));
+
+    let mut names = Names::load(store, org).await?;
+    let customers = (overview.held.first.iter().map(|it| it.customer))
+        .chain(overview.critical.first.iter().map(|it| it.customer))
+        .chain(broken.iter().take(NEWEST as usize).map(|it| it.customer))
+        .chain(
+            [&overview.unconfirmed.first, &overview.disagreeing.first, &latest]
+                .into_iter()
+                .flatten()
+                .filter_map(|it| it.summary.customer),
+        );
+    names.add_customers(store, org, customers.collect::<Vec<_>>()).await?;
+    let people = (overview.held.first.iter().map(|it| it.rep))
+        .chain(overview.quarantined.first.iter().map(|it| it.user))
+        .chain(stale.iter().map(|it| it.user))
+        .chain(latest.iter().filter_map(|it| it.summary.owner));
+    names.add_people(store, org, people.collect::<Vec<_>>()).await?;
+    Ok(Picture {
+        overview,
+        missing,
+        confirm_hours,
+        broken,
+        stale,
+        latest,
+        devices,
+        names,
+        now,
+        day,
+    })
+}
+
+/// The rules in force.
+pub(super) async fn policy(store: &dyn Store, org: OrganisationId) -> Result<Policy, StoreError> {
+    let stored = store.record(org, &key(RecordKind::Policy, "self")).await?;
+    Ok(match stored.map(|it| it.record) {
+        Some(LedgerRecord::Policy(policy)) => policy,
+        _ => Policy::default(),
+    })
+}
+
+/// The promises broken lately in the whole company, the newest first.
+async fn broken(
+    app: &AppState,
+    org: OrganisationId,
+    policy: &Policy,
+    day: NaiveDate,
+    zone: chrono_tz::Tz,
+) -> Result<Arc<Vec<Broken>>, PageError> {
+    let slot = app.today.broken_slot(org);
+    let mut kept = slot.lock().await;
+    if let Some((at, of, broken)) = kept.as_ref()
+        && *of == day
+        && at.elapsed() < BROKEN_FOR
+    {
+        return Ok(Arc::clone(broken));
+    }
+    let store = app.store.as_ref();
+    let before = |days| day.checked_sub_days(Days::new(days)).unwrap_or(day);
+    let mut found = Vec::new();
+    for customer in store.promising(org, before(PROMISED_DAYS), day).await? {
+        let Some(LedgerRecord::Customer(it)) = store
+            .record(org, &key(RecordKind::Customer, customer))
+            .await?
+            .map(|it| it.record)
+        else {
+            continue;
+        };
+        let made = notes::promises_of(store, org, customer, zone).await?;
+        let receipts: Vec<_> = store
+            .records_about(org, customer, &RecordKind::Receipt)
+            .await?
+            .into_iter()
+            .filter_map(|stored| match stored.record {
+                LedgerRecord::Receipt(receipt) => Some(receipt),
+                _ => None,
+            })
+            .collect();
+        for result in promises::evaluate(&made, &receipts, &policy.promises, day) {
+            if let Some(broken_on) = result.broken_on()
+                && broken_on >= before(BROKEN_DAYS)
+                && broken_on <= day
+            {
+                found.push(Broken {
+                    customer,
+                    territory: it.territory,
+                    rep: it.rep,
+                    missing: Money::new(result.missing(), result.promise.amount.currency),
+                    due: result.promise.due,
+                    broken_on,
+                    note: result.promise.note,
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| b.broken_on.cmp(&a.broken_on).then_with(|| a.note.cmp(&b.note)));
+    let found = Arc::new(found);
+    *kept = Some((Instant::now(), day, Arc::clone(&found)));
+    Ok(found)
+}
+
+/// One thing that waits.
+struct Item {
+    id: String,
+    href: String,
+    title: String,
+    details: Vec<String>,
+    at: Option<Moment>,
+}
+
+/// All things of one sort that wait.
+struct Deck {
+    id: &'static str,
+    title: &'static str,
+    lead: String,
+    count: u64,
+    items: Vec<Item>,
+    /// Where all of them are.
+    all: Option<String>,
+}
+
+/// A line of what happened against the plan.
+struct Progress {
+    name: &'static str,
+    href: String,
+    planned: Option<u64>,
+    done: Option<u64>,
+    happened: u64,
+    amounts: Vec<String>,
+}
+
+/// What the page says beside its frame.
+struct Today {
+    day: String,
+    decks: Vec<Deck>,
+    /// Sorts of which nothing waits.
+    quiet: Vec<&'static str>,
+    progress: Vec<Progress>,
+    rows: Vec<Row>,
+}
+
+#[derive(Template)]
+#[template(path = "today.html")]
+struct TodayPage {
+    frame: Frame,
+    today: Arc<Today>,
+}
+
+/// The page.
+pub(super) async fn show(State(app): State<AppState>, viewer: Viewer) -> Result<Response, PageError> {
+    let now = app.clock.now();
+    let mut territories = viewer.account.territory_filter();
+    if let Some(territories) = &mut territories {
+        territories.sort_unstable();
+    }
+    let day = now.date_in(viewer.zone);
+    let key = (
+        viewer.account.organisation,
+        territories.clone(),
+        day,
+        viewer.text.0.tag(),
+        viewer.may_see_devices(),
+    );
+    let read = read_all(&app, &viewer, territories, day, now);
+    let today = app.today.shown.get(app.sync.live(), key, read).await?;
+    html(&TodayPage {
+        frame: viewer.frame("today"),
+        today,
+    })
+}
+
+async fn read_all(
+    app: &AppState,
+    viewer: &Viewer,
+    territories: Option<Vec<TerritoryId>>,
+    day: NaiveDate,
+    now: Timestamp,
+) -> Result<Today, PageError> {
+    let mut picture = read(app, viewer, territories, day, now).await?;
+    let all = decks(viewer, &picture);
+    let quiet = all.iter().filter(|it| it.count == 0).map(|it| it.title).collect();
+    let decks = all.into_iter().filter(|it| it.count > 0).collect();
+    let latest = std::mem::take(&mut picture.latest);
+    let rows = feed::rows(app.store.as_ref(), viewer, &mut picture.names, &picture.devices, latest).await?;
+    Ok(Today {
+        day: day.to_string(),
+        decks,
+        quiet,
+        progress: progress(viewer.text, &picture),
+        rows,
+    })
+}
+
+fn decks(viewer: &Viewer, picture: &Picture) -> Vec<Deck> {
+    let text = viewer.text;
+    let mut decks = vec![
+        held(viewer, picture),
+        unconfirmed(viewer, picture),
+        disagreeing(viewer, picture),
+        quarantined(viewer, picture),
+        broken_promises(viewer, picture),
+        critical(viewer, picture),
+    ];
+    if viewer.may_see_devices() {
+        decks.push(Deck {
+            id: "stale",
+            title: text.t("today.stale"),
+            lead: text.t("today.stale_lead").to_owned(),
+            count: picture.stale.len() as u64,
+            items: picture
+                .stale
+                .iter()
+                .take(NEWEST as usize)
+                .map(|it| Item {
+                    id: it.id.to_string(),
+                    href: "/devices".to_owned(),
+                    title: picture.names.person(it.user),
+                    details: vec![it.name.clone(), text.fill("today.waits_on_phone", "count", it.waiting)],
+                    at: it.last_contact.map(|at| Moment::new(at, viewer.zone)),
+                })
+                .collect(),
+            all: Some("/devices".to_owned()),
+        });
+    }
+    decks
+}
+
+fn held(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let held = &picture.overview.held;
+    Deck {
+        id: "held",
+        title: text.t("today.held"),
+        lead: text.t("today.held_lead").to_owned(),
+        count: held.count,
+        items: held
+            .first
+            .iter()
+            .map(|it| {
+                let total = it.lines.values().try_fold(Decimal::ZERO, |sum, line| {
+                    line.ordered
+                        .checked_mul(line.unit_price)
+                        .and_then(|amount| sum.checked_add(amount))
+                });
+                let total = total.map(|amount| format::money(Money::new(amount, it.currency).rounded()));
+                Item {
+                    id: it.order.to_string(),
+                    href: format!("/records/{}", it.order),
+                    title: picture.names.customer_name(it.customer),
+                    details: [Some(it.number.clone()), total, Some(picture.names.person(it.rep))]
+                        .into_iter()
+                        .flatten()
+                        .filter(|it| !it.is_empty())
+                        .collect(),
+                    at: Some(Moment::new(it.received_at, viewer.zone)),
+                }
+            })
+            .collect(),
+        all: Some("/activity?kind=order&state=held".to_owned()),
+    }
+}
+
+fn unconfirmed(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let waiting = &picture.overview.unconfirmed;
+    Deck {
+        id: "unconfirmed",
+        title: text.t("today.unconfirmed"),
+        lead: text.fill("today.unconfirmed_lead", "hours", picture.confirm_hours),
+        count: waiting.count,
+        items: waiting
+            .first
+            .iter()
+            .zip(&picture.missing)
+            .map(|(it, missing)| {
+                let parties: Vec<String> = missing.iter().map(|it| text.word("party", it.as_str())).collect();
+                let late = it.summary.at.map(|at| {
+                    let late = picture.now.millis_since(at) - i64::from(picture.confirm_hours) * 3_600_000;
+                    text.fill(
+                        "today.late_by",
+                        "time",
+                        format::duration(text, late.max(0).unsigned_abs()),
+                    )
+                });
+                let mut item = document(viewer, picture, it);
+                if !parties.is_empty() {
+                    item.details
+                        .push(text.fill("today.missing", "who", parties.join(text.t("today.and"))));
+                }
+                item.details.extend(late);
+                item
+            })
+            .collect(),
+        all: Some("/activity?kind=delivery&state=signed".to_owned()),
+    }
+}
+
+fn disagreeing(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let waiting = &picture.overview.disagreeing;
+    Deck {
+        id: "disagreeing",
+        title: text.t("today.disagreeing"),
+        lead: text.t("today.disagreeing_lead").to_owned(),
+        count: waiting.count,
+        items: waiting.first.iter().map(|it| document(viewer, picture, it)).collect(),
+        all: Some("/activity?disagreeing=1".to_owned()),
+    }
+}
+
+/// A document as one thing that waits.
+fn document(viewer: &Viewer, picture: &Picture, it: &FeedItem) -> Item {
+    let kind = feed::kind_name(viewer.text, &it.summary.kind);
+    let customer = it.summary.customer.map(|id| picture.names.customer_name(id));
+    let rep = it.summary.owner.map(|id| picture.names.person(id));
+    Item {
+        id: it.id.to_string(),
+        href: format!("/records/{}", it.id),
+        title: customer.unwrap_or_else(|| kind.clone()),
+        details: [Some(kind), Some(it.summary.title.clone()), rep]
+            .into_iter()
+            .flatten()
+            .filter(|it| !it.is_empty())
+            .collect(),
+        at: it.summary.at.map(|at| Moment::new(at, viewer.zone)),
+    }
+}
+
+fn quarantined(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let waiting = &picture.overview.quarantined;
+    Deck {
+        id: "quarantined",
+        title: text.t("today.quarantined"),
+        lead: text.t("today.quarantined_lead").to_owned(),
+        count: waiting.count,
+        items: waiting
+            .first
+            .iter()
+            .map(|it| Item {
+                id: it.digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+                href: "/quarantine".to_owned(),
+                title: text.word("rejection", quarantine::code_name(it.code)),
+                details: vec![picture.names.person(it.user), it.message.clone()],
+                at: Some(Moment::new(it.received_at, viewer.zone)),
+            })
+            .collect(),
+        all: Some("/quarantine".to_owned()),
+    }
+}
+
+fn broken_promises(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    Deck {
+        id: "broken",
+        title: text.t("today.broken"),
+        lead: text.fill("today.broken_lead", "days", BROKEN_DAYS),
+        count: picture.broken.len() as u64,
+        items: picture
+            .broken
+            .iter()
+            .take(NEWEST as usize)
+            .map(|it| Item {
+                id: it.note.to_string(),
+                href: format!("/records/{}", it.note),
+                title: picture.names.customer_name(it.customer),
+                details: [
+                    Some(text.fill("today.promised_by", "day", it.due)),
+                    Some(text.fill("today.amount_missing", "amount", format::money(it.missing))),
+                    it.rep.map(|rep| picture.names.person(rep)),
+                ]
+                .into_iter()
+                .flatten()
+                .collect(),
+                at: None,
+            })
+            .collect(),
+        all: Some("/activity?kind=collection_note&state=promised".to_owned()),
+    }
+}
+
+fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let waiting = &picture.overview.critical;
+    Deck {
+        id: "critical",
+        title: text.t("today.critical"),
+        lead: text.t("today.critical_lead").to_owned(),
+        count: waiting.count,
+        items: waiting
+            .first
+            .iter()
+            .map(|it| {
+                let sentence = it.facts.as_ref().map(warnings::sentence);
+                let sentence = match (sentence, text.0) {
+                    (Some(it), super::messages::Language::SimplifiedChinese) => it.chinese,
+                    (Some(it), super::messages::Language::English) => it.english,
+                    (None, _) => it.sentence.clone(),
+                };
+                Item {
+                    id: format!("{}-{}", it.customer, it.rule.as_str()),
+                    href: format!("/customers/{}", it.customer),
+                    title: picture.names.customer_name(it.customer),
+                    details: vec![sentence],
+                    at: Some(Moment::new(it.raised_at, viewer.zone)),
+                }
+            })
+            .collect(),
+        all: None,
+    }
+}
+
+fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
+    let overview = &picture.overview;
+    let day = picture.day;
+    let count = |counts: &[KindCount], kind: DocumentKind, states: &[&str]| -> u64 {
+        let of_kind = counts.iter().filter(|it| it.kind == kind);
+        let wanted = of_kind.filter(|it| states.is_empty() || states.contains(&it.state.as_str()));
+        wanted.map(|it| it.count).sum()
+    };
+    let href = |kind: &str| format!("/activity?kind={kind}&from={day}&to={day}");
+    let money = |sums: &[Money]| sums.iter().map(|it| format::money(*it)).collect::<Vec<_>>();
+    let planned = |kind: DocumentKind, done: &[&str]| {
+        let all = count(&overview.planned, kind.clone(), &[]);
+        let cancelled = count(&overview.planned, kind.clone(), &["cancelled"]);
+        (Some(all - cancelled), Some(count(&overview.planned, kind, done)))
+    };
+    let visits = planned(DocumentKind::Visit, &["open", "done"]);
+    let deliveries = planned(DocumentKind::Delivery, &["signed", "confirmed", "disputed"]);
+    vec![
+        Progress {
+            name: text.t("today.visits"),
+            href: href("visit"),
+            planned: visits.0,
+            done: visits.1,
+            happened: count(&overview.happened, DocumentKind::Visit, &[]),
+            amounts: Vec::new(),
+        },
+        Progress {
+            name: text.t("today.deliveries"),
+            href: href("delivery"),
+            planned: deliveries.0,
+            done: deliveries.1,
+            happened: count(&overview.happened, DocumentKind::Delivery, &[]),
+            amounts: Vec::new(),
+        },
+        Progress {
+            name: text.t("today.orders"),
+            href: href("order"),
+            planned: None,
+            done: None,
+            happened: count(&overview.happened, DocumentKind::Order, &[])
+                - count(
+                    &overview.happened,
+                    DocumentKind::Order,
+                    &["draft", "refused", "cancelled"],
+                ),
+            amounts: money(&overview.ordered),
+        },
+        Progress {
+            name: text.t("today.notes"),
+            href: href("collection_note"),
+            planned: None,
+            done: None,
+            happened: count(&overview.happened, DocumentKind::CollectionNote, &[]),
+            amounts: money(&overview.promised),
+        },
+    ]
+}

@@ -1,0 +1,117 @@
+// Reviews from the keyboard, in the list of activity. Without it the same is done with the checkboxes and the form below the
+// list, or on a record's own page. The keys can be switched off in the help.
+
+const list = () => [...document.querySelectorAll("tr[data-record]")];
+const batch = document.getElementById("batch");
+const keys = document.getElementById("keys");
+const say = document.getElementById("say");
+const said = document.getElementById("said");
+const help = document.getElementById("help");
+const on = document.getElementById("keys-on");
+const KEEP = "fieldledger-keys";
+
+const here = () => document.activeElement?.closest?.("tr[data-record]") ?? null;
+
+function step(by) {
+  const rows = list();
+  if (rows.length === 0) return;
+  const at = rows.indexOf(here());
+  const next = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
+  next.tabIndex = -1;
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+// Sends a review and reads what came of it from the page that answers.
+async function send(fields) {
+  const response = await fetch("/activity/review", {
+    method: "POST",
+    headers: { Accept: "text/html" },
+    body: new URLSearchParams(fields),
+  });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const problem = page.querySelector("[role=alert]") ?? (response.ok ? null : page.querySelector("main p"));
+  said.textContent = (problem ?? page.getElementById("notice"))?.textContent ?? "";
+  said.className = problem ? "alert" : "notice";
+  document.dispatchEvent(new CustomEvent("refresh-now"));
+  return response.ok && !problem;
+}
+
+function fieldsOf(row, verdict, comment) {
+  const form = new FormData(batch);
+  return [
+    ["csrf", form.get("csrf")],
+    ["back", form.get("back")],
+    ["verdict", verdict],
+    ["comment", comment],
+    ["id", row.dataset.record],
+  ];
+}
+
+async function approve(row) {
+  if (await send(fieldsOf(row, "approved", ""))) step(1);
+}
+
+function ask(row, verdict) {
+  const title = document.getElementById("say-title");
+  title.textContent = title.dataset[verdict];
+  const form = say.querySelector("form");
+  form.elements.id.value = row.dataset.record;
+  form.elements.verdict.value = verdict;
+  say.showModal();
+  form.elements.comment.focus();
+}
+
+if (batch && keys && say) {
+  help.hidden = false;
+  help.addEventListener("click", () => keys.showModal());
+  on.checked = localStorage.getItem(KEEP) !== "off";
+  on.addEventListener("change", () => localStorage.setItem(KEEP, on.checked ? "on" : "off"));
+
+  const form = say.querySelector("form");
+  document.getElementById("say-cancel").addEventListener("click", () => say.close());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const row = document.getElementById(`r-${form.elements.id.value}`);
+    if (await send([...new FormData(form)])) {
+      form.elements.comment.value = "";
+      say.close();
+      row?.focus();
+    } else {
+      say.close();
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog, [contenteditable]")) return;
+    if (event.key === "?") {
+      event.preventDefault();
+      keys.showModal();
+      return;
+    }
+    if (!on.checked) return;
+    const row = here();
+    if (event.key === "j" || event.key === "k") {
+      event.preventDefault();
+      step(event.key === "j" ? 1 : -1);
+      return;
+    }
+    if (!row) return;
+    const reviewable = "reviewable" in row.dataset;
+    if (event.key === "o" || (event.key === "Enter" && event.target === row)) {
+      row.querySelector("td.what a")?.click();
+    } else if (event.key === "x" && reviewable) {
+      row.querySelector("input[name=id]").click();
+    } else if (event.key === "a" && reviewable) {
+      approve(row);
+    } else if (event.key === "q" && reviewable) {
+      ask(row, "questioned");
+    } else if (event.key === "f" && reviewable) {
+      ask(row, "flagged");
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+}
