@@ -85,4 +85,4 @@ unshare --mount --pid --fork --kill-child sh -ec '
     "${given[@]}" sh -c 'cd /src && exec "$@"' sh "$@" &
 # unshare itself takes no notice of a signal.
 trap 'kill -KILL %1 2>/dev/null; exit 143' TERM INT HUP
-wait $!
+{ wait $!; } 2>/dev/null

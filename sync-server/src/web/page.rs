@@ -152,15 +152,15 @@ const PARTS: &[Part] = &[
         shown_to: |_| true,
     },
     Part {
-        here: "credit",
-        href: "/credit",
-        name: "nav.credit",
-        shown_to: |_| true,
-    },
-    Part {
         here: "customers",
         href: "/customers",
         name: "nav.customers",
+        shown_to: |_| true,
+    },
+    Part {
+        here: "credit",
+        href: "/credit",
+        name: "nav.credit",
         shown_to: |_| true,
     },
     Part {

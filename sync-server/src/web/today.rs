@@ -416,7 +416,7 @@ fn held(viewer: &Viewer, picture: &Picture) -> Deck {
                 }
             })
             .collect(),
-        all: Some("/activity?kind=order&state=held".to_owned()),
+        all: Some("/credit".to_owned()),
     }
 }
 
@@ -535,7 +535,7 @@ fn broken_promises(viewer: &Viewer, picture: &Picture) -> Deck {
                 at: None,
             })
             .collect(),
-        all: Some("/activity?kind=collection_note&state=promised".to_owned()),
+        all: Some("/receivables/worklist".to_owned()),
     }
 }
 
@@ -566,7 +566,7 @@ fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
                 }
             })
             .collect(),
-        all: None,
+        all: Some("/credit/warnings".to_owned()),
     }
 }
 

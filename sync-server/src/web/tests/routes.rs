@@ -533,7 +533,7 @@ async fn every_route_has_a_line_that_says_who_reaches_it() {
                 "{} is no address of {}",
                 it.address,
                 it.route
-            )
+            );
         })
         .map(|it| (it.route.to_owned(), it.method))
         .collect();

@@ -127,7 +127,7 @@ async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
         (
             "held",
             2,
-            vec!["W-1", "/records/41414141", "rep name", "/activity?kind=order"],
+            vec!["W-1", "/records/41414141", "rep name", "href=\"/credit\""],
         ),
         (
             "unconfirmed",
@@ -139,9 +139,17 @@ async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
         (
             "broken",
             1,
-            vec!["promised by 2026-02-20", "CNY 5,000.00 missing", "/records/"],
+            vec![
+                "promised by 2026-02-20",
+                "CNY 5,000.00 missing",
+                "/receivables/worklist",
+            ],
         ),
-        ("critical", 1, vec!["INV-7 is 47 days overdue", "/customers/61616161"]),
+        (
+            "critical",
+            1,
+            vec!["INV-7 is 47 days overdue", "/customers/61616161", "/credit/warnings"],
+        ),
         ("stale", 1, vec!["rep name", "3 waiting on the phone", "/devices"]),
     ] {
         let deck = deck(&body, id);
