@@ -51,6 +51,8 @@ pub struct Sent {
     pub items: Vec<SentItem>,
     /// Where the phone was in its streams.
     pub cursors: Vec<StreamCursor>,
+    /// How many changes waited, those sent included.
+    pub waiting: usize,
 }
 
 /// One pushed item.
@@ -109,6 +111,8 @@ pub struct Applied {
     pub waiting: usize,
     /// Anything moved: without it, asking again at once would only repeat itself.
     pub progress: bool,
+    /// More was recorded while the reply was awaited.
+    pub recorded_meanwhile: bool,
     /// The reply contradicts what was asked, in words; nothing of it was stored.
     pub refused: Option<String>,
     /// A new device token.
@@ -160,9 +164,14 @@ pub(crate) fn outgoing(connection: &Connection, limits: Limits) -> Result<(Vec<P
             until_backed_up: kept,
         }));
     }
-    let left = outbox::count_waiting(connection)?.saturating_sub(changes);
-    let left = u32::try_from(left).unwrap_or(u32::MAX);
-    Ok((push, Sent { items, cursors }, left))
+    let waiting = outbox::count_waiting(connection)?;
+    let left = u32::try_from(waiting.saturating_sub(changes)).unwrap_or(u32::MAX);
+    let sent = Sent {
+        items,
+        cursors,
+        waiting,
+    };
+    Ok((push, sent, left))
 }
 
 /// Whether the change creates the document, in which case its name need not be sent. Read from the change's header:

@@ -250,15 +250,23 @@ impl<T: Transport> SyncDriver<T> {
         let live_rng = self.rng()?;
         let work = async {
             let mut event = Event::SyncRequested;
+            // When the engine wants to be woken. An event that leads to nothing (a notice of what is here already) sets no
+            // timer, and must not make a retry or the next look at the server forgotten.
+            let mut timer = None;
             loop {
                 let session = self.session(&mut engine, event, &mut rng).await;
+                timer = session.timer.or(timer);
                 if let Some(status) = &session.status {
                     watch(status, &session.report);
                     if let Status::Stopped(failure) = status {
                         return Err(SyncError::from(failure.clone()));
                     }
                 }
-                event = self.next_event(&changed, &mut news, session.timer).await?;
+                event = self.next_event(&changed, &mut news, timer).await?;
+                if matches!(event, Event::TimerFired) {
+                    // The engine sets it again when it is too early.
+                    timer = None;
+                }
             }
         };
         tokio::pin!(cancel);

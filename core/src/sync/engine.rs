@@ -368,7 +368,7 @@ impl Engine {
             return;
         }
         let left = applied.more || applied.waiting > 0;
-        if left && !applied.progress {
+        if left && !applied.progress && !applied.recorded_meanwhile {
             // Asking again at once would only repeat itself.
             self.failures = self.failures.saturating_add(1);
             let at = now.saturating_add(self.backoff(rng));

@@ -36,8 +36,15 @@ impl PhoneClock for TestClock {
     }
 }
 
+impl TestClock {
+    pub(crate) fn forward(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
 pub(crate) struct Phone {
     pub(crate) store: FieldStore,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) folder: TempDir,
 }
 
@@ -51,7 +58,7 @@ impl Phone {
         let clock = Arc::new(TestClock(AtomicI64::new(MORNING)));
         let store = FieldStore::open(OpenOptions {
             app_version: "0.1.0".to_owned(),
-            clock,
+            clock: Arc::clone(&clock) as Arc<dyn PhoneClock>,
             seed: Some(u64::from(number)),
             durability: Durability::Off,
             key,
@@ -69,7 +76,7 @@ impl Phone {
             server_time: Timestamp::from_millis(MORNING),
         };
         store.adopt_enrolment("https://sync.example", enrolment).unwrap();
-        Self { store, folder }
+        Self { store, clock, folder }
     }
 
     pub(crate) fn plan(&self, day: u32) -> DocumentId {

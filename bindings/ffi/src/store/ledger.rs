@@ -6,7 +6,7 @@ use fieldledger_core::{
     error::FieldError,
     model::{
         Customer, CustomerId, Invoice, LedgerDelivery, LedgerOrder, OrganisationProfile, Person, Product, ProductId,
-        Receipt, Territory, UserId,
+        Receipt, Target, Territory, UserId,
     },
     store::{CreditFileView, CustomerQuery, CustomerRow},
 };
@@ -43,6 +43,14 @@ impl FieldStore {
     /// As `organisation`.
     pub async fn territories(&self) -> Result<Vec<Territory>, FieldError> {
         self.run(move |store| store.territories()).await
+    }
+
+    /// What this phone's person is to reach, the newest month first.
+    ///
+    /// # Errors
+    /// As `organisation`.
+    pub async fn targets(&self) -> Result<Vec<Target>, FieldError> {
+        self.run(move |store| store.targets()).await
     }
 
     /// Products by name, with these words in name, number or group.

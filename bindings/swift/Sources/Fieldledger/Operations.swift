@@ -366,6 +366,11 @@ extension FieldStore {
         try await read { try await $0.territories() }
     }
 
+    /// What this phone's person is to reach, the newest month first.
+    public func targets() async throws -> [Target] {
+        try await read { try await $0.targets() }
+    }
+
     /// Products by name, with these words in name, number or group.
     public func products(_ text: String = "", limit: Int = 100, offset: Int = 0) async throws -> [Product] {
         try await read { try await $0.products(text: text, limit: limit, offset: offset) }

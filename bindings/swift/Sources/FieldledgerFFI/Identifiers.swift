@@ -142,6 +142,48 @@ public struct Currency: Hashable, Sendable, CustomStringConvertible, Expressible
     public static let eur = Currency(code: "EUR")
 }
 
+/// A month of the Gregorian calendar: what targets are set for.
+public struct CalendarMonth: Hashable, Sendable, Comparable, LosslessStringConvertible, Codable {
+    /// Its first day.
+    public let first: CalendarDate
+
+    /// That month; `nil` when the calendar has none.
+    public init?(year: Int, month: Int) {
+        guard let first = CalendarDate(year: year, month: month, day: 1) else { return nil }
+        self.first = first
+    }
+
+    /// The month in which `day` lies.
+    public init(of day: CalendarDate) {
+        first = CalendarDate(year: day.year, month: day.month, day: 1) ?? day
+    }
+
+    /// The month that `text` is, as `2026-11`.
+    public init?(_ text: String) {
+        guard let first = CalendarDate(text + "-01") else { return nil }
+        self.first = first
+    }
+
+    init(text: String) throws {
+        guard let month = Self(text) else { throw Unreadable(text: text, type: "month") }
+        self = month
+    }
+
+    /// As `2026-11`.
+    public var description: String { String(first.description.dropLast(3)) }
+
+    public static func < (one: Self, other: Self) -> Bool { one.first < other.first }
+
+    public init(from decoder: any Decoder) throws {
+        try self.init(text: decoder.singleValueContainer().decode(String.self))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}
+
 /// A calendar day, without a time and without a zone: a due date, a planned visit.
 public struct CalendarDate: Hashable, Sendable, Comparable, LosslessStringConvertible, Codable {
     /// The year of the Gregorian calendar.
@@ -248,13 +290,13 @@ func timeZone(named name: String) throws -> TimeZone {
     return zone
 }
 
-/// `moment` so that what the generated code cuts off leaves its millisecond alone. A quarter of one more is far above what
-/// a Date loses and far below the next.
-func onItsMillisecond(_ moment: Date) -> Date {
+func date(fromMillis millis: Int64) -> Date { Date(timeIntervalSince1970: Double(millis) / 1000) }
+
+/// The nearest millisecond: a `Date` counts in floating point.
+func millis(ofDate moment: Date) -> Int64 {
     let millis = (moment.timeIntervalSince1970 * 1000).rounded()
     // Beyond the years that the core knows, and for what is no number, the nearest that it does know.
-    let known = millis.isNaN ? 0 : min(max(millis, -8.0e15), 8.0e15)
-    return Date(timeIntervalSince1970: (known + 0.25) / 1000)
+    return millis.isNaN ? 0 : Int64(min(max(millis, -8.0e15), 8.0e15))
 }
 
 extension DocumentRow: Identifiable {}

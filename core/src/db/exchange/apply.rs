@@ -61,6 +61,7 @@ pub fn apply(
         applied.refused = Some(refused);
         return Ok(applied);
     }
+    applied.recorded_meanwhile = outbox::count_waiting(transaction)? > sent.waiting;
     let ends_early = response.streams.iter().any(|page| page.more);
     let verdicts = response
         .verdicts

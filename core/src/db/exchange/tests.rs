@@ -126,6 +126,21 @@ fn what_the_server_does_not_look_at_yet_stays_and_is_no_progress() {
 }
 
 #[test]
+fn what_is_recorded_while_a_reply_is_awaited_is_told_from_what_was_sent() {
+    let (ann, mut server) = (Phone::new(1), FakeServer::default());
+    ann.plan(1);
+    server.later = true;
+    assert!(
+        !ann.exchange(&mut server).recorded_meanwhile,
+        "nothing new, nothing moved"
+    );
+    let (request, sent) = ann.request(100);
+    ann.plan(2);
+    let applied = ann.store.apply(server.answer(&request), &sent).unwrap();
+    assert!(applied.recorded_meanwhile && !applied.progress);
+}
+
+#[test]
 fn a_server_that_lost_what_an_edit_builds_on_gets_it_with_the_edit() {
     let (ann, ben, mut server) = (Phone::new(1), Phone::new(2), FakeServer::default());
     let visit = ann.plan(1);
@@ -458,6 +473,7 @@ fn a_document_that_left_the_stream_goes_unless_something_of_it_is_unsent() {
     let sent = super::Sent {
         items: Vec::new(),
         cursors: cut.cursors.clone(),
+        waiting: 1,
     };
     let response = second.answer(&cut);
     ben.store.apply(response, &sent).unwrap();

@@ -79,6 +79,7 @@ impl<'de> Deserialize<'de> for Month {
 
 /// What a rep is to reach in a month. What is left out is no target. People set it; figures are only put beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct Target {
     /// Whose.
     pub rep: UserId,

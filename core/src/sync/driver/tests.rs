@@ -193,3 +193,36 @@ async fn in_the_background_local_changes_and_live_notices_are_followed() {
     };
     assert_eq!(sync.run(seen, |_, _| {}).await, Ok(()));
 }
+
+#[tokio::test]
+async fn a_notice_of_what_is_here_already_does_not_make_a_retry_forgotten() {
+    let (ann, ben, wire) = (Phone::new(1), Phone::new(2), Arc::new(Wire::default()));
+    ann.plan(1);
+    driver(&ann, &wire).sync_once().await.unwrap();
+    let theirs = ben.plan(2);
+    driver(&ben, &wire).sync_once().await.unwrap();
+    *wire.fault.lock().unwrap() = Some(TransportFault::Offline);
+    wire.heads.lock().unwrap().push(vec![StreamMark {
+        stream: crate::sync::fake::TERRITORY,
+        seq: 1,
+    }]);
+    let (store, sync) = (ann.store.clone(), driver(&ann, &wire));
+    let seen = async {
+        while store.visit(theirs).unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let running = sync.run(seen, |status, _| {
+        if matches!(status, Status::Failed(_)) {
+            *wire.fault.lock().unwrap() = None;
+            let clock = Arc::clone(&ann.clock);
+            // After the notice was read, and before the retry is due.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                clock.forward(400_000);
+            });
+        }
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(60), running).await;
+    assert_eq!(ended.expect("it was tried again"), Ok(()));
+}

@@ -564,6 +564,9 @@ public class FieldStore internal constructor(
     /** The territories that this phone knows. */
     public suspend fun territories(): List<Territory> = call { bridge.territories() }
 
+    /** What this phone's person is to reach, the newest month first. */
+    public suspend fun targets(): List<Target> = call { bridge.targets() }
+
     /** Products by name, with these words in name, number or group. */
     public suspend fun products(text: String = "", limit: Int = PAGE, offset: Int = 0): List<Product> =
         call { bridge.products(text, limit.toLong(), offset.toLong()) }

@@ -90,7 +90,7 @@ class ValuesTest {
     @Test
     fun `moments keep their milliseconds`() = story {
         Company.shared.phone().use { phone ->
-            val moments = listOf("2026-11-28T10:15:30.123Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:58.999Z", "1931-05-04T03:02:01.001Z", "2038-01-19T03:14:08.001Z")
+            val moments = listOf("2026-11-28T10:15:30.123Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:58.999Z", "1969-12-31T23:59:59.999Z", "1931-05-04T03:02:01.001Z", "2038-01-19T03:14:08.001Z")
             for (text in moments) {
                 val draft = phone.store.draftOrder(phone.customer().id, "MOMENT", emptyList()).copy(at = Instant.parse(text))
                 val order = phone.store.create(draft)

@@ -88,3 +88,10 @@ public value class Currency(public val code: String) {
 
     override fun toString(): String = code
 }
+
+/** Milliseconds since 1970; what lies beyond the years that these can count becomes the last that they can. */
+internal fun java.time.Instant.clampedMillis(): Long = try {
+    toEpochMilli()
+} catch (_: ArithmeticException) {
+    if (epochSecond < 0) Long.MIN_VALUE else Long.MAX_VALUE
+}
