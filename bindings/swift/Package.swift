@@ -48,7 +48,7 @@ if core.isEmpty {
 let package = Package(
     name: "Fieldledger",
     defaultLocalization: "en",
-    platforms: [.iOS(.v15), .macOS(.v12)],
+    platforms: [.iOS(.v15), .macOS(.v13)],
     products: [
         .library(name: "Fieldledger", targets: ["Fieldledger"])
     ],

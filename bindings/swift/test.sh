@@ -43,7 +43,9 @@ graphs=$here/.build/graphs
 rm -rf "$graphs" && mkdir -p "$graphs"
 find "$here/.build/" -path '*symbolgraph*' \( -name 'Fieldledger.symbols.json' -o -name 'Fieldledger@*.symbols.json' \) \
     -exec cp {} "$graphs/" \;
-also "$here/with-swift.sh" docc convert Sources/Fieldledger/Fieldledger.docc --fallback-display-name Fieldledger \
+docc=(docc)
+command -v xcrun >/dev/null 2>&1 && docc=(xcrun docc)
+also "$here/with-swift.sh" "${docc[@]}" convert Sources/Fieldledger/Fieldledger.docc --fallback-display-name Fieldledger \
     --fallback-bundle-identifier com.fieldledger --additional-symbol-graph-dir .build/graphs --output-dir .build/docs \
     --warnings-as-errors
 # The check of a packed framework, on a made-up one.

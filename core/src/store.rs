@@ -191,11 +191,15 @@ impl FieldStore {
         self.inner.database.close();
     }
 
-    /// Opens the store again after [`Self::close`]; the supply is asked for the key again.
+    /// Opens the store again after [`Self::close`]; the supply is asked for the key again. An open store stays as it is.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn reopen(&self) -> Result<(), FieldError> {
+        // Waits for a rotation under way, whose unfinished copy opening would clear away.
+        if !self.is_closed() {
+            return Ok(());
+        }
         let now = self.inner.options.clock.now();
         if let Some(report) = salvage::reopen(&self.inner.database, now)? {
             *lock(&self.inner.report) = Some(report);

@@ -171,7 +171,7 @@ impl FieldStore {
     /// Whether the database has the supply's pending key: the rotation is done, and the app has to make that key the present
     /// one.
     pub async fn opened_with_pending_key(&self) -> Result<bool, FieldError> {
-        self.run(|store| Ok(store.opened_with_pending_key())).await
+        self.run(|store| store.opened_with_pending_key()).await
     }
 }
 

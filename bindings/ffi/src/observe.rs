@@ -80,7 +80,8 @@ pub struct Subscription {
 
 #[uniffi::export]
 impl Subscription {
-    /// Ends it. No call begins after this one returned; one that runs goes on to its end.
+    /// Ends it: no further changes are collected. A call that is on its way already may still arrive; waiting for it here would
+    /// hang a listener that waits for whoever cancels it.
     pub fn cancel(&self) {
         self.mailbox.end();
         drop(self.source.lock().unwrap_or_else(PoisonError::into_inner).take());

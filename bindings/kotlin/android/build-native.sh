@@ -21,4 +21,5 @@ for library in "$jni"/*/libfieldledger_ffi.so; do
     cp "$library" "$here/build/symbols/libfieldledger_ffi-$abi.so"
     "$(find "$ANDROID_NDK_HOME/toolchains/llvm/prebuilt" -name llvm-strip | head -n 1)" --strip-unneeded "$library"
 done
+bindings/generate.sh "$here/build/symbols/libfieldledger_ffi-arm64-v8a.so" bindings/kotlin/generated/target/uniffi
 "$here/check-native.sh" "$jni"

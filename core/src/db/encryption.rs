@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Database,
-    cipher::{self, DatabaseKey, Fit, Look},
+    cipher::{self, DatabaseKey, Fit, KeySupply, Look},
     foreign, lock, recode,
 };
 use crate::{error::FieldError, model::InvalidField};
@@ -128,8 +128,17 @@ impl Database {
         recoded
     }
 
-    /// Whether it is open with the pending key of its supply.
-    pub(crate) fn has_pending_key(&self) -> bool {
-        self.pending.load(Ordering::Relaxed)
+    /// Whether it is open with what is the pending key of its supply even now.
+    pub(crate) fn has_pending_key(&self) -> Result<bool, FieldError> {
+        if !self.pending.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let pending = self.keys().map(KeySupply::pending_key).transpose()?.flatten();
+        let has = pending.is_some_and(|key| cipher::fits(&self.path, &key) != Fit::Not);
+        if !has {
+            // The app has made it the present one meanwhile.
+            self.pending.store(false, Ordering::Relaxed);
+        }
+        Ok(has)
     }
 }

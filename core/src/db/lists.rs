@@ -131,6 +131,7 @@ pub struct ListQuery {
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub text: Option<String>,
     /// At most so many.
+    #[cfg_attr(feature = "uniffi", uniffi(default = 100))]
     pub limit: usize,
     /// The last row of the page before.
     #[cfg_attr(feature = "uniffi", uniffi(default))]

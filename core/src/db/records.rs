@@ -420,13 +420,16 @@ pub(crate) fn territory_of(connection: &Connection, customer: CustomerId) -> Res
 #[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct CustomerQuery {
     /// Words of the name, number, contact or address; empty for all.
+    #[cfg_attr(feature = "uniffi", uniffi(default = ""))]
     pub text: String,
     /// Only of this territory.
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub territory: Option<TerritoryId>,
     /// At most so many.
+    #[cfg_attr(feature = "uniffi", uniffi(default = 100))]
     pub limit: usize,
     /// After so many.
+    #[cfg_attr(feature = "uniffi", uniffi(default = 0))]
     pub offset: usize,
 }
 

@@ -69,7 +69,10 @@ impl FieldStore {
 
     /// Whether the database has the supply's pending key: the rotation is done, and the app has to make that key the
     /// present one.
-    pub fn opened_with_pending_key(&self) -> bool {
+    ///
+    /// # Errors
+    /// [`FieldError::KeyUnavailable`].
+    pub fn opened_with_pending_key(&self) -> Result<bool, FieldError> {
         self.inner.database.has_pending_key()
     }
 }

@@ -132,6 +132,10 @@ impl From<EnrolError> for FieldError {
         match error {
             EnrolError::Address(error) => error.into(),
             EnrolError::Refused { message, .. } => InvalidField::new("code", message).into(),
+            EnrolError::Transport(TransportFault::RetryAfter(millis)) => {
+                let seconds = millis.div_ceil(1000);
+                InvalidField::new("code", format!("too many attempts; try again in {seconds} s")).into()
+            }
             EnrolError::Transport(fault) => fault.into(),
             EnrolError::Store(error) => error,
         }

@@ -30,8 +30,8 @@ impl FieldStore {
     }
 
     /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of
-    /// its bytes, notes who took it and when, and queues it to be sent. The file stays where it is; the app keeps it until
-    /// `evidence_state` says that the server has it.
+    /// its bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is:
+    /// sending it is the app's, which tells with `set_evidence_state` how far it has come.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when the file cannot be read or is empty; as `add_evidence`.

@@ -90,7 +90,7 @@ public final class ChangeSubscription: Sendable {
 
     init(_ foreign: FieldledgerFFI.Subscription) { self.foreign = foreign }
 
-    /// Ends it. No call begins after this returned.
+    /// Ends it: no further changes are collected. A call that is on its way already may still arrive.
     public func cancel() { foreign.cancel() }
 
     deinit { foreign.cancel() }
@@ -158,6 +158,11 @@ extension FieldStore {
         _ type: Value.Type = Value.self, _ id: DocumentId
     ) -> Observation<Document<Value>?> {
         observe { try await $0.document(type, id) }
+    }
+
+    /// One document as a row of a list, as it changes; `nil` where there is none.
+    public func observeRow(_ id: DocumentId) -> Observation<DocumentRow?> {
+        observe { try await $0.row(id) }
     }
 
     /// Has everything that is observed read anew.

@@ -263,8 +263,8 @@ extension FieldStore {
     }
 
     /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of its
-    /// bytes, notes who took it and when, and queues it to be sent. The file stays where it is; the app keeps it until
-    /// ``evidenceState(_:)`` says that the server has it.
+    /// bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is: sending it is the app's,
+    /// which tells with ``setEvidenceState(_:_:sent:)`` how far it has come.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` when the file cannot be read or is empty; as
     ///   ``addEvidence(_:_:hash:file:)``.

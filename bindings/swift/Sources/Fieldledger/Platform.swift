@@ -5,7 +5,8 @@ import FieldledgerFFI
 
 /// Tells what network the phone has and what may go over it. Asked on threads of the library, often: answer from memory.
 public protocol NetworkMonitor: Sendable {
-    /// The network now; `nil` when it is not known, then the library goes by what happens when it tries.
+    /// The network now; `nil` when it is not known, then the library goes by what happens when it tries. That there is no network
+    /// is `NetworkState.none`: written out, since a bare `.none` would be `nil`.
     var state: NetworkState? { get }
     /// What the person has chosen for files of evidence. Documents are small and go over any network.
     var uploadPolicy: UploadPolicy { get }
@@ -168,12 +169,59 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
     }
 }
 
+/// Keeps small secrets of this phone by name; ``Keychain`` is one.
+public protocol SecretStore: Sendable {
+    /// The secret of that name; `nil` when there is none.
+    func secret(_ name: String) throws -> Data?
+    /// Stores a secret where there is none of that name, and gives what is stored now: of two that are made at once, one wins.
+    func adding(_ name: String, _ secret: Data) throws -> Data
+    /// Stores a secret, in the place of what had its name; `nil` removes it.
+    func set(_ name: String, _ secret: Data?) throws
+}
+
+/// The keys of one database in a store of secrets.
+public struct StoredKeys: KeySupply {
+    private let secrets: any SecretStore
+    private let name: String
+
+    /// The keys of that name; apps with several databases name each.
+    public init(in secrets: any SecretStore, name: String = "fieldledger.key") {
+        (self.secrets, self.name) = (secrets, name)
+    }
+
+    /// The present key; made when there is none.
+    public func databaseKey() throws -> Data {
+        if let key = try secrets.secret(name) { return key }
+        return try secrets.adding(name, FieldStore.generateKey())
+    }
+
+    /// The key that a rotation has begun to move to.
+    public func pendingKey() throws -> Data? { try secrets.secret(name + ".pending") }
+
+    /// Gives the database of `store`, which was opened with these keys, another key. Does only the rest of a rotation that was
+    /// cut short, if there was one.
+    ///
+    /// - Throws: ``FieldledgerError/notEncrypted``, ``FieldledgerError/keyUnavailable(_:)``, ``FieldledgerError/storageFull``,
+    ///   ``FieldledgerError/closed``. Call it again then: the database opens with whichever of the two keys it has.
+    public func rotate(_ store: FieldStore) async throws {
+        if try await !store.openedWithPendingKey() {
+            // The same as before after a failure, so that no key is ever lost that the database may have.
+            let key = try secrets.secret(name + ".pending") ?? FieldStore.generateKey()
+            try secrets.set(name + ".pending", key)
+            try await store.rotateKey(key)
+        }
+        guard let key = try pendingKey() else { return }
+        try secrets.set(name, key)
+        try secrets.set(name + ".pending", nil)
+    }
+}
+
 #if canImport(Security)
     import Security
 
     /// Small secrets in the keychain of this phone alone: neither backups nor other devices have them. They can be read once the
     /// phone was unlocked after its start, so that a sync in the background works.
-    public struct Keychain: Sendable {
+    public struct Keychain: SecretStore {
         private let service: String
 
         /// The items of `service`; apps that share a keychain group share what has the same name.
@@ -185,9 +233,8 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
         ///   later.
         public func installation() throws -> UUID {
             let name = "fieldledger.installation"
-            if let bytes = try item(name), let text = String(data: bytes, encoding: .utf8), let known = UUID(uuidString: text) {
-                return known
-            }
+            let known = try secret(name) ?? adding(name, Data(UUID().uuidString.utf8))
+            if let text = String(data: known, encoding: .utf8), let id = UUID(uuidString: text) { return id }
             let made = UUID()
             try set(name, Data(made.uuidString.utf8))
             return made
@@ -196,7 +243,7 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
         /// The item of that name; `nil` when there is none.
         ///
         /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says.
-        public func item(_ name: String) throws -> Data? {
+        public func secret(_ name: String) throws -> Data? {
             var found: CFTypeRef?
             let asked = query(name).merging([kSecReturnData: true]) { $1 }
             let status = SecItemCopyMatching(asked as CFDictionary, &found)
@@ -205,21 +252,34 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
             return bytes
         }
 
+        /// Stores an item where there is none of that name, and gives what is stored now.
+        ///
+        /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says.
+        public func adding(_ name: String, _ secret: Data) throws -> Data {
+            let status = SecItemAdd(query(name).merging(Self.value(secret)) { $1 } as CFDictionary, nil)
+            if status == errSecDuplicateItem, let known = try self.secret(name) { return known }
+            guard status == errSecSuccess else { throw Self.said(status) }
+            return secret
+        }
+
         /// Stores an item, in the place of what had its name; `nil` removes it.
         ///
         /// - Throws: ``FieldledgerError/keyUnavailable(_:)`` with what the keychain says.
-        public func set(_ name: String, _ bytes: Data?) throws {
-            guard let bytes else {
+        public func set(_ name: String, _ secret: Data?) throws {
+            guard let secret else {
                 let removed = SecItemDelete(query(name) as CFDictionary)
                 guard removed == errSecSuccess || removed == errSecItemNotFound else { throw Self.said(removed) }
                 return
             }
-            let value: [CFString: Any] = [
-                kSecValueData: bytes, kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
-            ]
-            var status = SecItemUpdate(query(name) as CFDictionary, value as CFDictionary)
-            if status == errSecItemNotFound { status = SecItemAdd(query(name).merging(value) { $1 } as CFDictionary, nil) }
+            var status = SecItemUpdate(query(name) as CFDictionary, Self.value(secret) as CFDictionary)
+            if status == errSecItemNotFound {
+                status = SecItemAdd(query(name).merging(Self.value(secret)) { $1 } as CFDictionary, nil)
+            }
             guard status == errSecSuccess else { throw Self.said(status) }
+        }
+
+        private static func value(_ secret: Data) -> [CFString: Any] {
+            [kSecValueData: secret, kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly]
         }
 
         private func query(_ name: String) -> [CFString: Any] {
@@ -231,37 +291,10 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
         }
     }
 
-    /// The keys of one database in the keychain.
-    public struct KeychainKeys: KeySupply {
-        private let keychain: Keychain
-        private let name: String
-
-        /// The keys of that name; apps with several databases name each.
-        public init(_ keychain: Keychain = Keychain(), name: String = "fieldledger.key") {
-            (self.keychain, self.name) = (keychain, name)
-        }
-
-        /// The present key; made when there is none.
-        public func databaseKey() throws -> Data {
-            if let key = try keychain.item(name) { return key }
-            let key = try FieldStore.generateKey()
-            try keychain.set(name, key)
-            return key
-        }
-
-        /// The key that a rotation has begun to move to.
-        public func pendingKey() throws -> Data? { try keychain.item(name + ".pending") }
-
-        /// Gives the database of `store`, which was opened with these keys, another key. Does the rest of a rotation that was cut
-        /// short as well.
-        public func rotate(_ store: FieldStore) async throws {
-            if try await !store.openedWithPendingKey() {
-                let key = try FieldStore.generateKey()
-                try keychain.set(name + ".pending", key)
-                try await store.rotateKey(key)
-            }
-            try keychain.set(name, pendingKey())
-            try keychain.set(name + ".pending", nil)
+    extension StoredKeys {
+        /// The keys of that name in the app's keychain.
+        public static func keychain(_ keychain: Keychain = Keychain(), name: String = "fieldledger.key") -> StoredKeys {
+            StoredKeys(in: keychain, name: name)
         }
     }
 #endif

@@ -101,6 +101,79 @@ extension FieldStore {
     }
 }
 
+/// Opens a store and keeps it in step while the app is on the screen, and closes it when it is not: an app that is suspended with
+/// a lock on a file may be ended by iOS. Every step waits for the one before, so that a quick change of mind cannot end with a
+/// closed store under a visible screen. See <doc:Background>.
+@MainActor
+public final class StoreLifecycle {
+    private let store: FieldStore
+    private var isForeground = false
+    private var last: Task<Void, Never>?
+    private var sync: SyncHandle?
+
+    /// For the one store of the app, which may be open or closed.
+    public init(_ store: FieldStore) { self.store = store }
+
+    /// The app has come to the screen. Gives the sync that was started, to show how it stands; `nil` when the app has left again
+    /// meanwhile, or the phone is not enrolled yet: call it again after ``FieldStore/enrol(serverURL:code:deviceName:)``.
+    @discardableResult
+    public func enterForeground() -> Task<SyncHandle?, any Error> {
+        isForeground = true
+        return inTurn { [self] in
+            guard isForeground else { return nil }
+            try await store.reopen()
+            if sync?.hasEnded != false {
+                sync = store.identity == nil ? nil : try await store.startSync()
+            }
+            return sync
+        }
+    }
+
+    /// The app has left the screen. The task ends when the store is closed, or when it is clear that it stays open.
+    @discardableResult
+    public func enterBackground() -> Task<Void, any Error> {
+        isForeground = false
+        return inTurn { [self] in
+            guard !isForeground else { return }
+            await sync?.stop()
+            sync = nil
+            try await store.close()
+        }
+    }
+
+    /// For a background task of the system: syncs once and closes the store again, unless the app has come to the screen meanwhile.
+    /// Ends soon after its task was cancelled; what was exchanged until then is stored.
+    ///
+    /// - Throws: As ``FieldStore/syncOnce()`` and ``FieldStore/reopen()``.
+    @discardableResult
+    public func syncInBackground() async throws -> SyncReport {
+        let work = inTurn { [self] in
+            try await store.reopen()
+            let result: Result<SyncReport, any Error>
+            do { result = .success(try await store.syncOnce()) } catch { result = .failure(error) }
+            if !isForeground { try await store.close() }
+            return try result.get()
+        }
+        return try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            work.cancel()
+        }
+    }
+
+    private func inTurn<Value: Sendable>(
+        _ work: @escaping @MainActor () async throws -> Value
+    ) -> Task<Value, any Error> {
+        let before = last
+        let task = Task {
+            await before?.value
+            return try await work()
+        }
+        last = Task { _ = await task.result }
+        return task
+    }
+}
+
 private final class SyncAdapter: FieldledgerFFI.SyncListener {
     private let told: AsyncStream<SyncState>.Continuation
 

@@ -219,6 +219,7 @@ import Fieldledger
             store = try await opened(Keys(present: one, pending: two))
         } catch FieldledgerError.invalid(field: "key", _) {
             // This library was built without encryption, and says so instead of writing a plain file.
+            #expect(Self.encrypted == nil)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
             return
         }
@@ -234,6 +235,55 @@ import Fieldledger
         try await FieldStore.decrypt(file, key: two)
         #expect(await failure { try await opened(Keys(present: two)) } == .notEncrypted)
         try await opened(nil).close()
+    }
+
+    /// Set where the library was built with encryption.
+    static let encrypted = ProcessInfo.processInfo.environment["FIELDLEDGER_ENCRYPTED"]
+
+    /// Secrets in memory, as a keychain would keep them.
+    final class Secrets: SecretStore {
+        let kept = Guarded<[String: Data]>([:])
+        func secret(_ name: String) -> Data? { kept.withLock { $0[name] } }
+        func set(_ name: String, _ secret: Data?) { kept.withLock { $0[name] = secret } }
+        func adding(_ name: String, _ secret: Data) -> Data {
+            kept.withLock {
+                let now = $0[name] ?? secret
+                $0[name] = now
+                return now
+            }
+        }
+    }
+
+    @Test func storedKeysAreMadeOnceAndRotatedAsOftenAsOneLikes() async throws {
+        let secrets = Secrets()
+        let keys = StoredKeys(in: secrets)
+        let first = try keys.databaseKey()
+        #expect(try first.count == 32 && keys.databaseKey() == first && keys.pendingKey() == nil)
+        guard Self.encrypted != nil else { return }
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var options = Phone.options(folder)
+        options.keys = keys
+        let store = try await FieldStore.open(options)
+        var known: Set<Data> = [first]
+        // Twice without opening anew: the key that the database has must not be lost.
+        for _ in 1...2 {
+            try await keys.rotate(store)
+            #expect(try known.insert(keys.databaseKey()).inserted && keys.pendingKey() == nil)
+        }
+        try await store.close()
+        try await store.reopen()
+        // A rotation whose last step was cut off.
+        let pending = try FieldStore.generateKey()
+        secrets.set("fieldledger.key.pending", pending)
+        try await store.rotateKey(pending)
+        try await store.close()
+        try await store.reopen()
+        #expect(try await store.openedWithPendingKey())
+        try await keys.rotate(store)
+        #expect(try keys.databaseKey() == pending && keys.pendingKey() == nil)
+        try await store.close()
+        try await store.reopen()
     }
 
     static let fullDisk = ProcessInfo.processInfo.environment["FIELDLEDGER_FULL_DISK"]

@@ -210,6 +210,64 @@ import Fieldledger
         #expect(await states.value == .stopped(nil))
     }
 
+    @Test func anAppThatComesAndGoesQuicklyEndsAsItIsSeen() async throws {
+        let phone = try await Server.shared.value.phone()
+        let lifecycle = await StoreLifecycle(phone.store)
+        // Nothing is waited for in between, as a person's thumb does not wait.
+        for _ in 1...5 {
+            await lifecycle.enterForeground()
+            await lifecycle.enterBackground()
+        }
+        let sync = try await lifecycle.enterForeground().value
+        #expect(sync?.hasEnded == false)
+        #expect(try await phone.store.status().waiting == 0)
+        // The system's background task ends under a visible screen: the store stays open.
+        try await lifecycle.syncInBackground()
+        #expect(try await phone.store.isClosed == false)
+        await lifecycle.enterForeground()
+        try await lifecycle.enterBackground().value
+        #expect(sync?.hasEnded == true)
+        #expect(await failure { try await phone.store.status() } == .closed)
+        try await lifecycle.syncInBackground()
+        #expect(await failure { try await phone.store.status() } == .closed)
+        let cancelled = Task { try await lifecycle.syncInBackground() }
+        cancelled.cancel()
+        _ = await cancelled.result
+        #expect(await failure { try await phone.store.status() } == .closed)
+    }
+
+    @Test func theAppTellsWhatNetworkThereIsAndWhatMayGoOverIt() async throws {
+        final class Monitor: NetworkMonitor {
+            let now = Guarded<NetworkState?>(NetworkState.none)
+            let policy = Guarded(UploadPolicy.notMetered)
+            var state: NetworkState? { now.withLock { $0 } }
+            var uploadPolicy: UploadPolicy { policy.withLock { $0 } }
+        }
+        let server = try await Server.shared.value
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let monitor = Monitor()
+        var options = Phone.options(folder)
+        options.network = monitor
+        let store = try await FieldStore.open(options)
+        try await store.enrol(serverURL: server.url, code: server.code(), deviceName: "network")
+        #expect(await failure { try await store.syncOnce() } == .offline)
+        #expect(try await !store.mayUpload())
+        for (state, policy, may) in [
+            (NetworkState.unmetered, UploadPolicy.notMetered, true), (.unmetered, .wifiOnly, false), (.wifi, .wifiOnly, true),
+            (.metered, .notMetered, false), (.metered, .any, true),
+        ] {
+            monitor.now.withLock { $0 = state }
+            monitor.policy.withLock { $0 = policy }
+            #expect(try await store.mayUpload() == may, "\(state) \(policy)")
+        }
+        // A monitor that does not know keeps nobody from syncing.
+        monitor.now.withLock { $0 = nil }
+        try await store.syncOnce()
+        #expect(try await !store.mayUpload())
+        try await store.close()
+    }
+
     @Test func whatAKilledProcessAcknowledgedIsThere() async throws {
         let server = try await Server.shared.value
         let phone = try await server.phone()

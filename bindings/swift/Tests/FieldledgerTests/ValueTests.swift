@@ -19,6 +19,7 @@ import Fieldledger
         #expect(CalendarDate("-0044-03-15")?.description == "-0044-03-15")
         let shanghai = try #require(TimeZone(identifier: "Asia/Shanghai"))
         let day = try #require(CalendarDate("2026-11-28"))
+        #expect(CalendarMonth(of: day).description == "2026-11" && CalendarMonth("2026-13") == nil)
         #expect(day.start(in: shanghai).timeIntervalSince1970 == 1_795_795_200)
         #expect(CalendarDate(of: Date(timeIntervalSince1970: 1_795_795_199), in: shanghai).description == "2026-11-27")
     }

@@ -23,8 +23,10 @@ pub struct PromiseQuery {
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub customer: Option<CustomerId>,
     /// Those that colleagues took down as well.
+    #[cfg_attr(feature = "uniffi", uniffi(default = false))]
     pub everyone: bool,
     /// Those that were kept as well.
+    #[cfg_attr(feature = "uniffi", uniffi(default = false))]
     pub kept: bool,
     /// The day they are judged on; today when left out.
     #[cfg_attr(feature = "uniffi", uniffi(default))]

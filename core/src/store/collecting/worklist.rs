@@ -38,11 +38,13 @@ const DAYS_BACK: u64 = 60;
 #[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct WorklistQuery {
     /// Customers of colleagues as well.
+    #[cfg_attr(feature = "uniffi", uniffi(default = false))]
     pub everyone: bool,
     /// The day; today when left out.
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub day: Option<NaiveDate>,
     /// At most so many customers.
+    #[cfg_attr(feature = "uniffi", uniffi(default = 50))]
     pub limit: usize,
 }
 

@@ -60,6 +60,7 @@ import com.fieldledger.model.StatementReply
 import com.fieldledger.model.StatementRow
 import com.fieldledger.model.StatementView
 import com.fieldledger.model.SyncStatus
+import com.fieldledger.model.Target
 import com.fieldledger.model.Territory
 import com.fieldledger.model.Today
 import com.fieldledger.model.UploadState
@@ -70,6 +71,7 @@ import com.fieldledger.model.Worklist
 import com.fieldledger.model.WorklistQuery
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
 import java.io.File
@@ -106,7 +108,7 @@ public class FieldStore internal constructor(
     /** What listens and syncs: the library ends what nobody holds any more. */
     private val held: MutableSet<Any> = ConcurrentHashMap.newKeySet()
 
-    /** Told when the store was opened again, so that flows can go on. */
+    /** Told when everything is to be read anew: the store was opened again, or another day has begun. */
     private val reopened = ConcurrentHashMap.newKeySet<() -> Unit>()
 
     // The store itself ---------------------------------------------------------------------------------------------------
@@ -138,6 +140,14 @@ public class FieldStore internal constructor(
     /** Opens the store again after [close]. Throws as [open]. Syncs in the background have to be started anew. */
     public suspend fun reopen() {
         call { bridge.reopen() }
+        refreshObservations()
+    }
+
+    /**
+     * Has everything that is observed read anew. The clock changes nothing in the store: call it on the system's
+     * `ACTION_DATE_CHANGED`, so that at midnight another day becomes today.
+     */
+    public fun refreshObservations() {
         reopened.forEach { it() }
     }
 
@@ -221,7 +231,8 @@ public class FieldStore internal constructor(
         val sync = BackgroundSync { held -= it }
         held += sync
         try {
-            sync.started(call { bridge.startSync(sync.listener) })
+            // Not to be cancelled between the start and the return: nobody would hold what was started.
+            withContext(NonCancellable) { sync.started(call { bridge.startSync(sync.listener) }) }
         } catch (thrown: Throwable) {
             held -= sync
             throw thrown
@@ -404,8 +415,8 @@ public class FieldStore internal constructor(
 
     /**
      * Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of its
-     * bytes, notes who took it and when, and queues it to be sent. The file stays where it is; the app keeps it until
-     * [evidenceState] says that the server has it.
+     * bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is: sending it is the app's, which
+     * tells with [setEvidenceState] how far it has come.
      */
     public suspend fun attachEvidence(document: DocumentId, file: File, evidence: NewEvidence): EvidenceHash =
         call { bridge.attachEvidence(document, file.absoluteFile, evidence) }

@@ -83,6 +83,10 @@ public fun FieldStore.observeTimeline(customer: CustomerId, limit: Int = FieldSt
 /** One document as a row of a list, as it changes. */
 public fun FieldStore.observeRow(id: DocumentId): Flow<DocumentRow?> = observeWhen({ it.isAboutRows() }) { row(id) }
 
+/** A document, as it changes; nothing where there is none. [read] is the method for its kind: `observeDocument { visit(id) }`. */
+public fun <T : Any> FieldStore.observeDocument(read: suspend FieldStore.() -> Document<T>?): Flow<Document<T>?> =
+    observeWhen({ it is Change.Documents }, read)
+
 /** How phone and server stand to each other, as it changes. */
 public fun FieldStore.observeStatus(): Flow<SyncStatus> =
     observeWhen({ it is Change.Status || it is Change.Documents }) { status() }

@@ -13,6 +13,7 @@ import androidx.work.PeriodicWorkRequest
 import androidx.work.WorkManager
 import androidx.work.WorkerParameters
 import com.fieldledger.FieldStore
+import com.fieldledger.FieldledgerException
 import com.fieldledger.SyncOutcome
 import java.util.concurrent.TimeUnit
 
@@ -32,7 +33,13 @@ public class SyncWorker(context: Context, parameters: WorkerParameters) : Corout
     override suspend fun doWork(): Result {
         val owner = applicationContext as? FieldStoreOwner
             ?: return failure("the application does not implement FieldStoreOwner")
-        return when (val outcome = owner.fieldStore().syncOnce()) {
+        val outcome = try {
+            owner.fieldStore().syncOnce()
+        } catch (error: FieldledgerException) {
+            // It could not be opened: full storage, a key that the locked phone does not give.
+            SyncOutcome.of(error)
+        }
+        return when (outcome) {
             is SyncOutcome.Success -> Result.success()
             is SyncOutcome.Retry -> Result.retry()
             is SyncOutcome.Failure -> failure(outcome.error.message)
@@ -58,13 +65,13 @@ public class SyncWorker(context: Context, parameters: WorkerParameters) : Corout
             WorkManager.getInstance(context).enqueueUniquePeriodicWork(REGULARLY, ExistingPeriodicWorkPolicy.UPDATE, work)
         }
 
-        /** Syncs as soon as there is a network. */
+        /** Syncs as soon as there is a network, and once more after one that is under way. */
         public fun now(context: Context) {
             val work = OneTimeWorkRequest.Builder(SyncWorker::class.java)
                 .setConstraints(connected)
                 .setBackoffCriteria(BackoffPolicy.EXPONENTIAL, 30, TimeUnit.SECONDS)
                 .build()
-            WorkManager.getInstance(context).enqueueUniqueWork(AT_ONCE, ExistingWorkPolicy.REPLACE, work)
+            WorkManager.getInstance(context).enqueueUniqueWork(AT_ONCE, ExistingWorkPolicy.APPEND_OR_REPLACE, work)
         }
 
         /** Syncs no more by itself, after a sign-out say. */
