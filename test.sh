@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Runs every check of Fieldledger and prints what ran, what was skipped and why, and what failed.
 #
-#   ./test.sh              the core and the server
-#   ./test.sh everything   the same, the core encrypted, the packages for Kotlin and Swift, and the pages in a browser
+#   ./test.sh        everything: core and server, the packages for Kotlin and Swift, the core encrypted, the pages in a browser
+#   ./test.sh core   the core and the server only
 #
 # Needs a Rust toolchain and a C compiler. Other tools are installed when that is possible without asking; what cannot be
-# installed is skipped by name. With CI=true a skip is a failure.
+# installed is skipped by name. With CI=true a skip in the core and the server is a failure.
 #
 #   FIELDLEDGER_DATASETS folder with the data sets `classicmodels` and `northwind` (default: ../shared/data)
 #   FIELDLEDGER_OFFLINE  set to anything: install nothing
+#   FIELDLEDGER_MINUTES  after so many minutes the packages, the encrypted core and the pages are left out, by name
 set -u
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit 1
 
 data=${FIELDLEDGER_DATASETS:-../shared/data}
 scratch=$(mktemp -d)
@@ -36,6 +37,13 @@ skip() { # name, why
         note SKIPPED "$1" "$2"
     fi
 }
+
+# A part of its own that this machine cannot run, or has no time for: said, and no failure anywhere.
+leave_out() { # name, why
+    note "LEFT OUT" "$1" "$2"
+}
+
+late() { [ -n "${FIELDLEDGER_MINUTES:-}" ] && [ "$SECONDS" -gt $((FIELDLEDGER_MINUTES * 60)) ]; }
 
 step() { # name, command...
     local name=$1 started=$SECONDS
@@ -76,8 +84,13 @@ tests() { # name, cargo test arguments...
 suite() { # name, command...
     local name=$1 started=$SECONDS log="$scratch/log" status ran broken
     shift
+    if late; then
+        leave_out "$name" "no time is left"
+        return
+    fi
     heading "$name"
-    "$@" 2>&1 | tee "$log"
+    # Nothing here takes half as long; what hangs is ended and has failed.
+    timeout --kill-after=30 1500 "$@" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     ran=$(sed -n 's/^\([0-9][0-9]*\) passed, [0-9][0-9]* failed.*/\1/p' "$log" | tail -n 1)
     broken=$(sed -n 's/^[0-9][0-9]* passed, \([0-9][0-9]*\) failed.*/\1/p' "$log" | tail -n 1)
@@ -108,6 +121,14 @@ install_package() { # package
             "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1; }
 }
 
+# What takes long to fetch, while the compiler is at work. Each script that needs something fetches it by
+# itself too, so that nothing depends on this.
+fetch_ahead() {
+    mkdir -p "$scratch/none"
+    FIELDLEDGER_LIB_DIR="$scratch/none" bindings/swift/with-swift.sh true
+    tests/web/test.sh --fetch
+}
+
 have_component() { # cargo subcommand, rustup component
     cargo "$1" --version >/dev/null 2>&1 && return 0
     [ -z "${FIELDLEDGER_OFFLINE:-}" ] && command -v rustup >/dev/null 2>&1 &&
@@ -124,6 +145,12 @@ if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
 fi
 # Records the writes of a phone, to cut the power in the middle of them.
 command -v strace >/dev/null 2>&1 || { may_install && install_package strace; } || true
+
+if [ "${1:-}" != core ] && [ -z "${FIELDLEDGER_OFFLINE:-}" ]; then
+    command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
+    fetch_ahead >"$scratch/fetching" 2>&1 &
+    fetching=$!
+fi
 
 if have_component fmt rustfmt; then
     step "formatting" cargo fmt --all --check
@@ -157,39 +184,52 @@ for set in classicmodels northwind; do
     fi
 done
 
-if [ "${1:-}" = everything ]; then
-    command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
-    pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
-    if pkg-config --exists openssl 2>/dev/null; then
-        tests "the phone with encryption at rest" -p fieldledger-core -p fieldledger-ffi \
-            --features fieldledger-core/sqlcipher
-    else
-        skip "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
-    fi
-
+if [ "${1:-}" != core ]; then
+    [ -z "${fetching:-}" ] || wait "$fetching"
     # The library for apps, in both languages. The generators read the description of the interface from the unstripped library.
     export FIELDLEDGER_BINDGEN="$target/debug" FIELDLEDGER_LIB_DIR="$target/debug" FIELDLEDGER_OPERATIONS="$scratch/operations"
     operations() { bindings/operations.sh >"$FIELDLEDGER_OPERATIONS" && [ -s "$FIELDLEDGER_OPERATIONS" ]; }
     step "the operations that both packages must have" operations
-    command -v mvn >/dev/null 2>&1 || { may_install && install_package maven; } || true
+    kotlin='' swift=''
     if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
         suite "Kotlin" bindings/kotlin/test.sh
+        [ ! -e bindings/kotlin/sample/target/rep.jar ] || kotlin=bindings/kotlin/rep.sh
     else
-        skip "Kotlin" "no Java with Maven is here"
+        leave_out "Kotlin" "no Java with Maven is here"
     fi
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 && [ -z "${FIELDLEDGER_OFFLINE:-}" ]; then
+    if FIELDLEDGER_LIB_DIR="$scratch" bindings/swift/with-swift.sh true >/dev/null 2>&1; then
         suite "Swift" bindings/swift/test.sh
+        [ ! -e bindings/swift/.build/debug/rep ] || swift=bindings/swift/rep.sh
     else
-        skip "Swift" "its compiler is installed into a folder of its own, which needs root on Debian"
+        leave_out "Swift" "no compiler is here, and none could be installed into a folder of its own (root on Debian is needed)"
     fi
-    suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" \
-        bindings/kotlin/rep.sh bindings/swift/rep.sh
+    suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" "$kotlin" "$swift"
 
     # The pages as a person uses them.
     if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
         suite "pages in a browser" tests/web/test.sh
     else
-        skip "pages in a browser" "Node.js with npm is not here"
+        leave_out "pages in a browser" "Node.js with npm is not here"
+    fi
+
+    # Last, because its library takes the place of the one without encryption.
+    command -v pkg-config >/dev/null 2>&1 || { may_install && install_package pkg-config; } || true
+    pkg-config --exists openssl 2>/dev/null || { may_install && install_package libssl-dev; } || true
+    if ! pkg-config --exists openssl 2>/dev/null; then
+        leave_out "the phone with encryption at rest" "the headers of OpenSSL are not installed: libssl-dev"
+    elif late; then
+        leave_out "the phone with encryption at rest" "no time is left"
+    else
+        encrypted=(-p fieldledger-core -p fieldledger-ffi --features fieldledger-core/sqlcipher)
+        tests "the phone with encryption at rest" "${encrypted[@]}"
+        step "the library with encryption at rest" cargo build --quiet "${encrypted[@]}"
+        mkdir "$scratch/encrypted"
+        cp "$target"/debug/libfieldledger_ffi.* "$scratch/encrypted/"
+        export FIELDLEDGER_LIB_DIR="$scratch/encrypted"
+        [ -z "$kotlin" ] || suite "encryption from Kotlin" bindings/kotlin/test.sh keys
+        [ -z "$swift" ] || suite "encryption from Swift" bindings/swift/test.sh keys
+        # So that whoever uses the folder next finds the usual one.
+        step "build, as it was" cargo build --workspace --all-targets --quiet
     fi
 fi
 

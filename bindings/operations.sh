@@ -14,7 +14,6 @@ cat >"$wrapper" <<'WRAPPER'
 RUSTC_BOOTSTRAP=1 exec rustdoc "$@"
 WRAPPER
 chmod +x "$wrapper"
-RUSTDOC=$wrapper RUSTDOCFLAGS="-Z unstable-options --output-format json" \
-    cargo doc --quiet --workspace --exclude fieldledger-server --exclude fieldledger-tests --exclude fieldledger-ffi \
-    --exclude fieldledger-bindgen --no-deps --lib --features fieldledger-core/uniffi >&2
+# The whole workspace, as when it is checked: another choice of crates would have their dependencies checked anew.
+RUSTDOC=$wrapper RUSTDOCFLAGS="-Z unstable-options --output-format json" cargo doc --quiet --workspace --no-deps --lib >&2
 cargo run --quiet -p fieldledger-bindgen --bin operations -- FieldStore <"$target/doc/fieldledger_core.json"

@@ -30,12 +30,12 @@ played=()
 play() { # name, customer, command
     local name=$1 customer=$2 code
     shift 2
-    # shellcheck disable=SC2086 # a command with its arguments
     if [ -z "$*" ]; then
         echo "NOT RUN: the $name sample was not given"
         return
     fi
     code=$("$server" device enrol lina | head -n 1)
+    # shellcheck disable=SC2048,SC2086 # a command with its arguments
     if $* "$place/$name" enrol "$url" "$code" && $* "$place/$name" today && $* "$place/$name" day "$customer"; then
         played+=("$name")
     else

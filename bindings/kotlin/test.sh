@@ -6,6 +6,9 @@
 # FIELDLEDGER_BINDGEN   folder with the generators; without it they are built
 # FIELDLEDGER_OPERATIONS  what bindings/operations.sh prints; without it that is run, which builds the core's description
 #
+#   bindings/kotlin/test.sh        everything
+#   bindings/kotlin/test.sh keys   after that, only the test of encryption, with a library that was built with it
+#
 # Needs a JDK (17 or newer) and Maven; everything else comes through Maven. Ends with a line `N passed, N failed`.
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -26,6 +29,17 @@ if [ -z "${FIELDLEDGER_OPERATIONS:-}" ]; then
     ../operations.sh >"$FIELDLEDGER_OPERATIONS" || fail "The core's operations could not be listed."
 fi
 export FIELDLEDGER_OPERATIONS
+if [ "${1:-}" = keys ]; then
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    FIELDLEDGER_ENCRYPTED=1 mvn -B -ntp -pl fieldledger surefire:test -Dtest=KeysTest >"$log" 2>&1
+    status=$?
+    cat "$log"
+    ran=$(sed -n 's/.*Tests run: \([0-9]*\), Failures: 0, Errors: 0, Skipped: 0$/\1/p' "$log" | tail -n 1)
+    if [ "$status" -ne 0 ] || [ "${ran:-0}" -eq 0 ]; then fail "the test of encryption failed"; fi
+    echo "$ran passed, 0 failed"
+    exit 0
+fi
 rm -rf fieldledger/target/surefire-reports sample/target/surefire-reports
 # Failing tests do not keep the other module from being tested; they are counted below. `install`, so that the check of the
 # Android sources finds the packages.

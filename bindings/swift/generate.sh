@@ -12,6 +12,9 @@ cd "$(dirname "$0")"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 ../generate.sh "$library" "$out"
+# UniFFI writes the default of a number that has a Swift type of its own (core/uniffi.toml) as the type that crosses.
+sed -E 's/: Count = Int64\(([0-9]+)\)/: Count = \1/' "$out/swift/FieldledgerModel.swift" >"$out/model"
+mv "$out/model" "$out/swift/FieldledgerModel.swift"
 
 mkdir -p Sources/FieldledgerFFI/Generated Sources/FieldledgerRust Sources/Fieldledger/Generated
 # Written only where they differ, so that what was compiled stays.

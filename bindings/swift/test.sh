@@ -2,6 +2,7 @@
 # Generates, builds and tests the Swift package against the compiled core and a running server.
 #
 #   FIELDLEDGER_LIB_DIR=target/debug FIELDLEDGER_BIN=target/debug/fieldledger bindings/swift/test.sh
+#   … bindings/swift/test.sh keys   after that, only the tests of encryption, with a library that was built with it
 #
 # Environment:
 #   FIELDLEDGER_LIB_DIR     folder with libfieldledger_ffi, not stripped
@@ -17,6 +18,16 @@ library=${FIELDLEDGER_LIB_DIR:?the folder with the compiled libfieldledger_ffi}
 : "${FIELDLEDGER_BIN:?the server binary}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+count() { # passed|failed|skipped
+    grep -c "^. Test [A-Za-z0-9_]*(.*) $1" "$log" || true
+}
+if [ "${1:-}" = keys ]; then
+    FIELDLEDGER_ENCRYPTED=1 "$here/with-swift.sh" swift test --skip-build --filter 'aKeyEncrypts|storedKeys' >"$log" 2>&1 || status=$?
+    cat "$log"
+    echo "$(count passed) passed, $(count failed) failed"
+    [ "${status:-0}" -eq 0 ] && [ "$(count passed)" -eq 2 ]
+    exit
+fi
 for file in "$library"/libfieldledger_ffi.so "$library"/libfieldledger_ffi.dylib; do [ ! -e "$file" ] || found=$file; done
 "$here/generate.sh" "${found:?no libfieldledger_ffi in $library}"
 if [ -n "${FIELDLEDGER_OPERATIONS:-}" ]; then
@@ -30,9 +41,9 @@ FIELDLEDGER_SYMBOLS=$(cd "$here" && find .build/ -name Fieldledger.symbols.json 
 export FIELDLEDGER_SYMBOLS
 if "$here/with-swift.sh" swift test --skip-build >"$log" 2>&1; then status=0; else status=$?; fi
 cat "$log"
-passed=$(grep -c '^. Test [A-Za-z0-9_]*(.*) passed' "$log" || true)
-failed=$(grep -c '^. Test [A-Za-z0-9_]*(.*) failed' "$log" || true)
-skipped=$(grep -c '^. Test [A-Za-z0-9_]*(.*) skipped' "$log" || true)
+passed=$(count passed)
+failed=$(count failed)
+skipped=$(count skipped)
 command -v swift >/dev/null 2>&1 || failed=$((failed + skipped))
 
 also() { # command...

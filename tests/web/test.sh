@@ -3,6 +3,7 @@
 # target/screenshots.
 #
 #   FIELDLEDGER_BIN=target/debug/fieldledger tests/web/test.sh [FILE…]      only these test files
+#   tests/web/test.sh --fetch                                              only installs what is missing
 #
 # Needs Node.js 20.10 or newer. Chromium (Debian's package) and the packages of package-lock.json are installed when they are
 # missing and that is possible without asking. Exits with 3 when something it needs is not there.
@@ -11,8 +12,10 @@
 #   FIELDLEDGER_OFFLINE  set to anything: install nothing
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-FIELDLEDGER_BIN=$(realpath "${FIELDLEDGER_BIN:?the path of the binary fieldledger}")
-export FIELDLEDGER_BIN
+if [ "${1:-}" != --fetch ]; then
+    FIELDLEDGER_BIN=$(realpath "${FIELDLEDGER_BIN:?the path of the binary fieldledger}")
+    export FIELDLEDGER_BIN
+fi
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 
 missing() {
@@ -42,4 +45,5 @@ if ! cmp -s package-lock.json node_modules/.lock; then
     npm ci --silent || missing "the packages of tests/web cannot be installed: npm ci"
     cp package-lock.json node_modules/.lock
 fi
+[ "${1:-}" != --fetch ] || exit 0
 exec node run.js "$@"

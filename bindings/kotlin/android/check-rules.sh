@@ -17,6 +17,7 @@ java -cp "$out"/r8-*.jar com.android.tools.r8.R8 --release --classfile --lib "$h
     --pg-conf "$out/app.pro" --output "$out/rep.jar" "$here"/../sample/target/rep.jar "$here"/../sample/target/lib/*.jar
 before=$(cat "$here"/../sample/target/rep.jar "$here"/../sample/target/lib/*.jar | wc -c)
 echo "R8 has left $(wc -c <"$out/rep.jar") of $before bytes"
+# shellcheck disable=SC2016 # for the shell that runs it
 printf '#!/bin/sh\nexec java -Djna.library.path="$FIELDLEDGER_LIB_DIR" -cp "%s" com.fieldledger.sample.RepKt "$@"\n' "$out/rep.jar" >"$out/rep"
 chmod +x "$out/rep"
 "$here/../../same-day.sh" "" "$out/rep" ""
