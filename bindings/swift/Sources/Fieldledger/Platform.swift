@@ -169,7 +169,7 @@ final class KeyAdapter: FieldledgerFFI.KeySupply {
     }
 }
 
-/// Keeps small secrets of this phone by name; ``Keychain`` is one.
+/// Keeps small secrets of this phone by name; on Apple platforms `Keychain` is one.
 public protocol SecretStore: Sendable {
     /// The secret of that name; `nil` when there is none.
     func secret(_ name: String) throws -> Data?
