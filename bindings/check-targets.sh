@@ -4,8 +4,8 @@
 #
 #   bindings/check-targets.sh [TARGET...]      default: the Android targets and aarch64-apple-ios
 #
-# Needs a Rust toolchain with the source of its standard library (rustup component rust-src, or Debian's package rust-src), and
-# the dependencies in cargo's cache. Not part of the tests.
+# Needs a Rust toolchain with the source of its standard library (rustup component rust-src, or Debian's package rust-src). Not
+# part of the tests.
 set -eu
 cd "$(dirname "$0")/.."
 stubs=$(mktemp -d)
@@ -40,7 +40,7 @@ failed=0
 for target; do
     name=$(echo "$target" | tr - _)
     export "CC_$name=$stubs/cc" "CXX_$name=$stubs/cc" "AR_$name=$stubs/ar" "RANLIB_$name=true"
-    if RUSTC_BOOTSTRAP=1 cargo check --offline -Zbuild-std=std,panic_unwind --target "$target" -p fieldledger-ffi; then
+    if RUSTC_BOOTSTRAP=1 cargo check -Zbuild-std=std,panic_unwind --target "$target" -p fieldledger-ffi; then
         passed=$((passed + 1))
     else
         echo "FAILED: $target"

@@ -96,6 +96,7 @@ struct Rep {
         let order = try await store.draftOrder(
             customer: customer.id, number: "DAY-\(customer.code)", lines: [three, five], position: customer.position)
         for rule in try await store.checkCredit(order).rules {
+            if rule.facts == .off { continue }  // The company does not look at this.
             print("  \(rule.passed ? "✓" : "✗") \(rule.sentence)")
         }
         let submitted = try await store.submitOrder(store.create(order))
@@ -103,8 +104,8 @@ struct Rep {
         case .approved: print("Order \(order.number) is guaranteed.")
         case .provisional(let asOf):
             print("Order \(order.number) looks well as of \(asOf.map { "\($0)" } ?? "no sync"); the company decides.")
-        case .held(let reasons): print("Order \(order.number) waits for a supervisor: \(reasons.map(\.rule))")
-        case .refused(let reasons): print("Order \(order.number) is refused: \(reasons.map(\.rule))")
+        case .held(let reasons): print("Order \(order.number) waits for a supervisor: \(reasons.map(\.sentence).joined(separator: " "))")
+        case .refused(let reasons): print("Order \(order.number) is refused: \(reasons.map(\.sentence).joined(separator: " "))")
         case nil: fail("a submitted order has a verdict", code: 1)
         }
 

@@ -281,7 +281,11 @@ impl<'m> Builder<'m> {
             }
         }
         let newest = days.into_iter().max();
-        newest.and_then(|day| day.succ_opt()).unwrap_or_default()
+        // Books without a history are those of today.
+        newest.and_then(|day| day.succ_opt()).unwrap_or_else(|| {
+            let zone = &self.mapping.organisation.time_zone;
+            chrono::Utc::now().with_timezone(zone).date_naive()
+        })
     }
 }
 

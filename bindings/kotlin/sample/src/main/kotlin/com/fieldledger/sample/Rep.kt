@@ -23,6 +23,7 @@ import com.fieldledger.model.Party
 import com.fieldledger.model.QuantityReason
 import com.fieldledger.model.Receiver
 import com.fieldledger.model.RowSync
+import com.fieldledger.model.RuleFacts
 import com.fieldledger.model.SignOff
 import com.fieldledger.model.SignedQuantity
 import com.fieldledger.model.SyncReport
@@ -144,14 +145,15 @@ private suspend fun day(store: FieldStore, customer: Customer) {
         position = customer.position,
     )
     for (rule in store.checkCredit(order).rules) {
+        if (rule.facts == RuleFacts.Off) continue // The company does not look at this.
         println("  ${if (rule.passed) "✓" else "✗"} ${rule.sentence}")
     }
     val submitted = store.submitOrder(store.create(order))
     when (val verdict = submitted.verdict) {
         is OrderVerdict.Approved -> println("Order ${order.number} is guaranteed (${verdict.guarantee}).")
         is OrderVerdict.Provisional -> println("Order ${order.number} looks well as of ${verdict.asOf}; the company decides.")
-        is OrderVerdict.Held -> println("Order ${order.number} waits for a supervisor: ${verdict.reasons.map { it.rule }}")
-        is OrderVerdict.Refused -> println("Order ${order.number} is refused: ${verdict.reasons.map { it.rule }}")
+        is OrderVerdict.Held -> println("Order ${order.number} waits for a supervisor: ${verdict.reasons.joinToString(" ") { it.sentence }}")
+        is OrderVerdict.Refused -> println("Order ${order.number} is refused: ${verdict.reasons.joinToString(" ") { it.sentence }}")
         null -> error("a submitted order has a verdict")
     }
 
