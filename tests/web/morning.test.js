@@ -69,7 +69,7 @@ describe("a held order", () => {
     assert.ok(!eventsOf(await phone.say("decision", order)).includes("released"), "the phone has not heard of it yet");
     await phone.say("sync");
     const decision = await phone.say("decision", order);
-    assert.equal(decision.standing, "approved");
+    assert.equal(decision.standing, "released");
     const released = decision.events.at(-1);
     assert.deepEqual(eventsOf(decision).at(-1), "released");
     assert.equal(released.reason, "王总电话同意，今天付清旧账 agreed by phone");

@@ -29,6 +29,7 @@ after(() => browser?.close());
 function pattern(href, kind) {
   const path = new URL(href, world.url).pathname
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, ":id")
+    .replace(/\/(invoices|receipts)\/[^/]+/, "/$1/:number")
     .replace(/\d{4}-\d{2}-\d{2}/g, ":day");
   return path === "/records/:id" ? `${path} ${kind}` : path;
 }
