@@ -145,6 +145,16 @@ function rest() {
   source = null;
 }
 
+// On a phone the parts of the site are one line that scrolls.
+for (const here of document.querySelectorAll(".top nav [aria-current], .tabs [aria-current]")) {
+  here.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
 // Another module has changed something here and wants to see it.
 document.addEventListener("refresh-now", () => {
   last = 0;

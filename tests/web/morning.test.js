@@ -76,6 +76,28 @@ describe("a held order", () => {
     await desk.context().close();
   });
 
+  test("is decided on where Today leads to", async () => {
+    const order = await phone.order("C-111", "SO-LINKED", "", "P-5=102");
+    await phone.say("sync");
+    const page = await open(browser, "supervisor");
+    const watched = await watch(page);
+    await page.goto("/");
+    await page.locator(`#deck-held a[href='/records/${order}']`).click();
+    await page.waitForURL(`**/records/${order}`);
+    const decide = page.locator("#decide");
+    assert.match(await decide.innerText(), /the limit is CNY 8,000\.00/);
+    await decide.locator("textarea").fill("老账已付 paid this morning");
+    await decide.locator("button[value=release]").click();
+    await page.locator("[role=status].notice").waitFor();
+    await page.goto(`/records/${order}`);
+    assert.equal(await page.locator("#decide").count(), 0, "nothing is left to decide");
+    assert.match(await page.innerText("main"), /老账已付 paid this morning/);
+    watched.none("the order's page");
+    await page.context().close();
+    await phone.say("sync");
+    assert.deepEqual(eventsOf(await phone.say("decision", order)).at(-1), "released");
+  });
+
   test("is refused from the keyboard, and two supervisors cannot decide twice", async () => {
     const order = await phone.order("C-111", "SO-TWICE", "", "P-5=101");
     await phone.say("sync");

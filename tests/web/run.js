@@ -57,6 +57,11 @@ try {
   const world = { url, browser: browser.wsEndpoint(), folder, data: server.data, password: PASSWORD, readers: READERS, screenshots, ...day };
   await writeFile(join(folder, "world.json"), JSON.stringify(world));
 
+  if (process.env.PICTURES) {
+    process.env.FIELDLEDGER_WORLD = join(folder, "world.json");
+    const { takePictures } = await import("./support/pictures.js");
+    await takePictures(process.env.PICTURES);
+  }
   let files = process.argv.slice(2);
   if (files.length === 0) {
     const found = (await readdir(here)).filter((name) => name.endsWith(".test.js")).sort();

@@ -8,12 +8,19 @@
 # missing and that is possible without asking. Exits with 3 when something it needs is not there.
 #
 #   CHROMIUM             the browser (default: /usr/bin/chromium)
+#   PICTURES             a folder: the pictures of docs/images are written into it
 #   FIELDLEDGER_OFFLINE  set to anything: install nothing
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 FIELDLEDGER_BIN=$(realpath "${FIELDLEDGER_BIN:?the path of the binary fieldledger}")
 export FIELDLEDGER_BIN
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+
+if [ -n "${PICTURES:-}" ]; then
+    mkdir -p "$PICTURES"
+    PICTURES=$(realpath "$PICTURES")
+    export PICTURES
+fi
 
 missing() {
     echo "$1" >&2
