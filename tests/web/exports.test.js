@@ -41,7 +41,7 @@ const shown = (page) =>
     return { heads, rows: [...table.querySelectorAll("tbody tr")].map((row) => [...row.cells].map(text)) };
   });
 
-const figure = (text) => text.replace(/[^\d.-]/g, "");
+const figure = (text) => text.replaceAll("−", "-").replace(/[^\d.-]/g, "");
 
 for (const [path, lang] of [["/customers", "en"], ["/customers", "zh-Hans"], ["/receivables", "en"], ["/receivables/worklist", "en"], ["/devices", "en"], ["/team", "en"]]) {
   describe(`the exports of ${path} in ${lang}`, () => {
@@ -71,7 +71,7 @@ for (const [path, lang] of [["/customers", "en"], ["/customers", "zh-Hans"], ["/
               assert.ok(text.includes(value.toISOString().slice(0, 4)), where);
             } else if (text === "–") {
               assert.equal(said, "", where);
-            } else if (/^-?[\d,. ]+( [A-Z]{3}| %)?$/.test(text)) {
+            } else if (/^([A-Z]{3} )?[-−]?[\d,.]+( %)?$/.test(text)) {
               assert.equal(Number(figure(said)), Number(figure(text)), where);
             } else {
               const same = said.replace(/^'/, "").replace(/\s+/g, " ").trim();

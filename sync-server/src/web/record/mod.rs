@@ -30,7 +30,7 @@ use timeline::{Question, Timeline};
 pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
 
 use super::{
-    credit::reasons::reasons,
+    credit::{reasons::reasons, standing_name},
     error::PageError,
     feed::{self, Doubts},
     form::FormView,
@@ -216,6 +216,8 @@ async fn page(
     let (order, audited) = decided(app, viewer, record.id, &kind).await?;
     let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
     let held = held.map(|it| reasons(text, viewer.zone, it));
+    // What the company decided is where an order stands; what the phone wrote is in its details.
+    let standing = order.as_ref().map(|it| standing_name(it.standing));
     let events = order.map(|it| it.events).unwrap_or_default();
     let deciders = events.iter().filter_map(|it| it.by);
     names.add_people(store, org, deciders.collect::<Vec<_>>()).await?;
@@ -233,7 +235,10 @@ async fn page(
         frame: viewer.frame("activity"),
         id: record.id,
         kind: feed::kind_name(text, &kind),
-        state: text.word("state", &summary.state),
+        state: match standing {
+            Some(standing) => text.word("standing", standing),
+            None => text.word("state", &summary.state),
+        },
         customer: summary
             .customer
             .map(|id| (format!("/customers/{id}"), names.customer_name(id))),
