@@ -78,8 +78,8 @@ function swap(fresh) {
   if (changed) document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-// Attributes that say how a field began; what it holds now is the reader's.
-const HELD = new Set(["value", "checked", "selected", "open"]);
+// Attributes that say how an element began; what it is now is the reader's.
+const HELD = new Set(["value", "checked", "selected", "open", "tabindex"]);
 
 function held(element, name) {
   if (!HELD.has(name)) return false;
@@ -143,6 +143,28 @@ function listen() {
 function rest() {
   source?.close();
   source = null;
+}
+
+// On a phone the parts of the site are one line that scrolls.
+for (const here of document.querySelectorAll(".top nav [aria-current], .tabs [aria-current]")) {
+  here.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
+// What scrolls can be reached from the keyboard, in every browser; what does not scroll is no stop on the way.
+function reach() {
+  for (const it of document.querySelectorAll(".scroll, .prose, .value, .clipped")) {
+    if (it.tabIndex >= 0 || it.querySelector("a[href], button, input, select, textarea, summary")) continue;
+    if (it.scrollWidth > it.clientWidth || it.scrollHeight > it.clientHeight) it.tabIndex = 0;
+  }
+}
+reach();
+window.addEventListener("resize", reach);
+document.addEventListener("refreshed", reach);
+document.addEventListener("toggle", reach, true);
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
 }
 
 // Another module has changed something here and wants to see it.

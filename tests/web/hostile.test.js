@@ -77,6 +77,10 @@ describe("hostile text", () => {
         const seen = bare(await textOf(page));
         for (const text of texts) assert.ok(seen.includes(bare(text)), `${text.slice(0, 60)} is not shown as it is`);
         await harmless(page, watched, path);
+        const heading = await page.locator("h1").boundingBox();
+        assert.ok(heading.height < 200, `a heading of ${heading.height} pixels pushes the page away`);
+        const heads = await page.$$eval("dl.head", (all) => all.map((it) => it.getBoundingClientRect().height));
+        assert.ok(heads.every((it) => it < 250), `what stands below the heading is ${heads} pixels high`);
       });
     }
     await page.goto(`/records/${world.longVisit}`);

@@ -69,11 +69,33 @@ describe("a held order", () => {
     assert.ok(!eventsOf(await phone.say("decision", order)).includes("released"), "the phone has not heard of it yet");
     await phone.say("sync");
     const decision = await phone.say("decision", order);
-    assert.equal(decision.standing, "approved");
+    assert.equal(decision.standing, "released");
     const released = decision.events.at(-1);
     assert.deepEqual(eventsOf(decision).at(-1), "released");
     assert.equal(released.reason, "王总电话同意，今天付清旧账 agreed by phone");
     await desk.context().close();
+  });
+
+  test("is decided on where Today leads to", async () => {
+    const order = await phone.order("C-111", "SO-LINKED", "", "P-5=102");
+    await phone.say("sync");
+    const page = await open(browser, "supervisor");
+    const watched = await watch(page);
+    await page.goto("/");
+    await page.locator(`#deck-held a[href='/records/${order}']`).click();
+    await page.waitForURL(`**/records/${order}`);
+    const decide = page.locator("#decide");
+    assert.match(await decide.innerText(), /the limit is CNY 8,000\.00/);
+    await decide.locator("textarea").fill("老账已付 paid this morning");
+    await decide.locator("button[value=release]").click();
+    await page.locator("[role=status].notice").waitFor();
+    await page.goto(`/records/${order}`);
+    assert.equal(await page.locator("#decide").count(), 0, "nothing is left to decide");
+    assert.match(await page.innerText("main"), /老账已付 paid this morning/);
+    watched.none("the order's page");
+    await page.context().close();
+    await phone.say("sync");
+    assert.deepEqual(eventsOf(await phone.say("decision", order)).at(-1), "released");
   });
 
   test("is refused from the keyboard, and two supervisors cannot decide twice", async () => {

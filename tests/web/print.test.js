@@ -26,6 +26,7 @@ async function papers() {
   const id = rep.split("?")[0].split("/")[2];
   return {
     statement: [undefined, /http:\S+\/s\/\S+/.exec(made)[0]],
+    "the office's statement": ["supervisor", `/receivables/statements/${world.statements["C-104"]}`],
     delivery: ["supervisor", `/records/${world.delivery}`],
     day: ["supervisor", `/team/${id}/${day()}`],
     "day on the map": ["supervisor", `/activity/day/${id}/${day()}`],
@@ -40,7 +41,7 @@ describe("on paper", () => {
   });
 
   for (const lang of ["en", "zh-Hans"]) {
-    for (const name of ["statement", "delivery", "day", "day on the map", "receivables"]) {
+    for (const name of ["statement", "the office's statement", "delivery", "day", "day on the map", "receivables"]) {
       test(`${name} in ${lang}`, async () => {
         const [role, path] = all[name];
         const page = await open(browser, role, { lang, ...SHEET });
@@ -62,7 +63,8 @@ describe("on paper", () => {
         );
         assert.deepEqual(cut, [], "text that would be cut off");
         assert.ok((await page.innerText("main")).length > 100);
-        const file = await page.pdf({ format: "A4", path: join(world.screenshots, `paper-${name.replaceAll(" ", "-")}.${lang}.pdf`) });
+        if (name === "the office's statement") assert.match(await page.innerText("main"), /104-002[^]*CNY 10,420\.00/);
+        const file = await page.pdf({ format: "A4", path: join(world.screenshots, `paper-${name.replaceAll(/\W+/g, "-")}.${lang}.pdf`) });
         assert.ok(file.length > 5_000);
         await page.context().close();
       });

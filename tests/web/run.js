@@ -57,27 +57,40 @@ try {
   const world = { url, browser: browser.wsEndpoint(), folder, data: server.data, password: PASSWORD, readers: READERS, screenshots, ...day };
   await writeFile(join(folder, "world.json"), JSON.stringify(world));
 
+  if (process.env.PICTURES) {
+    process.env.FIELDLEDGER_WORLD = join(folder, "world.json");
+    const { takePictures } = await import("./support/pictures.js");
+    await takePictures(process.env.PICTURES);
+  }
   let files = process.argv.slice(2);
   if (files.length === 0) {
     const found = (await readdir(here)).filter((name) => name.endsWith(".test.js")).sort();
     files = [...FIRST.filter((it) => found.includes(it)), ...found.filter((it) => !FIRST.includes(it))];
   }
-  const tap = join(folder, "tests.tap");
-  tests = spawn(
-    process.execPath,
-    ["--test", "--test-concurrency=1", "--test-reporter=spec", "--test-reporter-destination=stdout",
-      "--test-reporter=tap", `--test-reporter-destination=${tap}`, ...files],
-    { cwd: here, stdio: "inherit", env: { ...process.env, FIELDLEDGER_WORLD: join(folder, "world.json") } },
-  );
-  const [code] = await once(tests, "exit");
-  const summary = await readFile(tap, "utf8").catch(() => "");
-  const count = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(summary)?.[1] ?? 0);
-  passed = count("pass");
-  failed = count("fail") + count("cancelled");
-  if (code !== 0 && failed === 0) failed = 1;
-  if (count("skipped") + count("todo") > 0) console.log(`${count("skipped") + count("todo")} left out`);
+  failed = 0;
+  const left = [];
+  // One after the other, each by itself: Node.js would sort them.
+  for (const file of files) {
+    const tap = join(folder, "tests.tap");
+    tests = spawn(
+      process.execPath,
+      ["--test", "--test-concurrency=1", "--test-reporter=spec", "--test-reporter-destination=stdout",
+        "--test-reporter=tap", `--test-reporter-destination=${tap}`, file],
+      { cwd: here, stdio: "inherit", env: { ...process.env, FIELDLEDGER_WORLD: join(folder, "world.json") } },
+    );
+    const [code] = await once(tests, "exit");
+    const summary = await readFile(tap, "utf8").catch(() => "");
+    const count = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(summary)?.[1] ?? 0);
+    const bad = count("fail") + count("cancelled");
+    passed += count("pass");
+    failed += code !== 0 || count("pass") === 0 ? Math.max(bad, 1) : bad;
+    if (count("skipped") + count("todo") > 0) left.push(`${file}: ${count("skipped") + count("todo")} left out`);
+    await rm(tap, { force: true });
+  }
+  for (const line of left) console.log(line);
   if (passed === 0) failed = Math.max(failed, 1);
 } catch (error) {
+  failed = Math.max(failed, 1);
   console.error(error);
   if (server.log) console.error(server.log);
 } finally {

@@ -9,6 +9,7 @@
 # missing and that is possible without asking. Exits with 3 when something it needs is not there.
 #
 #   CHROMIUM             the browser (default: /usr/bin/chromium)
+#   PICTURES             a folder: the pictures of docs/images are written into it
 #   FIELDLEDGER_OFFLINE  set to anything: install nothing
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +18,12 @@ if [ "${1:-}" != --fetch ]; then
     export FIELDLEDGER_BIN
 fi
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+
+if [ -n "${PICTURES:-}" ]; then
+    mkdir -p "$PICTURES"
+    PICTURES=$(realpath "$PICTURES")
+    export PICTURES
+fi
 
 missing() {
     echo "$1" >&2

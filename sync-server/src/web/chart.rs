@@ -39,11 +39,14 @@ const SERIES: [RGBColor; 4] = [
 const INK: RGBColor = RGBColor(0x5a, 0x66, 0x6b);
 /// Lines of the grid.
 const GRID: RGBColor = RGBColor(0xdc, 0xdf, 0xdc);
-const SIZE: (u32, u32) = (720, 280);
+/// Of a phone: there its letters are still as large as those around it.
+const SIZE: (u32, u32) = (420, 240);
 /// Labels below the axis at most; of more, every second, third, … is written.
-const MOST_LABELS: usize = 12;
+const MOST_LABELS: usize = 6;
 /// Characters of a label at most.
 const MOST_CHARACTERS: usize = 14;
+/// Characters of a name in the legend at most.
+const MOST_OF_NAME: usize = 24;
 
 struct Series {
     name: String,
@@ -166,10 +169,10 @@ impl Chart {
             .margin_top(if self.series.len() > 1 { 32 } else { 12 })
             .margin_right(12)
             .x_label_area_size(30)
-            .y_label_area_size(72)
+            .y_label_area_size(60)
             .build_cartesian_2d(0.0..count as f64, low..high * 1.05)
             .map_err(said)?;
-        let ink = TextStyle::from(("sans-serif", 15).into_font()).color(&INK);
+        let ink = TextStyle::from(("sans-serif", 14).into_font()).color(&INK);
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -188,16 +191,16 @@ impl Chart {
         let below = ink.pos(Pos::new(HPos::Center, VPos::Top));
         for (index, label) in self.labels.iter().enumerate().step_by(step) {
             let (x, y) = place(index as f64 + 0.5, low);
-            area.draw(&Text::new(cut(label), (x, y + 8), below.clone()))
+            area.draw(&Text::new(cut(label, MOST_CHARACTERS), (x, y + 8), below.clone()))
                 .map_err(said)?;
         }
         if self.series.len() > 1 {
             let beside = ink_of_legend();
-            let mut x = 72;
+            let mut x = 60;
             for (number, series) in self.series.iter().enumerate() {
                 area.draw(&Rectangle::new([(x, 8), (x + 12, 20)], colour(number).filled()))
                     .map_err(said)?;
-                let name = cut(&series.name);
+                let name = cut(&series.name, MOST_OF_NAME);
                 let width = i32::try_from(name.chars().map(|it| if it.is_ascii() { 8 } else { 14 }).sum::<usize>());
                 area.draw(&Text::new(name, (x + 18, 14), beside.clone()))
                     .map_err(said)?;
@@ -237,11 +240,11 @@ fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn cut(label: &str) -> String {
-    if label.chars().count() <= MOST_CHARACTERS {
+fn cut(label: &str, most: usize) -> String {
+    if label.chars().count() <= most {
         label.to_owned()
     } else {
-        label.chars().take(MOST_CHARACTERS - 1).chain(['…']).collect()
+        label.chars().take(most - 1).chain(['…']).collect()
     }
 }
 

@@ -73,6 +73,48 @@ fn grouped(number: &str) -> String {
     text
 }
 
+/// A sentence of the rules with the thousands of its amounts separated. An amount is told from a number that somebody gave to
+/// a document by its decimals; once a currency is known from them, its whole amounts are separated too.
+pub(crate) fn spoken(sentence: &str) -> String {
+    let known: Vec<&str> = amounts(sentence)
+        .filter(|(_, number)| number.contains('.'))
+        .map(|(at, _)| &sentence[at - 4..at - 1])
+        .collect();
+    let mut text = String::with_capacity(sentence.len() + 8);
+    let mut done = 0;
+    for (at, number) in amounts(sentence) {
+        if known.contains(&&sentence[at - 4..at - 1]) {
+            text.push_str(&sentence[done..at]);
+            text.push_str(&grouped(number));
+            done = at + number.len();
+        }
+    }
+    text.push_str(&sentence[done..]);
+    text
+}
+
+/// The numbers that follow three capital letters and a blank, and where they begin.
+fn amounts(sentence: &str) -> impl Iterator<Item = (usize, &str)> {
+    let bytes = sentence.as_bytes();
+    let inside =
+        |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'/'));
+    (4..bytes.len()).filter_map(move |at| {
+        let code = &bytes[at - 4..at - 1];
+        let before = at.checked_sub(5).and_then(|it| bytes.get(it));
+        if bytes[at - 1] != b' ' || !code.iter().all(u8::is_ascii_uppercase) || inside(before) {
+            return None;
+        }
+        let digits = |from: usize| bytes[from..].iter().take_while(|it| it.is_ascii_digit()).count();
+        let whole = digits(at);
+        let mut end = at + whole;
+        if whole > 0 && bytes.get(end) == Some(&b'.') {
+            let decimals = digits(end + 1);
+            end += if decimals > 0 { decimals + 1 } else { 0 };
+        }
+        (whole > 0 && !inside(bytes.get(end))).then(|| (at, &sentence[at..end]))
+    })
+}
+
 /// A length of time in its largest fitting unit.
 pub(crate) fn duration(text: Text, millis: u64) -> String {
     let seconds = millis / 1_000;
@@ -140,6 +182,30 @@ mod tests {
         assert_eq!(cny("0.125"), "CNY 0.125");
         assert_eq!(money(Money::new(1500.into(), "JPY".parse().unwrap())), "JPY 1,500");
         assert_eq!(quantity("12.500".parse().unwrap()), "12.5");
+    }
+
+    #[test]
+    fn amounts_in_sentences_are_grouped_and_numbers_of_documents_are_not() {
+        for (said, shown) in [
+            (
+                "CNY 11810.00 of the limit of CNY 12000 is used (98 %).",
+                "CNY 11,810.00 of the limit of CNY 12,000 is used (98 %).",
+            ),
+            ("逾期 CNY 21900.00，最长 80 天。", "逾期 CNY 21,900.00，最长 80 天。"),
+            (
+                "Invoice INV 20240101 is 115 days overdue.",
+                "Invoice INV 20240101 is 115 days overdue.",
+            ),
+            (
+                "PCNY 5000.00, CNY 2024-0101, JPY 1500.",
+                "PCNY 5000.00, CNY 2024-0101, JPY 1500.",
+            ),
+            ("It ends with CNY 1234567.5", "It ends with CNY 1,234,567.5"),
+            ("无 AB 12", "无 AB 12"),
+            ("", ""),
+        ] {
+            assert_eq!(spoken(said), shown);
+        }
     }
 
     #[test]

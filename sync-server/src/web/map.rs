@@ -136,7 +136,8 @@ pub(super) fn draw(title: &str, description: &str, stops: &[Stop], places: &[Pla
             escaped(&stop.href),
             y + 4.5,
             stop.number,
-            title = escaped(&stop.title),
+            // Who cannot see the number on the map hears it too.
+            title = escaped(&format!("{}. {}", stop.number, stop.title)),
         );
     }
     let (metres, shown) = bar(projection.scale);

@@ -311,6 +311,34 @@ pub(super) struct ShownSession {
     pub(super) own: bool,
 }
 
+/// The browser and the system that a user agent names, as people know them; what names neither as it is.
+fn browser(agent: String) -> String {
+    // Most browsers also call themselves by the names that follow.
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("MicroMessenger/", "WeChat"),
+        ("Firefox/", "Firefox"),
+        ("HeadlessChrome/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("HarmonyOS", "HarmonyOS"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let named = |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| agent.contains(part)).map(|it| it.1);
+    match (named(&BROWSERS), named(&SYSTEMS)) {
+        (Some(browser), Some(system)) if agent.starts_with("Mozilla/") => format!("{browser} · {system}"),
+        _ => agent,
+    }
+}
+
 pub(super) fn shown_sessions(app: &AppState, viewer: &Viewer, sessions: Vec<Session>) -> Vec<ShownSession> {
     let now = app.clock.now();
     let idle = app.config.session_idle_millis();
@@ -323,7 +351,7 @@ pub(super) fn shown_sessions(app: &AppState, viewer: &Viewer, sessions: Vec<Sess
             seen: Moment::new(it.last_seen_at, viewer.zone),
             own: it.token_hash == viewer.signed_in.session.token_hash,
             address: it.address,
-            agent: it.agent,
+            agent: browser(it.agent),
         })
         .collect()
 }
@@ -488,4 +516,32 @@ pub(super) async fn change(
 pub(super) async fn names_by_id(app: &AppState, viewer: &Viewer) -> Result<BTreeMap<String, String>, PageError> {
     let accounts = app.store.accounts(viewer.account.organisation).await?;
     Ok(accounts.into_iter().map(|it| (it.user.to_string(), it.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn a_session_is_told_by_its_browser_and_system() {
+        for (agent, shown) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0",
+                "Edge · Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+                "Safari · iPhone",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                "Firefox · Linux",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("<Chrome/ Linux>", "<Chrome/ Linux>"),
+            ("", ""),
+        ] {
+            assert_eq!(browser(agent.to_owned()), shown);
+        }
+    }
 }

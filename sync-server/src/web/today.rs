@@ -561,7 +561,7 @@ fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
                     id: format!("{}-{}", it.customer, it.rule.as_str()),
                     href: format!("/customers/{}", it.customer),
                     title: picture.names.customer_name(it.customer),
-                    details: vec![sentence],
+                    details: vec![format::spoken(&sentence)],
                     at: Some(Moment::new(it.raised_at, viewer.zone)),
                 }
             })

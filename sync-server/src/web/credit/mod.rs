@@ -4,6 +4,7 @@
 //! when a phone brings something in; what somebody is typing stays.
 
 pub(super) mod allowances;
+pub(super) mod reasons;
 pub(super) mod warnings;
 
 use std::collections::BTreeMap;
@@ -85,7 +86,7 @@ struct Held {
     wanted_by: Option<String>,
     total: String,
     lines: Vec<Line>,
-    failed: Vec<(String, String)>,
+    failed: Vec<String>,
     check: Option<Content>,
     events: Vec<Event>,
     form: FormView,
@@ -196,13 +197,6 @@ fn held(viewer: &Viewer, names: &Names, order: &OrderDecision, customer: &Custom
     };
     let digits = order.currency.minor_digits();
     let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
-    let failed = check.into_iter().flat_map(|check| {
-        let failed = check.rules.iter().filter(|rule| !rule.passed);
-        failed.map(|rule| {
-            let sentence = fieldledger_core::rules::credit::sentence(rule, text.0.into(), viewer.zone);
-            (text.word("rule", &rule.rule), sentence)
-        })
-    });
     Held {
         id: order.order.to_string(),
         number: order.number.clone(),
@@ -230,7 +224,7 @@ fn held(viewer: &Viewer, names: &Names, order: &OrderDecision, customer: &Custom
                 }
             })
             .collect(),
-        failed: failed.collect(),
+        failed: reasons::reasons(text, viewer.zone, order),
         check: check.map(|it| credit_check(voice, it)),
         events: order.events.iter().map(|it| event(viewer, names, it)).collect(),
         form,

@@ -16,7 +16,7 @@ use super::{
         customers,
         error::PageError,
         form::{self, FormView, Outcome, Posted, Typed},
-        format::Moment,
+        format::{self, Moment},
         messages::{Language, Text},
         names::Names,
         page::{Frame, Viewer, html, parsed},
@@ -226,7 +226,7 @@ pub(in crate::web) fn view(viewer: &Viewer, names: &Names, it: &Warning, form: F
             })
             .to_owned(),
         rule: text.word("warning_rule", it.rule.as_str()),
-        sentence: sentence(text, it),
+        sentence: format::spoken(&sentence(text, it)),
         raised: Moment::new(it.raised_at, viewer.zone),
         owner: it
             .owner

@@ -114,11 +114,12 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Column::number("used", text.t("customer.used")),
             Column::money("overdue", text.t("customer.overdue")),
             Column::number("days", text.t("customers.oldest")),
+            // What a supervisor looks for comes before the telephone list.
+            Column::text("marks", text.t("customers.marks")).unsorted(),
             Column::text("contact", text.t("customers.contact")),
             Column::text("phone", text.t("customers.phone")).unsorted(),
             Column::text("rep", text.t("customers.rep")),
             Column::text("territory", text.t("customers.territory")),
-            Column::text("marks", text.t("customers.marks")).unsorted(),
             Column::moment("as_of", text.t("customer.as_of")),
         ],
     )
@@ -276,11 +277,11 @@ fn row(viewer: &Viewer, names: &Names, it: &Standing) -> Row {
         Cell::of(used(it), Cell::Share),
         Cell::of(overdue(it), Cell::Money),
         Cell::of(overdue(it), |_| Cell::count(it.overdue.oldest_days)),
+        Cell::Marks(marks),
         Cell::text(&customer.contact),
         Cell::text(&customer.phone),
         Cell::of(customer.rep, |rep| Cell::text(names.person(rep))),
         Cell::text(names.territory(customer.territory)),
-        Cell::Marks(marks),
         Cell::of(credit, |it| Cell::Moment(it.as_of)),
     ])
     .id(format!("customer-{}", customer.id))

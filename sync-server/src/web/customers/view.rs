@@ -239,7 +239,7 @@ pub(super) fn stop(viewer: &Viewer, names: &Names, it: &Suspension, day: NaiveDa
     let running = it.ended_on.is_none_or(|end| day < end);
     StopView {
         proposed_on: it.proposed_on.to_string(),
-        grounds: it.grounds.clone(),
+        grounds: format::spoken(&it.grounds),
         decision: it.decision.as_ref().map(|decision| {
             let key = if decision.suspend {
                 "customer.supply_stopped"

@@ -246,7 +246,7 @@ async fn stop(app: &AppState, viewer: &Viewer, standing: &Standing) -> Result<St
         name: customer.name.clone(),
         overdue: overdue(standing),
         proposed: standing.stop == Some(Stop::Proposed),
-        grounds,
+        grounds: format::spoken(&grounds),
         form: FormView::fresh(app),
     })
 }

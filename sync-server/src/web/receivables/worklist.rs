@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use super::super::{
     customers::list::{Narrowed, overview, part, reps, territories, visible},
     error::PageError,
+    format,
     messages::{Language, Text},
     names::Names,
     page::{Frame, Viewer, html},
@@ -31,10 +32,10 @@ struct WorklistPage {
 
 /// A sentence in the reader's language.
 pub(super) fn said(text: Text, sentence: Sentence) -> String {
-    match text.0 {
-        Language::English => sentence.english,
-        Language::SimplifiedChinese => sentence.chinese,
-    }
+    format::spoken(match text.0 {
+        Language::English => &sentence.english,
+        Language::SimplifiedChinese => &sentence.chinese,
+    })
 }
 
 /// A dispute that names no invoice is about the whole account.

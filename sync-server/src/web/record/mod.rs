@@ -16,8 +16,8 @@ use axum::{
 use fieldledger_core::{
     document::{self, Disagreement, HistoryEntry, Summary, declared_kind, edit},
     model::{
-        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, LineId, MAX_TEXT_BYTES, OrderEvent,
-        OrderEventKind, ProductId, RecordKind, Review, ReviewVerdict, Timestamp, UserId,
+        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, LineId, MAX_TEXT_BYTES, OrderDecision,
+        OrderEvent, OrderEventKind, OrderStanding, ProductId, RecordKind, Review, ReviewVerdict, Timestamp, UserId,
     },
     rules::authority,
     sync::protocol::StreamId,
@@ -30,8 +30,10 @@ use timeline::{Question, Timeline};
 pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
 
 use super::{
+    credit::{reasons::reasons, standing_name},
     error::PageError,
     feed::{self, Doubts},
+    form::FormView,
     format::Moment,
     messages::Text,
     names::{Names, key},
@@ -89,6 +91,10 @@ struct RecordPage {
     questions: Vec<Question>,
     threads: Vec<Thread>,
     decisions: Vec<Decision>,
+    /// Why the order waits for a person; `None` when it does not wait.
+    held: Option<Vec<String>>,
+    /// With what the reader decides on it.
+    decide: Option<FormView>,
     /// The map of the rep's day.
     map: Option<String>,
     /// Where links for the customer's contact are made; `None` for what is no delivery.
@@ -207,7 +213,12 @@ async fn page(
     let devices = store.devices(org).await?;
     let receipts = store.receipts(org, record.id).await?;
 
-    let (events, audited) = decided(app, viewer, record.id, &kind).await?;
+    let (order, audited) = decided(app, viewer, record.id, &kind).await?;
+    let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
+    let held = held.map(|it| reasons(text, viewer.zone, it));
+    // What the company decided is where an order stands; what the phone wrote is in its details.
+    let standing = order.as_ref().map(|it| standing_name(it.standing));
+    let events = order.map(|it| it.events).unwrap_or_default();
     let deciders = events.iter().filter_map(|it| it.by);
     names.add_people(store, org, deciders.collect::<Vec<_>>()).await?;
     let voice = Voice {
@@ -224,7 +235,10 @@ async fn page(
         frame: viewer.frame("activity"),
         id: record.id,
         kind: feed::kind_name(text, &kind),
-        state: text.word("state", &summary.state),
+        state: match standing {
+            Some(standing) => text.word("standing", standing),
+            None => text.word("state", &summary.state),
+        },
         customer: summary
             .customer
             .map(|id| (format!("/customers/{id}"), names.customer_name(id))),
@@ -266,6 +280,8 @@ async fn page(
             })
             .collect(),
         decisions: decisions(voice, &events, audited),
+        decide: (held.is_some() && viewer.may_decide_orders()).then(|| FormView::fresh(app)),
+        held,
         map: summary
             .owner
             .zip(summary.at)
@@ -290,19 +306,19 @@ async fn decided(
     viewer: &Viewer,
     id: DocumentId,
     kind: &DocumentKind,
-) -> Result<(Vec<OrderEvent>, Vec<AuditEntry>), PageError> {
+) -> Result<(Option<OrderDecision>, Vec<AuditEntry>), PageError> {
     let org = viewer.account.organisation;
-    let events = if *kind == DocumentKind::Order {
+    let order = if *kind == DocumentKind::Order {
         let stored = app.store.record(org, &key(RecordKind::OrderDecision, id)).await?;
         match stored.map(|it| it.record) {
-            Some(LedgerRecord::OrderDecision(decision)) => decision.events,
-            _ => Vec::new(),
+            Some(LedgerRecord::OrderDecision(decision)) => Some(decision),
+            _ => None,
         }
     } else {
-        Vec::new()
+        None
     };
     let audited = app.store.audited_of(org, &id.to_string(), MOST_AUDITED).await?;
-    Ok((events, audited))
+    Ok((order, audited))
 }
 
 /// Both in words, the newest first. What is an event of the order is not told again from the audit log.

@@ -1,7 +1,7 @@
 //! A record's history and disagreements, as a page shows them.
 
 use fieldledger_core::{
-    document::{Authorship, Disagreement, HistoryEntry},
+    document::{Authorship, Disagreement, FieldChange, HistoryEntry},
     model::{ChangeHash, DeviceId, Timestamp, UserId},
 };
 use serde_json::Value;
@@ -51,6 +51,8 @@ pub(crate) struct Step {
     /// Brought by somebody else than its author.
     pub(crate) relayed: bool,
     pub(crate) edits: Vec<Edit>,
+    /// What a credit check was computed from: dozens of values of which one rarely asks.
+    pub(crate) folded: Vec<Edit>,
 }
 
 /// A record's history.
@@ -99,13 +101,19 @@ pub(crate) fn timeline(
             let creates = entry.deps.is_empty();
             let receipt = receipts.iter().find(|it| it.hash == entry.hash);
             let received = receipt.map(|it| it.received_at);
+            let (folded, edits) = if creates {
+                (Vec::new(), Vec::new())
+            } else {
+                edits(voice, tree, entry)
+            };
             Step {
                 hash: entry.hash.to_string(),
                 creates,
                 signature: signature(voice, entry.author.as_ref(), received, devices),
                 received: received.map(|at| Moment::new(at, voice.zone)),
                 relayed: receipt.is_some_and(|it| it.relayed),
-                edits: if creates { Vec::new() } else { edits(voice, tree, entry) },
+                edits,
+                folded,
             }
         })
         .collect();
@@ -116,19 +124,22 @@ pub(crate) fn timeline(
     }
 }
 
-fn edits(voice: Voice<'_>, document: &Value, entry: &HistoryEntry) -> Vec<Edit> {
-    entry
-        .changed
-        .iter()
-        .map(|change| Edit {
+/// What a change touched: first the values that a credit check was computed from, then everything else.
+fn edits(voice: Voice<'_>, document: &Value, entry: &HistoryEntry) -> (Vec<Edit>, Vec<Edit>) {
+    let computed_from = |path: &[String]| path.len() > 2 && path[0] == "credit" && path[1] == "inputs";
+    let (folded, open): (Vec<_>, Vec<_>) = entry.changed.iter().partition(|it| computed_from(&it.path));
+    let [folded, open] = [folded, open].map(|changes| {
+        let edit = |change: &FieldChange| Edit {
             label: values::label(voice, document, &change.path),
             before: change
                 .before
                 .as_ref()
                 .map(|value| values::shown(voice, document, &change.path, Some(value))),
             after: values::shown(voice, document, &change.path, change.after.as_ref()),
-        })
-        .collect()
+        };
+        changes.into_iter().map(edit).collect()
+    });
+    (folded, open)
 }
 
 fn signature(

@@ -9,8 +9,12 @@ use crate::web::{
     page::Viewer,
 };
 
+/// From so many columns on a table is dense.
+const DENSE: usize = 9;
+
 /// A heading.
 struct Heading {
+    key: &'static str,
     text: String,
     /// Where clicking it leads; `None` when it does not sort.
     href: Option<String>,
@@ -23,6 +27,8 @@ struct Heading {
 enum Shown {
     Text(String),
     Figure(String),
+    /// An amount of nothing, which need not catch the eye.
+    Zero(String),
     Link(String, String),
     Moment(Moment),
     Marks(Vec<(&'static str, String)>),
@@ -30,6 +36,7 @@ enum Shown {
 }
 
 struct ShownCell {
+    key: &'static str,
     label: String,
     number: bool,
     value: Shown,
@@ -58,6 +65,8 @@ pub(crate) struct TableView {
     id: &'static str,
     caption: String,
     count: String,
+    /// Whether it has so many columns that they must stand closer.
+    dense: bool,
     headings: Vec<Heading>,
     rows: Vec<ShownRow>,
     footer: Option<Vec<ShownCell>>,
@@ -79,7 +88,7 @@ impl TableView {
         let text = viewer.text;
         let (sort, page) = (spec.parameter("sort"), spec.parameter("page"));
         let sorted = spec.sort(sent);
-        let headings = spec
+        let headings: Vec<Heading> = spec
             .columns
             .iter()
             .map(|column| {
@@ -91,6 +100,7 @@ impl TableView {
                     _ => column.key.to_owned(),
                 };
                 Heading {
+                    key: column.key,
                     text: column.heading.clone(),
                     href: column
                         .sortable
@@ -114,6 +124,7 @@ impl TableView {
             id: spec.id,
             caption: spec.caption.clone(),
             count: text.fill("table.count", "count", total),
+            dense: headings.len() >= DENSE,
             headings,
             rows: rows
                 .into_iter()
@@ -169,6 +180,7 @@ fn lay_out(spec: &Spec, viewer: &Viewer, cells: Vec<Cell>) -> Vec<ShownCell> {
         .iter()
         .zip(cells)
         .map(|(column, cell)| ShownCell {
+            key: column.key,
             label: column.heading.clone(),
             number: is_number(column.kind),
             value: shown(viewer, cell),
@@ -181,6 +193,7 @@ fn shown(viewer: &Viewer, cell: Cell) -> Shown {
         Cell::Marks(marks) if marks.is_empty() => Shown::Nothing,
         Cell::Text(text) => Shown::Text(text),
         Cell::Link { href, text } => Shown::Link(href, text),
+        Cell::Money(money) if money.amount.is_zero() => Shown::Zero(format::money(money)),
         Cell::Money(money) => Shown::Figure(format::money(money)),
         Cell::Number(number) => Shown::Figure(format::quantity(number)),
         Cell::Share(share) => Shown::Figure(format!("{} %", format::quantity(share))),

@@ -179,6 +179,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         text.fill("team.caption", "month", month),
         vec![
             Column::text("rep", text.t("team.rep")),
+            Column::text("state", text.t("team.to_look_at")).unsorted(),
             Column::number("customers", text.t("team.customers")),
             Column::number("visits", text.t("team.visits_made")),
             Column::number("cadence", text.t("team.cadence")),
@@ -193,7 +194,6 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Column::number("target_collected", text.t("team.target_collected")),
             Column::moment("contact", text.t("team.contact")),
             Column::number("waiting", text.t("devices.waiting")),
-            Column::text("state", text.t("team.to_look_at")).unsorted(),
         ],
     )
     .filter(Filter::search("q", text.t("team.search")))
@@ -252,6 +252,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
                     Some(rep) if listed => Cell::link(format!("/team/{rep}?month={month}"), name),
                     _ => Cell::text(name),
                 },
+                Cell::Marks(marks(text, &figures, contact, now)),
                 Cell::count(figures.customers as u64),
                 Cell::count(figures.visits),
                 percent_of(performance.visits),
@@ -269,7 +270,6 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
                 reached(figures.cash, target.and_then(|it| amount(it.collected))),
                 Cell::of(contact, Cell::Moment),
                 Cell::count(waiting),
-                Cell::Marks(marks(text, &figures, contact, now)),
             ])
             .id(rep.map_or_else(|| "rep-none".to_owned(), |rep| format!("rep-{rep}")))
         })

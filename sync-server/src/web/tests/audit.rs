@@ -42,7 +42,8 @@ async fn the_log_is_filtered_paged_and_exported_and_its_chain_is_whole() {
     let page = world.get(ADMINISTRATOR, "/audit").await.body;
     assert_inert(&page);
     assert!(
-        page.contains("data-whole=\"true\"") && page.contains("The chain is whole: 131 line(s)"),
+        page.contains("data-whole=\"true\"")
+            && page.contains("The chain is whole. Lines checked, from the first to the last: 131."),
         "{page}"
     );
     // One line is that of the phone that was enrolled; the newest hundred are on the first page.

@@ -80,7 +80,7 @@ async fn a_held_order_is_shown_with_every_rule_and_only_a_supervisor_of_its_terr
     let page = world.get(SUPERVISOR, "/credit").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("SO-77") && page.body.contains("CNY 1,845.00"));
-    assert!(page.body.contains("more than your limit of CNY 1000"), "{}", page.body);
+    assert!(page.body.contains("the limit is CNY 1,000.00"), "{}", page.body);
     assert!(page.body.contains("data-live-refresh"));
     // Every rule is listed, those that passed too.
     assert!(page.body.contains("Your account is not on hold") && page.body.contains("data-rule-failed"));

@@ -192,7 +192,7 @@ async fn settling_a_disagreement_writes_either_value_and_ends_it() {
         let id = world.disagreement().await;
         let page = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
         assert!(page.contains("Shelf is full") && page.contains("Shelf is empty"));
-        assert!(page.contains("1 disagreement(s)"));
+        assert!(page.contains("Disagreements: 1"));
         assert!(
             world
                 .get(SUPERVISOR, "/activity?disagreeing=1")

@@ -338,7 +338,7 @@ async fn of_many_customers_those_that_can_move_do_and_the_others_are_named() {
     let reply = post(&world, ADMINISTRATOR, "/team/move", &fields).await;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
-        reply.body.contains("1 customer(s) moved; these were not") && reply.body.contains("C-2"),
+        reply.body.contains("Customers moved: 1. These were not") && reply.body.contains("C-2"),
         "{}",
         reply.body
     );

@@ -148,7 +148,7 @@ fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
             } else {
                 Shown::Doubt(text.t("record.failed").to_owned())
             },
-            prose(&sentence(rule, text.0.into(), voice.zone)),
+            prose(&format::spoken(&sentence(rule, text.0.into(), voice.zone))),
         ]);
     }
     content.tables.push(rules);
