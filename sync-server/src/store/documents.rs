@@ -377,6 +377,8 @@ pub struct FeedFilter {
     pub customer: Option<CustomerId>,
     /// Only in this state.
     pub state: Option<String>,
+    /// Only deliveries that were signed for before this and are still to be confirmed by somebody.
+    pub signed_before: Option<Timestamp>,
     /// Only what nobody has reviewed.
     pub unreviewed: bool,
     /// Only with disagreements.
@@ -440,10 +442,21 @@ pub struct CustomerSearch {
     pub text: String,
     /// Whether contact, telephone and address are searched too.
     pub details: bool,
+    /// Only those in the care of this person, or of nobody.
+    pub rep: Option<InCareOf>,
     /// So many of those that match are passed over, for the next page.
     pub from: u64,
     /// At most so many are given, and never more than 1,000.
     pub limit: u32,
+}
+
+/// Who takes care of a customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InCareOf {
+    /// Nobody does.
+    Nobody,
+    /// This person does.
+    Rep(UserId),
 }
 
 /// What [`DocumentStore::find_customers`] found.

@@ -26,6 +26,7 @@ use super::{
     names::{Names, key},
     page::{Frame, Viewer, encoded, html},
     record::CLOCK_TOLERANCE_MILLIS,
+    today::{confirmed_by, policy},
 };
 use crate::{
     state::AppState,
@@ -64,6 +65,9 @@ pub(super) struct FeedQuery {
     unreviewed: String,
     #[serde(default)]
     disagreeing: String,
+    /// Deliveries that were not confirmed in time.
+    #[serde(default)]
+    late: String,
     #[serde(default)]
     before: String,
     /// What came of a batch of reviews; no filter.
@@ -164,6 +168,7 @@ struct FeedPage {
     photos: String,
     unreviewed: bool,
     disagreeing: bool,
+    late: bool,
     filtered: bool,
     first_page: bool,
     newest: String,
@@ -212,6 +217,7 @@ pub(super) async fn show(
         photos: address_at("/activity/photos", &query, None),
         unreviewed: !query.unreviewed.is_empty(),
         disagreeing: !query.disagreeing.is_empty(),
+        late: !query.late.is_empty(),
         filtered: address(&query, None) != "/activity",
         first_page: query.before.is_empty(),
         newest: address(&query, None),
@@ -224,7 +230,7 @@ async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: b
     let org = viewer.account.organisation;
     let text = viewer.text;
     let mut names = Names::load(store, org).await?;
-    let mut filter = read_filter(query, viewer)?;
+    let mut filter = read_filter(app, query, viewer).await?;
     let named = find_customer(store, viewer, &query.customer).await?;
     filter.customer = match &named {
         Named::One(customer) => Some(customer.id),
@@ -356,7 +362,7 @@ pub(super) fn some(value: &str) -> Option<&str> {
 }
 
 /// The filter of the store, with the reader's own territories as its outer bound.
-pub(super) fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
+pub(super) async fn read_filter(app: &AppState, query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
     let mut filter = FeedFilter {
         territories: viewer.account.territory_filter(),
         kind: some(&query.kind).map(DocumentKind::from_name),
@@ -367,6 +373,10 @@ pub(super) fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilt
         limit: PAGE + 1,
         ..FeedFilter::default()
     };
+    if !query.late.is_empty() {
+        let policy = policy(app.store.as_ref(), viewer.account.organisation).await?;
+        filter.signed_before = Some(confirmed_by(&policy, app.clock.now()));
+    }
     if let Some(territory) = some(&query.territory) {
         let territory: TerritoryId = territory.parse().map_err(|_| PageError::BadField("feed.territory"))?;
         if !viewer.account.may_read(territory) {
@@ -435,6 +445,7 @@ pub(super) fn address_at(path: &str, query: &FeedQuery, before: Option<&str>) ->
         ("state", &query.state),
         ("unreviewed", &query.unreviewed),
         ("disagreeing", &query.disagreeing),
+        ("late", &query.late),
         ("before", before.unwrap_or_default()),
     ];
     let mut address = path.to_owned();

@@ -72,6 +72,15 @@ fn delivery(customer: CustomerId, number: &str, signed_at: i64) -> Value {
     document::edit::tree_of(&delivery).unwrap()
 }
 
+/// A delivery that the customer disputes, long ago signed for.
+fn disputed(customer: CustomerId, number: &str) -> Value {
+    let tree = delivery(customer, number, -5_000);
+    let mut delivery: Delivery = serde_json::from_value(tree).unwrap();
+    let said = Confirmation::new(ConfirmationVerdict::Disputed, "Ms Wang", NOW, "two boxes are missing");
+    delivery.confirmations.insert(Party::Customer, said);
+    document::edit::tree_of(&delivery).unwrap()
+}
+
 fn of(territories: Option<Vec<TerritoryId>>) -> OverviewOf {
     OverviewOf {
         territories,
@@ -102,6 +111,8 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
         creating(3, north, &delivery(CUSTOMER, "fresh", 0)),
         creating(4, south, &delivery(OTHER, "south", -5_000)),
         creating(5, north, &visit_tree(CUSTOMER, "one")),
+        creating(6, north, &disputed(CUSTOMER, "not ours")),
+        creating(7, south, &disputed(OTHER, "not ours either")),
     ];
     store.append(ORG, items, NOW).await.unwrap();
     for (actor, note) in [(50, "this"), (51, "that")] {
@@ -125,14 +136,26 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
         .map(|it| it.summary.title.as_str())
         .collect();
     assert_eq!((seen.unconfirmed.count, titles), (2, vec!["late", "later"]));
+    assert_eq!(seen.disputed.count, 1);
+    assert_eq!(seen.disputed.first[0].summary.title, "not ours");
+    let late = FeedFilter {
+        territories: Some(vec![NORTH]),
+        signed_before: Some(of(None).signed_before),
+        limit: 10,
+        ..FeedFilter::default()
+    };
+    let late = store.feed(ORG, &late).await.unwrap();
+    let mut late: Vec<_> = late.iter().map(|it| it.summary.title.as_str()).collect();
+    late.sort_unstable();
+    assert_eq!(late, ["late", "later"], "the list holds exactly what is counted");
     assert_eq!(seen.disagreeing.count, 1);
     assert_eq!(seen.critical.count, 1);
     assert_eq!(seen.critical.first[0].rule, WarningRule::DaysOverdue);
     let count = |counts: &[KindCount], kind: DocumentKind| -> u64 {
         counts.iter().filter(|it| it.kind == kind).map(|it| it.count).sum()
     };
-    assert_eq!(count(&seen.planned, DocumentKind::Delivery), 3);
-    assert_eq!(count(&seen.happened, DocumentKind::Delivery), 3);
+    assert_eq!(count(&seen.planned, DocumentKind::Delivery), 4);
+    assert_eq!(count(&seen.happened, DocumentKind::Delivery), 4);
     assert_eq!(count(&seen.happened, DocumentKind::Visit), 1);
     let all = store.overview(ORG, &of(None)).await.unwrap();
     assert_eq!((all.held.count, all.unconfirmed.count), (4, 3));

@@ -34,6 +34,7 @@ use super::{
         page::{Frame, Viewer, html, parsed},
         record::{Field, Shown},
         table::Sent,
+        team,
     },
     known,
     view::{self, AgeingView, CreditView, ItemRow, OrderRow, PromiseRow, StatementRow, StopView, TermsRow},
@@ -121,6 +122,8 @@ struct CustomerPage {
     name: String,
     code: String,
     keeps_books: bool,
+    /// Where the customer is given to another rep; `None` when the reader may not do that.
+    moves: Option<String>,
     facts: Vec<Field>,
     credit: Option<CreditView>,
     problem: Option<String>,
@@ -139,6 +142,9 @@ struct CustomerPage {
     promises: Vec<PromiseRow>,
     contacts: Vec<Contact>,
     statements: Vec<StatementRow>,
+    /// Where the others are; `None` when all are shown.
+    all_promises: Option<String>,
+    all_statements: Option<String>,
     disputes: Vec<DisputeRow>,
     orders: Vec<OrderRow>,
     grants: Vec<GrantView>,
@@ -232,6 +238,8 @@ pub(super) async fn page(
     decisions.sort_by_key(|it| std::cmp::Reverse(it.received_at));
     let grant_form = grant_form(app, viewer, &ledger, now).await?;
     let shown = items.len().min(ITEMS);
+    let all_promises = (promises.len() > MOST).then(|| format!("/activity?customer={id}&kind=collection_note"));
+    let all_statements = (statements.len() > MOST).then(|| format!("/receivables/statements?customer={id}"));
     let page = html(&CustomerPage {
         frame: viewer.frame("customers"),
         done,
@@ -239,6 +247,7 @@ pub(super) async fn page(
         name: customer.name.clone(),
         code: customer.code.clone(),
         keeps_books: viewer.may_keep_books(),
+        moves: team::may_lead(viewer).then(|| format!("/team/move?customer={id}")),
         facts: view::facts(viewer, &names, customer),
         credit: match &file {
             Ok(file) if known_credit => Some(view::credit(viewer, &ledger, file, day)),
@@ -277,6 +286,8 @@ pub(super) async fn page(
             .take(MOST)
             .map(|it| view::statement(viewer, it))
             .collect(),
+        all_promises,
+        all_statements,
         disputes: disputes(customer, &ledger),
         orders: decisions
             .into_iter()

@@ -16,8 +16,8 @@ use axum::{
 use fieldledger_core::{
     document::{self, Disagreement, HistoryEntry, Summary, declared_kind, edit},
     model::{
-        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, LineId, MAX_TEXT_BYTES, OrderEvent,
-        OrderEventKind, ProductId, RecordKind, Review, ReviewVerdict, Timestamp, UserId,
+        ChangeHash, DocumentId, DocumentKind, DocumentModel as _, LedgerRecord, LineId, MAX_TEXT_BYTES, OrderDecision,
+        OrderEvent, OrderEventKind, OrderStanding, ProductId, RecordKind, Review, ReviewVerdict, Timestamp, UserId,
     },
     rules::authority,
     sync::protocol::StreamId,
@@ -30,6 +30,7 @@ use timeline::{Question, Timeline};
 pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
 
 use super::{
+    credit,
     error::PageError,
     feed::{self, Doubts},
     format::Moment,
@@ -70,6 +71,13 @@ struct Thread {
     replies: Vec<(String, Moment, String)>,
 }
 
+/// Whom a delivery note is for: what stands at its head on paper.
+struct Paper {
+    name: String,
+    code: String,
+    address: String,
+}
+
 #[derive(Template)]
 #[template(path = "record.html")]
 struct RecordPage {
@@ -91,6 +99,12 @@ struct RecordPage {
     decisions: Vec<Decision>,
     /// The map of the rep's day.
     map: Option<String>,
+    /// For a delivery, which is printed as its note.
+    paper: Option<Paper>,
+    /// The class of what is not on that paper.
+    not_on_paper: &'static str,
+    /// Where it is decided on it, for an order that waits for that.
+    held: Option<String>,
     /// Where links for the customer's contact are made; `None` for what is no delivery.
     links: Option<String>,
     /// Whether it is something that can be reviewed at all.
@@ -207,7 +221,9 @@ async fn page(
     let devices = store.devices(org).await?;
     let receipts = store.receipts(org, record.id).await?;
 
-    let (events, audited) = decided(app, viewer, record.id, &kind).await?;
+    let (order, audited) = decided(app, viewer, record.id, &kind).await?;
+    let held = order.as_ref().is_some_and(|it| it.standing == OrderStanding::Held);
+    let events = order.map(|it| it.events).unwrap_or_default();
     let deciders = events.iter().filter_map(|it| it.by);
     names.add_people(store, org, deciders.collect::<Vec<_>>()).await?;
     let voice = Voice {
@@ -270,6 +286,21 @@ async fn page(
             .owner
             .zip(summary.at)
             .map(|(rep, at)| format!("/activity/day/{rep}/{}", at.date_in(viewer.zone))),
+        not_on_paper: if kind == DocumentKind::Delivery {
+            " no-print"
+        } else {
+            ""
+        },
+        paper: summary
+            .customer
+            .filter(|_| kind == DocumentKind::Delivery)
+            .and_then(|id| names.customer(id))
+            .map(|it| Paper {
+                name: it.name.clone(),
+                code: it.code.clone(),
+                address: it.address.clone(),
+            }),
+        held: held.then(|| credit::place_of(record.id)),
         links: (kind == DocumentKind::Delivery).then(|| format!("/records/{}/links", record.id)),
         reviewed,
         form: ReviewBox {
@@ -290,19 +321,19 @@ async fn decided(
     viewer: &Viewer,
     id: DocumentId,
     kind: &DocumentKind,
-) -> Result<(Vec<OrderEvent>, Vec<AuditEntry>), PageError> {
+) -> Result<(Option<OrderDecision>, Vec<AuditEntry>), PageError> {
     let org = viewer.account.organisation;
-    let events = if *kind == DocumentKind::Order {
+    let order = if *kind == DocumentKind::Order {
         let stored = app.store.record(org, &key(RecordKind::OrderDecision, id)).await?;
         match stored.map(|it| it.record) {
-            Some(LedgerRecord::OrderDecision(decision)) => decision.events,
-            _ => Vec::new(),
+            Some(LedgerRecord::OrderDecision(order)) => Some(order),
+            _ => None,
         }
     } else {
-        Vec::new()
+        None
     };
     let audited = app.store.audited_of(org, &id.to_string(), MOST_AUDITED).await?;
-    Ok((events, audited))
+    Ok((order, audited))
 }
 
 /// Both in words, the newest first. What is an event of the order is not told again from the audit log.

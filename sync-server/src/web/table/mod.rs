@@ -32,7 +32,7 @@
 mod export;
 mod view;
 
-use std::{cmp::Ordering, convert::Infallible};
+use std::{cmp::Ordering, convert::Infallible, future::Future};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -49,6 +49,7 @@ use super::{
     error::PageError,
     page::{Viewer, encoded},
 };
+use crate::store::{ListPart, Listed, MAX_LISTED, StoreError};
 
 /// Rows on a page, unless the list says otherwise.
 pub(crate) const ROWS: usize = 50;
@@ -432,6 +433,34 @@ pub(crate) struct Wanted {
     pub(crate) from: usize,
     /// Rows to read. For an export one more than it may hold, so that too long a list is noticed.
     pub(crate) limit: usize,
+}
+
+/// Reads what is wanted in the parts that a store gives at a time. Of a list that is too long to be exported only the first
+/// part: it is refused anyway.
+///
+/// # Errors
+/// Those of `read`.
+pub(crate) async fn read_parts<T, F>(wanted: Wanted, read: impl Fn(ListPart) -> F) -> Result<Listed<T>, StoreError>
+where
+    F: Future<Output = Result<Listed<T>, StoreError>>,
+{
+    let mut found = Listed {
+        total: 0,
+        rows: Vec::new(),
+    };
+    loop {
+        let rest = wanted.limit.saturating_sub(found.rows.len());
+        let limit = u32::try_from(rest).unwrap_or(u32::MAX).min(MAX_LISTED);
+        let from = wanted.from.saturating_add(found.rows.len()) as u64;
+        let Listed { total, rows } = read(ListPart { from, limit }).await?;
+        let is_whole = rows.len() == limit as usize;
+        found.total = total;
+        found.rows.extend(rows);
+        let is_refused = wanted.limit > MOST_EXPORTED && total > MOST_EXPORTED as u64;
+        if !is_whole || limit as usize == rest || is_refused {
+            return Ok(found);
+        }
+    }
 }
 
 /// What a list is made of.
