@@ -53,13 +53,14 @@ pub trait DeskStore {
         part: ListPart,
     ) -> Result<Listed<Statement>, StoreError>;
 
-    /// Receipts whose arrival was timed: with `open` those of which somebody has still to tell or to send something, the
-    /// oldest first; else all of them, the newest first. Money that was returned is nobody's to confirm.
+    /// Receipts whose arrival was timed, by that: with `open` only those of which somebody has still to tell or to send
+    /// something. Money that was returned is nobody's to confirm.
     async fn timed_receipts(
         &self,
         org: OrganisationId,
         territories: Option<Vec<TerritoryId>>,
         open: bool,
+        newest_first: bool,
         part: ListPart,
     ) -> Result<Listed<Receipt>, StoreError>;
 

@@ -165,7 +165,7 @@ async fn read(
         let owner = accounts.iter().find(|it| it.user == device.user);
         owner.is_some_and(|it| !it.disabled && it.territories.iter().any(|id| viewer.account.may_read(*id)))
     };
-    let silent_since = now.plus_millis(-i64::from(policy.allowances.stale_hours) * 3_600_000);
+    let silent_since = now.plus_millis(-stale_millis(&policy));
     let mut stale: Vec<Device> = devices
         .iter()
         .filter(|it| it.revoked_at.is_none() && it.last_contact.unwrap_or(it.enrolled_at) < silent_since && known(it))
@@ -230,6 +230,11 @@ async fn parties(
 /// What was signed for before this should have been confirmed by everybody.
 pub(super) fn confirmed_by(policy: &Policy, now: Timestamp) -> Timestamp {
     now.plus_millis(-i64::from(policy.timers.confirm_delivery_hours) * 3_600_000)
+}
+
+/// A phone that was silent for longer is marked: what its rep does is not known.
+pub(super) fn stale_millis(policy: &Policy) -> i64 {
+    i64::from(policy.allowances.stale_hours) * 3_600_000
 }
 
 /// The rules in force.
@@ -591,7 +596,7 @@ fn quarantined(viewer: &Viewer, picture: &Picture) -> Deck {
             .iter()
             .map(|it| Item {
                 id: it.digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
-                href: "/quarantine".to_owned(),
+                href: quarantine::address_of(&it.digest),
                 title: text.word("rejection", quarantine::code_name(it.code)),
                 details: vec![picture.names.person(it.user), it.message.clone()],
                 at: Some(Moment::new(it.received_at, viewer.zone)),

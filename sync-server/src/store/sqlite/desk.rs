@@ -147,10 +147,11 @@ impl DeskStore for SqliteStore {
         org: OrganisationId,
         territories: Option<Vec<TerritoryId>>,
         open: bool,
+        newest_first: bool,
         part: ListPart,
     ) -> Result<Listed<Receipt>, StoreError> {
         self.read(move |connection| {
-            let order = if open { "" } else { " DESC" };
+            let order = if newest_first { " DESC" } else { "" };
             let mut list = List::new(
                 org,
                 "r.kind = 'receipt' AND json_extract(r.json, '$.arrived_at') IS NOT NULL",

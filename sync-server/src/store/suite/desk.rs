@@ -330,7 +330,7 @@ pub(in crate::store) async fn receipts_of_which_somebody_has_to_tell_are_listed(
     let receipts = [told, receipt("R-2", 1, 2), done, returned, untimed];
     with_two_shops(store, receipts.into_iter().map(Into::into).collect()).await;
     let list = async |territories, open| {
-        let found = store.timed_receipts(ORG, territories, open, ALL).await.unwrap();
+        let found = store.timed_receipts(ORG, territories, open, !open, ALL).await.unwrap();
         let references: Vec<_> = found.rows.into_iter().map(|(it, _)| it.reference).collect();
         references.join(" ")
     };

@@ -28,7 +28,7 @@ use super::{
     names::{Names, key},
     page::{Frame, Viewer, html},
     record::{Content, Shown, Voice, credit_check},
-    table::Sent,
+    table::{Cell, Column, EVERYTHING, Row, Sent, Spec, read_parts},
 };
 use crate::{
     ledger,
@@ -103,6 +103,7 @@ struct HeldPage {
     from: u64,
     /// Only one of them is shown, wherever it stands among the others.
     is_alone: bool,
+    exports: Vec<(&'static str, String)>,
     orders: Vec<Held>,
     previous: Option<String>,
     next: Option<String>,
@@ -122,6 +123,10 @@ async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result
             None => None,
         },
     };
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &sent, spec).await;
+    }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
     let problem = part
         .alone
@@ -129,6 +134,62 @@ async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result
         .filter(|it| it.standing != OrderStanding::Held)
         .map(|it| decided_meanwhile(viewer.text, it));
     page(&app, &viewer, part, done, None, problem).await
+}
+
+/// The orders that wait, as a file.
+fn list(viewer: &Viewer) -> Spec {
+    let text = viewer.text;
+    Spec::new(
+        "held_orders",
+        text.t("credit.held"),
+        vec![
+            Column::text("number", text.t("field.number")),
+            Column::text("customer", text.t("record.customer")),
+            Column::text("code", text.t("customers.code")),
+            Column::text("rep", text.t("record.rep")),
+            Column::text("territory", text.t("record.territory")),
+            Column::moment("received", text.t("feed.received")),
+            Column::day("wanted_by", text.t("field.wanted_by")),
+            Column::money("total", text.t("field.total")),
+            Column::text("why", text.t("credit.reason")),
+        ],
+    )
+}
+
+async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let territories = viewer.account.territory_filter();
+    let mut listed = read_parts(EVERYTHING, |part| store.held_orders(org, territories.clone(), part)).await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let mut names = Names::load(store, org).await?;
+    names
+        .add_people(store, org, listed.rows.iter().map(|(order, _)| order.rep))
+        .await?;
+    let rows = listed
+        .rows
+        .iter()
+        .map(|(order, customer)| {
+            let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
+            let failed = check
+                .into_iter()
+                .flat_map(|it| it.rules.iter().filter(|rule| !rule.passed));
+            let failed: Vec<String> = failed.map(|rule| viewer.text.word("rule", &rule.rule)).collect();
+            Row::new(vec![
+                Cell::text(&order.number),
+                Cell::text(&customer.name),
+                Cell::text(&customer.code),
+                Cell::text(names.person(order.rep)),
+                Cell::text(names.territory(customer.territory)),
+                Cell::Moment(order.received_at),
+                Cell::of(order.wanted_by, Cell::Day),
+                Cell::of(total(order), Cell::Money),
+                Cell::text(failed.join(", ")),
+            ])
+        })
+        .collect();
+    spec.file(viewer, sent, rows).await
 }
 
 /// Which of the orders that wait.
@@ -208,6 +269,7 @@ async fn page(
         count: viewer.text.fill("credit.held_count", "count", total),
         from,
         is_alone,
+        exports: list(viewer).exports(viewer, &Sent::of("/credit")),
         orders,
         previous: (from > 0 && !is_alone).then(|| format!("/credit?from={}", from.saturating_sub(limit))),
         next: (from.saturating_add(limit) < total && !is_alone)
