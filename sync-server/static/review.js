@@ -5,6 +5,7 @@ const list = () => [...document.querySelectorAll("tr[data-record]")];
 const batch = document.getElementById("batch");
 const keys = document.getElementById("keys");
 const say = document.getElementById("say");
+const sayProblem = document.getElementById("say-problem");
 const said = document.getElementById("said");
 const help = document.getElementById("help");
 const on = document.getElementById("keys-on");
@@ -22,19 +23,41 @@ function step(by) {
   next.scrollIntoView({ block: "nearest" });
 }
 
-// Sends a review and reads what came of it from the page that answers.
+// Sends a review and reads what came of it from the page that answers: what is wrong, or nothing when it is saved.
 async function send(fields) {
-  const response = await fetch("/activity/review", {
-    method: "POST",
-    headers: { Accept: "text/html" },
-    body: new URLSearchParams(fields),
-  });
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  let response;
+  let page;
+  try {
+    response = await fetch("/activity/review", {
+      method: "POST",
+      headers: { Accept: "text/html" },
+      body: new URLSearchParams(fields),
+    });
+    page = new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    return said.dataset.unreachable;
+  }
+  const { pathname, searchParams } = new URL(response.url);
+  // The session is over: what answers is the page to sign in, or a page of whoever signed in meanwhile.
+  if (response.redirected && pathname !== "/activity") return said.dataset.signedOut;
   const problem = page.querySelector("[role=alert]") ?? (response.ok ? null : page.querySelector("main p"));
-  said.textContent = (problem ?? page.getElementById("notice"))?.textContent ?? "";
-  said.className = problem ? "alert" : "notice";
+  if (problem || !response.ok) return problem?.textContent.trim() || said.dataset.unreachable;
+  const notice = page.getElementById("notice")?.textContent ?? "";
+  if (Number(searchParams.get("failed")) > 0) return notice;
+  tell(notice, false);
   document.dispatchEvent(new CustomEvent("refresh-now"));
-  return response.ok && !problem;
+  return "";
+}
+
+function tell(text, wrong) {
+  said.textContent = text;
+  said.className = wrong ? "alert" : "notice";
+}
+
+// Which record it was about that is not saved.
+function unsaved(row, problem) {
+  const what = row?.querySelector("td.what a")?.textContent.trim() ?? "";
+  return [said.dataset.unsaved, what && `${what}:`, problem].filter(Boolean).join(" ");
 }
 
 function fieldsOf(row, verdict, comment) {
@@ -49,15 +72,23 @@ function fieldsOf(row, verdict, comment) {
 }
 
 async function approve(row) {
-  if (await send(fieldsOf(row, "approved", ""))) step(1);
+  const problem = await send(fieldsOf(row, "approved", ""));
+  if (problem) {
+    tell(unsaved(row, problem), true);
+  } else {
+    step(1);
+  }
 }
 
 function ask(row, verdict) {
   const title = document.getElementById("say-title");
   title.textContent = title.dataset[verdict];
   const form = say.querySelector("form");
+  // What was typed about one record is not said of another.
+  if (form.elements.id.value !== row.dataset.record) form.elements.comment.value = "";
   form.elements.id.value = row.dataset.record;
   form.elements.verdict.value = verdict;
+  sayProblem.hidden = true;
   say.showModal();
   form.elements.comment.focus();
 }
@@ -73,12 +104,15 @@ if (batch && keys && say) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const row = document.getElementById(`r-${form.elements.id.value}`);
-    if (await send([...new FormData(form)])) {
+    const problem = await send([...new FormData(form)]);
+    if (problem) {
+      // What was typed stays, for another try.
+      sayProblem.textContent = unsaved(row, problem);
+      sayProblem.hidden = false;
+    } else {
       form.elements.comment.value = "";
       say.close();
       row?.focus();
-    } else {
-      say.close();
     }
   });
 

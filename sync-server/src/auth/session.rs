@@ -173,7 +173,8 @@ impl SignedIn {
         }
     }
 
-    async fn find(headers: &HeaderMap, state: &AppState) -> Result<Option<Self>, ApiError> {
+    async fn find(parts: &Parts, state: &AppState) -> Result<Option<Self>, ApiError> {
+        let headers = &parts.headers;
         let Some(token) = cookie(headers, cookie_name(state.config.is_https())) else {
             return Ok(None);
         };
@@ -194,7 +195,7 @@ impl SignedIn {
             return Ok(None);
         };
         if unused >= NOTED_MILLIS
-            && asked_by_person(headers)
+            && asked_by_person(&parts.method, headers)
             && let Err(error) = state.store.session_seen(&session.token_hash, now).await
         {
             // A full disk is no reason to show nothing.
@@ -213,18 +214,18 @@ impl SignedIn {
     }
 }
 
-/// Whether a person asked, and not a page that was left open: what scripts ask for does not keep a session going. Browsers
-/// that do not tell count as people.
-fn asked_by_person(headers: &HeaderMap) -> bool {
+/// Whether a person asked, and not a page that was left open: what scripts read again does not keep a session going. What
+/// is sent was always done by somebody, from the keyboard too. Browsers that do not tell count as people.
+fn asked_by_person(method: &Method, headers: &HeaderMap) -> bool {
     let told = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
-    told.is_none_or(|it| it == b"document")
+    method == Method::POST || told.is_none_or(|it| it == b"document")
 }
 
 impl FromRequestParts<AppState> for SignedIn {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
-        match Self::find(&parts.headers, state).await {
+        match Self::find(parts, state).await {
             Ok(Some(signed_in)) => Ok(signed_in),
             Ok(None) => Err(away(parts)),
             Err(error) => Err(error.into_response()),
@@ -236,7 +237,7 @@ impl OptionalFromRequestParts<AppState> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, ApiError> {
-        Self::find(&parts.headers, state).await
+        Self::find(parts, state).await
     }
 }
 

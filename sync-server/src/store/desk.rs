@@ -44,7 +44,7 @@ pub trait DeskStore {
         part: ListPart,
     ) -> Result<Listed<Warning>, StoreError>;
 
-    /// Statements of account, the newest first.
+    /// Statements of account.
     async fn issued_statements(
         &self,
         org: OrganisationId,
@@ -53,13 +53,14 @@ pub trait DeskStore {
         part: ListPart,
     ) -> Result<Listed<Statement>, StoreError>;
 
-    /// Receipts whose arrival was timed: with `open` those of which somebody has still to tell or to send something, the
-    /// oldest first; else all of them, the newest first. Money that was returned is nobody's to confirm.
+    /// Receipts whose arrival was timed, by that: with `open` only those of which somebody has still to tell or to send
+    /// something. Money that was returned is nobody's to confirm.
     async fn timed_receipts(
         &self,
         org: OrganisationId,
         territories: Option<Vec<TerritoryId>>,
         open: bool,
+        newest_first: bool,
         part: ListPart,
     ) -> Result<Listed<Receipt>, StoreError>;
 
@@ -119,12 +120,45 @@ pub struct WarningSearch {
 }
 
 /// Which statements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatementSearch {
     /// Only of this customer.
     pub customer: Option<CustomerId>,
-    /// Only those in which a line is disputed.
-    pub disputed: bool,
+    /// Only of customers whose name or number holds this.
+    pub text: Option<String>,
+    /// Only those that stand so. One that was corrected since asks for nothing any more.
+    pub standing: Option<StatementStanding>,
+    /// What they are sorted by.
+    pub order: StatementOrder,
+}
+
+/// What statements are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatementOrder {
+    /// When they were issued, the newest first.
+    #[default]
+    Newest,
+    /// When they were issued, the oldest first.
+    Oldest,
+    /// The customer's name.
+    Customer,
+    /// The customer's name, from its other end.
+    CustomerDescending,
+    /// The first day of the period.
+    Period,
+    /// The first day of the period, the latest first.
+    PeriodDescending,
+}
+
+/// What a statement that counts still asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementStanding {
+    /// No link was ever made for it and nobody has answered it.
+    Unsent,
+    /// Not every line was answered, and none is disputed.
+    Unanswered,
+    /// A line is disputed.
+    Disputed,
 }
 
 /// What a number belongs to.

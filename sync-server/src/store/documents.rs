@@ -26,7 +26,8 @@ pub mod doubt {
     pub const MOCKED: u8 = 2;
     /// The clock of a phone was off when it sent a change.
     pub const CLOCK: u8 = 4;
-    /// Still changed more than a day after it first came in.
+    /// Its owner still changed it more than a day after it first came in. What others say in it later, as a contact who
+    /// confirms or a supervisor who settles, is no edit.
     pub const EDITED: u8 = 8;
     /// Any of them.
     pub const ANY: u8 = OUTSIDE | MOCKED | CLOCK | EDITED;
@@ -113,13 +114,16 @@ pub trait DocumentStore {
         limit: u32,
     ) -> Result<Vec<QuarantinedLine>, StoreError>;
 
-    /// Notes that somebody has looked at everything in quarantine for these territories that came until `until`; returns
-    /// how much of it nobody had looked at before.
+    /// One thing in quarantine, by the SHA-256 of its bytes; `None` when it is not here.
+    async fn quarantined_item(&self, org: OrganisationId, digest: [u8; 32]) -> Result<Option<Quarantined>, StoreError>;
+
+    /// Notes that somebody has looked at these things in quarantine, as far as they are for these territories (`None`:
+    /// all); returns at how many of them nobody had looked before.
     async fn see_quarantined(
         &self,
         org: OrganisationId,
         territories: Option<&[TerritoryId]>,
-        until: Timestamp,
+        digests: &[[u8; 32]],
         by: UserId,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
@@ -158,6 +162,14 @@ pub trait DocumentStore {
     /// Every version of a record that is kept, oldest first, the newest included. Empty when the record is not here. A
     /// record that was replaced before versions were kept begins at a later version than 1.
     async fn record_versions(&self, org: OrganisationId, key: &RecordKey) -> Result<Vec<RecordVersion>, StoreError>;
+
+    /// The newest version of the records of `kind` under these keys, in any order; what is not here is left out.
+    async fn records_named(
+        &self,
+        org: OrganisationId,
+        kind: &RecordKind,
+        keys: &[String],
+    ) -> Result<Vec<StoredRecord>, StoreError>;
 
     /// The newest version of every record of `kind`, ordered by key.
     async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError>;
@@ -377,6 +389,8 @@ pub struct FeedFilter {
     pub customer: Option<CustomerId>,
     /// Only in this state.
     pub state: Option<String>,
+    /// Only deliveries that were signed for before this and are still to be confirmed by somebody.
+    pub signed_before: Option<Timestamp>,
     /// Only what nobody has reviewed.
     pub unreviewed: bool,
     /// Only with disagreements.
@@ -440,10 +454,21 @@ pub struct CustomerSearch {
     pub text: String,
     /// Whether contact, telephone and address are searched too.
     pub details: bool,
+    /// Only those in the care of this person, or of nobody.
+    pub rep: Option<InCareOf>,
     /// So many of those that match are passed over, for the next page.
     pub from: u64,
     /// At most so many are given, and never more than 1,000.
     pub limit: u32,
+}
+
+/// Who takes care of a customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InCareOf {
+    /// Nobody does.
+    Nobody,
+    /// This person does.
+    Rep(UserId),
 }
 
 /// What [`DocumentStore::find_customers`] found.

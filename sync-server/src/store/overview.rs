@@ -48,6 +48,8 @@ pub struct Overview {
     pub held: Counted<OrderDecision>,
     /// Deliveries that were signed for and not confirmed by all in time, the longest waiting first.
     pub unconfirmed: Counted<FeedItem>,
+    /// Deliveries that somebody disputes, the newest first.
+    pub disputed: Counted<FeedItem>,
     /// Documents about which people disagree, the newest first.
     pub disagreeing: Counted<FeedItem>,
     /// What could not be accepted and nobody has looked at, the newest first.

@@ -21,15 +21,13 @@ use super::{
     record::CLOCK_TOLERANCE_MILLIS,
     refusal::said,
     table::{Answer, Cell, Choice, Column, Filter, Row, Sent, Spec, TableView, Tone},
+    today::{policy, stale_millis},
 };
 use crate::{
     administration::MadeCode,
     state::AppState,
     store::{Account, Device, copies_of_devices},
 };
-
-/// A phone that was silent for longer is marked: what its rep does is not known.
-const STALE_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Template)]
 #[template(path = "devices.html")]
@@ -137,6 +135,7 @@ pub(super) async fn table(
     names
         .add_people(app.store.as_ref(), org, devices.iter().map(|it| it.user))
         .await?;
+    let stale = stale_millis(&policy(app.store.as_ref(), org).await?);
     let copies = copies_of_devices(app.store.as_ref(), org).await?;
     let mut columns = vec![
         Column::text("name", text.t("devices.name")),
@@ -173,7 +172,7 @@ pub(super) async fn table(
         .into_iter()
         .map(|device| {
             let copied = copies.contains_key(&device.id.to_string());
-            (state_of(&device, copied, now), device)
+            (state_of(&device, copied, silent_millis(&device, now) > stale), device)
         })
         .filter(|(state, _)| wanted.is_none_or(|wanted| wanted == *state))
         .map(|(state, device)| {
@@ -214,11 +213,11 @@ fn silent_millis(device: &Device, now: Timestamp) -> i64 {
     now.millis_since(device.last_contact.unwrap_or(device.enrolled_at))
 }
 
-fn state_of(device: &Device, copied: bool, now: Timestamp) -> &'static str {
+fn state_of(device: &Device, copied: bool, is_silent: bool) -> &'static str {
     match device.revoked_at {
         Some(_) => "revoked",
         None if copied => "copied",
-        None if silent_millis(device, now) >= STALE_MILLIS => "silent",
+        None if is_silent => "silent",
         None => "active",
     }
 }

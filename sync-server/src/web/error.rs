@@ -5,14 +5,15 @@ use std::time::Duration;
 use askama::Template as _;
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 
 use super::{
     messages::{Language, Text},
-    page::{Frame, MessagePage},
+    page::{Frame, FrameSlot, MessagePage, page_of},
+    refusal,
     sign_in::wait_in_words,
 };
 use crate::{error::ApiError, ingest::OwnDocumentError, store::StoreError};
@@ -75,7 +76,11 @@ impl PageError {
                 text.t("error.title"),
                 text.fill("sign_in.locked", "time", wait_in_words(text, *wait)),
             ),
-            Self::Refused(reason) => (text.t("error.title"), text.fill("error.refused", "reason", reason)),
+            Self::Refused(reason) => {
+                let said = refusal::in_words(text, reason);
+                let said = said.as_deref().unwrap_or(reason);
+                (text.t("error.title"), text.fill("error.refused", "reason", said))
+            }
             Self::Internal => (text.t("error.title"), text.t("error.internal").to_owned()),
         }
     }
@@ -138,17 +143,32 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Turns a [`PageError`], or a bare error of the router, into a page in the reader's language.
-pub(super) async fn render(request: Request, next: Next) -> Response {
+/// Turns a [`PageError`] into a page in the reader's language. Who opens the address of a form, as one does to load a page
+/// again on which something was refused, comes to the page on which the form stands.
+pub(super) async fn render(mut request: Request, next: Next) -> Response {
     let text = Text(Language::of_request(request.headers()));
+    let path = request.uri().path().to_owned();
+    let is_opened = request.method() == Method::GET
+        && request
+            .headers()
+            .get("sec-fetch-dest")
+            .is_none_or(|it| it.as_bytes() == b"document");
+    let slot = FrameSlot::default();
+    request.extensions_mut().insert(slot.clone());
     let response = next.run(request).await;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && is_opened {
+        let page = page_of(&path);
+        if page != path {
+            return Redirect::to(&page).into_response();
+        }
+    }
     let Some(error) = response.extensions().get::<PageError>().cloned() else {
         return response;
     };
     let status = error.status();
     let (title, message) = error.words(text);
     let page = MessagePage {
-        frame: Frame::bare(text),
+        frame: slot.take().unwrap_or_else(|| Frame::bare(text)),
         title: title.to_owned(),
         message,
     };

@@ -26,10 +26,12 @@ use super::{
     names::{Names, key},
     page::{Frame, Viewer, encoded, html},
     record::CLOCK_TOLERANCE_MILLIS,
+    table::{self, Cell, Column, Sent, Spec},
+    today::{confirmed_by, policy},
 };
 use crate::{
     state::AppState,
-    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, Store, doubt},
+    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, MAX_LISTED, Store, doubt},
 };
 
 /// Lines on a page.
@@ -64,6 +66,9 @@ pub(super) struct FeedQuery {
     unreviewed: String,
     #[serde(default)]
     disagreeing: String,
+    /// Deliveries that were not confirmed in time.
+    #[serde(default)]
+    late: String,
     #[serde(default)]
     before: String,
     /// What came of a batch of reviews; no filter.
@@ -71,8 +76,6 @@ pub(super) struct FeedQuery {
     reviewed: String,
     #[serde(default)]
     failed: String,
-    #[serde(default)]
-    problem: String,
 }
 
 impl FeedQuery {
@@ -160,10 +163,13 @@ struct FeedPage {
     reviews: bool,
     notice: Option<String>,
     problem: Option<&'static str>,
+    comment: String,
     here: String,
     photos: String,
+    exports: Vec<(&'static str, String)>,
     unreviewed: bool,
     disagreeing: bool,
+    late: bool,
     filtered: bool,
     first_page: bool,
     newest: String,
@@ -174,6 +180,115 @@ pub(super) async fn show(
     State(app): State<AppState>,
     viewer: Viewer,
     Query(query): Query<FeedQuery>,
+    sent: Sent,
+) -> Result<Response, PageError> {
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &query, &sent, spec).await;
+    }
+    page(&app, &viewer, query, None).await
+}
+
+/// The list as a file.
+fn list(viewer: &Viewer) -> Spec {
+    let text = viewer.text;
+    Spec::new(
+        "activity",
+        text.t("feed.title"),
+        vec![
+            Column::text("kind", text.t("feed.kind")),
+            Column::text("what", text.t("feed.what")),
+            Column::text("state", text.t("feed.state")),
+            Column::money("amount", text.t("customer.amount")),
+            Column::text("customer", text.t("feed.customer")),
+            Column::text("code", text.t("customers.code")),
+            Column::text("rep", text.t("feed.rep")),
+            Column::moment("happened", text.t("feed.happened")),
+            Column::day("planned", text.t("today.planned")),
+            Column::moment("received", text.t("feed.received")),
+            Column::text("doubts", text.t("feed.doubts")),
+            Column::text("review", text.t("feed.review")),
+        ],
+    )
+}
+
+/// Everything that the filters leave, in the order of the list.
+async fn exported(
+    app: &AppState,
+    viewer: &Viewer,
+    query: &FeedQuery,
+    sent: &Sent,
+    spec: Spec,
+) -> Result<Response, PageError> {
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let mut filter = read_filter(app, query, viewer).await?;
+    filter.before = None;
+    filter.limit = MAX_LISTED;
+    let mut items: Vec<FeedItem> = Vec::new();
+    match find_customer(store, viewer, &query.customer).await? {
+        Named::Several(_) | Named::Unknown => {}
+        named => {
+            if let Named::One(customer) = named {
+                filter.customer = Some(customer.id);
+            }
+            loop {
+                let part = read_feed(store, viewer, &filter).await?;
+                let is_last = part.len() < filter.limit as usize;
+                filter.before = part.last().map(|it| (it.received_at, it.id));
+                items.extend(part);
+                // One more than a file may hold is refused anyway.
+                if is_last || items.len() > table::MOST_EXPORTED {
+                    break;
+                }
+            }
+        }
+    }
+    let mut names = Names::load(store, org).await?;
+    let customers: Vec<_> = items.iter().filter_map(|it| it.summary.customer).collect();
+    names.add_customers(store, org, customers).await?;
+    let people: Vec<_> = items.iter().filter_map(|it| it.summary.owner).collect();
+    names.add_people(store, org, people).await?;
+    let devices = store.devices(org).await?;
+    let clocks = clocks(&devices);
+    let rows = items
+        .into_iter()
+        .map(|item| {
+            let (summary, received) = (item.summary.clone(), item.received_at);
+            let customer = summary.customer;
+            let row = row(viewer, &names, &clocks, item, None);
+            table::Row::new(vec![
+                Cell::text(row.kind_name),
+                Cell::text(row.title),
+                Cell::text(row.state),
+                Cell::of(summary.amount, Cell::Money),
+                Cell::of(row.customer, |(_, name)| Cell::text(name)),
+                Cell::of(customer.and_then(|id| names.customer(id)), |it| Cell::text(&it.code)),
+                Cell::of(row.rep, Cell::text),
+                Cell::of(summary.at, Cell::Moment),
+                Cell::of(summary.day, Cell::Day),
+                Cell::Moment(received),
+                Cell::text(row.doubts.join(", ")),
+                Cell::of(row.review, |(verdict, _)| Cell::text(verdict)),
+            ])
+        })
+        .collect();
+    spec.file(viewer, sent, rows).await
+}
+
+/// Reviews of several records that could not be made.
+pub(super) struct Refused {
+    /// The key of what is wrong.
+    pub(super) problem: &'static str,
+    pub(super) picked: Vec<String>,
+    pub(super) comment: String,
+}
+
+/// The feed, with reviews that could not be made if there are some.
+pub(super) async fn page(
+    app: &AppState,
+    viewer: &Viewer,
+    query: FeedQuery,
+    refused: Option<Refused>,
 ) -> Result<Response, PageError> {
     let text = viewer.text;
     let reviews = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
@@ -183,14 +298,17 @@ pub(super) async fn show(
         scope.sort_unstable();
     }
     let key = (viewer.account.organisation, scope, text.0.tag(), reviews, here.clone());
-    let read = read_all(&app, &viewer, &query, reviews);
+    let read = read_all(app, viewer, &query, reviews);
     let feed = app.feed.0.get(app.sync.live(), key, read).await?;
     let chosen = |known: &[(String, String)], wanted: &str| {
         let known = known.iter().map(|(id, name)| choice(id.clone(), name.clone(), wanted));
         known.collect::<Vec<_>>()
     };
+    let problem = refused.as_ref().map(|it| text.t(it.problem));
+    let (picked, comment) = refused.map(|it| (it.picked, it.comment)).unwrap_or_default();
     html(&FeedPage {
-        frame: viewer.frame("activity"),
+        frame: viewer.frame("activity").picking(picked),
+        comment,
         kinds: choices(KINDS, "kind", &query.kind, text),
         states: choices(STATES, "state", &query.state, text),
         reps: chosen(&feed.reps, &query.rep),
@@ -201,17 +319,13 @@ pub(super) async fn show(
         to: some(&query.day).or(some(&query.to)).unwrap_or_default().to_owned(),
         reviews,
         notice: said(text, &query),
-        problem: match query.problem.as_str() {
-            "none" => Some(text.t("feed.pick_some")),
-            "verdict" => Some(text.t("review.verdict_required")),
-            "comment" => Some(text.t("review.comment_required")),
-            "long" => Some(text.t("review.comment_too_long")),
-            _ => None,
-        },
+        problem,
         here,
         photos: address_at("/activity/photos", &query, None),
+        exports: list(viewer).exports(viewer, &Sent::of(&address(&query, None))),
         unreviewed: !query.unreviewed.is_empty(),
         disagreeing: !query.disagreeing.is_empty(),
+        late: !query.late.is_empty(),
         filtered: address(&query, None) != "/activity",
         first_page: query.before.is_empty(),
         newest: address(&query, None),
@@ -224,7 +338,7 @@ async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: b
     let org = viewer.account.organisation;
     let text = viewer.text;
     let mut names = Names::load(store, org).await?;
-    let mut filter = read_filter(query, viewer)?;
+    let mut filter = read_filter(app, query, viewer).await?;
     let named = find_customer(store, viewer, &query.customer).await?;
     filter.customer = match &named {
         Named::One(customer) => Some(customer.id),
@@ -356,7 +470,7 @@ pub(super) fn some(value: &str) -> Option<&str> {
 }
 
 /// The filter of the store, with the reader's own territories as its outer bound.
-pub(super) fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
+pub(super) async fn read_filter(app: &AppState, query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilter, PageError> {
     let mut filter = FeedFilter {
         territories: viewer.account.territory_filter(),
         kind: some(&query.kind).map(DocumentKind::from_name),
@@ -367,6 +481,10 @@ pub(super) fn read_filter(query: &FeedQuery, viewer: &Viewer) -> Result<FeedFilt
         limit: PAGE + 1,
         ..FeedFilter::default()
     };
+    if !query.late.is_empty() {
+        let policy = policy(app.store.as_ref(), viewer.account.organisation).await?;
+        filter.signed_before = Some(confirmed_by(&policy, app.clock.now()));
+    }
     if let Some(territory) = some(&query.territory) {
         let territory: TerritoryId = territory.parse().map_err(|_| PageError::BadField("feed.territory"))?;
         if !viewer.account.may_read(territory) {
@@ -435,6 +553,7 @@ pub(super) fn address_at(path: &str, query: &FeedQuery, before: Option<&str>) ->
         ("state", &query.state),
         ("unreviewed", &query.unreviewed),
         ("disagreeing", &query.disagreeing),
+        ("late", &query.late),
         ("before", before.unwrap_or_default()),
     ];
     let mut address = path.to_owned();
@@ -530,11 +649,10 @@ pub(super) async fn rows(
     items: Vec<FeedItem>,
 ) -> Result<Vec<Row>, PageError> {
     let org = viewer.account.organisation;
-    let customers = items.iter().filter_map(|it| it.summary.customer);
+    let customers: Vec<_> = items.iter().filter_map(|it| it.summary.customer).collect();
     names.add_customers(store, org, customers).await?;
-    names
-        .add_people(store, org, items.iter().filter_map(|it| it.summary.owner))
-        .await?;
+    let people: Vec<_> = items.iter().filter_map(|it| it.summary.owner).collect();
+    names.add_people(store, org, people).await?;
     let mut reviews = review_lines(store, viewer, names, &items).await?;
     let clocks = clocks(devices);
     Ok(items

@@ -15,6 +15,7 @@ use super::{
     error::PageError,
     messages::Text,
     page::{Viewer, encoded},
+    refusal,
 };
 use crate::{
     state::AppState,
@@ -351,9 +352,15 @@ pub(crate) fn problem(text: Text, why: &InvalidField) -> String {
         "the customer's grade gets no offline allowance; it pays first, or the policy names no size for it" => {
             "refused.grade"
         }
-        _ => return text.fill("refused.other", "reason", &why.message),
+        other => return refused(text, other),
     };
     text.t(key).to_owned()
+}
+
+/// What the rules say, in the reader's language where there is a sentence for it.
+pub(crate) fn refused(text: Text, why: impl std::fmt::Display) -> String {
+    let why = why.to_string();
+    refusal::in_words(text, &why).unwrap_or_else(|| text.fill("refused.other", "reason", why))
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, Route, get, post},
+    routing::{MethodRouter, Route, any, get, post},
 };
 use tower::{Layer, Service};
 
@@ -60,11 +60,29 @@ pub(crate) use names::Names;
 pub(crate) use today::TodayCache;
 pub(crate) use words::Words;
 
-use crate::state::AppState;
+use crate::{api, state::AppState};
 
 /// The routes of the pages.
 pub(crate) fn router() -> Router<AppState> {
     pages().router
+}
+
+/// What answers where there is nothing: a page for people, an error for software.
+pub(crate) fn nowhere() -> MethodRouter<AppState> {
+    any(nothing_here)
+        .layer(middleware::from_fn(error::render))
+        .layer(middleware::from_fn(guard))
+}
+
+async fn nothing_here(headers: HeaderMap, viewer: Result<page::Viewer, Response>) -> Response {
+    // The reader's frame stands around the page; whoever is not signed in learns as little.
+    drop(viewer);
+    let accepted = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok());
+    if accepted.is_some_and(|it| it.contains("text/html")) {
+        error::PageError::NotFound.into_response()
+    } else {
+        api::not_found().await.into_response()
+    }
 }
 
 /// A router that remembers its addresses, so that a test can ask every one of them who may reach it.
@@ -129,6 +147,7 @@ fn pages() -> Pages {
         .route("/s/{secret}", get(statement::show).post(statement::answer))
         .route("/quarantine", get(quarantine::show))
         .route("/quarantine/seen", post(quarantine::see))
+        .route("/quarantine/{digest}", get(quarantine::item))
         .route("/d/{secret}", get(delivery::show).post(delivery::answer))
         .route("/records/{id}/links", get(delivery::links).post(delivery::change_links))
         .route("/password/{secret}", get(password::show).post(password::submit))

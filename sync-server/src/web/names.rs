@@ -7,7 +7,7 @@ use fieldledger_core::model::{
     Territory, TerritoryId, UserId,
 };
 
-use crate::store::{Account, Store, StoreError, StoredRecord};
+use crate::store::{Account, Store, StoreError};
 
 /// Names that a page needs.
 #[derive(Debug, Default)]
@@ -58,14 +58,12 @@ impl Names {
         org: OrganisationId,
         ids: impl IntoIterator<Item = CustomerId>,
     ) -> Result<(), StoreError> {
-        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.customers.contains_key(id)).collect();
-        for id in ids {
-            if let Some(StoredRecord {
-                record: LedgerRecord::Customer(it),
-                ..
-            }) = store.record(org, &key(RecordKind::Customer, id)).await?
-            {
-                self.customers.insert(id, it);
+        let unknown = ids.into_iter().filter(|id| !self.customers.contains_key(id));
+        let keys = keys(unknown);
+        let found = store.records_named(org, &RecordKind::Customer, &keys).await?;
+        for record in found.into_iter().map(|it| it.record) {
+            if let LedgerRecord::Customer(it) = record {
+                self.customers.insert(it.id, it);
             }
         }
         Ok(())
@@ -78,14 +76,12 @@ impl Names {
         org: OrganisationId,
         ids: impl IntoIterator<Item = ProductId>,
     ) -> Result<(), StoreError> {
-        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.products.contains_key(id)).collect();
-        for id in ids {
-            if let Some(StoredRecord {
-                record: LedgerRecord::Product(it),
-                ..
-            }) = store.record(org, &key(RecordKind::Product, id)).await?
-            {
-                self.products.insert(id, it);
+        let unknown = ids.into_iter().filter(|id| !self.products.contains_key(id));
+        let keys = keys(unknown);
+        let found = store.records_named(org, &RecordKind::Product, &keys).await?;
+        for record in found.into_iter().map(|it| it.record) {
+            if let LedgerRecord::Product(it) = record {
+                self.products.insert(it.id, it);
             }
         }
         Ok(())
@@ -98,14 +94,12 @@ impl Names {
         org: OrganisationId,
         ids: impl IntoIterator<Item = UserId>,
     ) -> Result<(), StoreError> {
-        let ids: BTreeSet<_> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
-        for id in ids {
-            if let Some(StoredRecord {
-                record: LedgerRecord::Person(it),
-                ..
-            }) = store.record(org, &key(RecordKind::Person, id)).await?
-            {
-                self.people.insert(id, it.name);
+        let unknown = ids.into_iter().filter(|id| !self.people.contains_key(id));
+        let keys = keys(unknown);
+        let found = store.records_named(org, &RecordKind::Person, &keys).await?;
+        for record in found.into_iter().map(|it| it.record) {
+            if let LedgerRecord::Person(it) = record {
+                self.people.insert(it.id, it.name);
             }
         }
         Ok(())
@@ -174,6 +168,12 @@ impl Names {
         found.sort_by(|a, b| a.1.cmp(&b.1));
         found
     }
+}
+
+/// Ids as keys of records, each once.
+fn keys<T: std::fmt::Display + Ord>(ids: impl Iterator<Item = T>) -> Vec<String> {
+    let ids: BTreeSet<T> = ids.collect();
+    ids.iter().map(ToString::to_string).collect()
 }
 
 fn field_person(account: Account) -> Option<(UserId, String, Vec<TerritoryId>)> {

@@ -1,9 +1,11 @@
 //! What all pages share: who reads, in which language, and the frame around the content.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use askama::Template;
 use axum::{
     extract::FromRequestParts,
-    http::{Uri, request::Parts},
+    http::{Method, Uri, request::Parts},
     response::{Html, IntoResponse, Response},
 };
 use chrono_tz::Tz;
@@ -86,7 +88,23 @@ impl Viewer {
             parts: PARTS.iter().filter(|part| (part.shown_to)(&self.account)).collect(),
             zone: self.zone.name(),
             back: self.path.clone(),
+            picked: Vec::new(),
         }
+    }
+}
+
+/// Where [`Viewer`] leaves the frame of its reader, for the page that says what went wrong.
+#[derive(Clone, Default)]
+pub(super) struct FrameSlot(Arc<Mutex<Option<Frame>>>);
+
+impl FrameSlot {
+    fn put(&self, frame: Frame) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame);
+    }
+
+    /// The frame, when somebody is signed in.
+    pub(super) fn take(&self) -> Option<Frame> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -97,7 +115,18 @@ impl FromRequestParts<AppState> for Viewer {
         let signed_in = <SignedIn as FromRequestParts<AppState>>::from_request_parts(parts, app).await?;
         let account = signed_in.account.clone();
         let reads = [Role::Supervisor, Role::Finance, Role::Administrator];
+        let text = Text(Language::of_request(&parts.headers));
+        let slot = parts.extensions.get::<FrameSlot>().cloned();
         if !reads.iter().any(|role| account.has(*role)) {
+            if let Some(slot) = slot {
+                // They can sign out, and nothing else.
+                slot.put(Frame {
+                    person: account.name,
+                    csrf: signed_in.session.csrf,
+                    signed_in: true,
+                    ..Frame::bare(text)
+                });
+            }
             return Err(PageError::FieldWork.into_response());
         }
         let profile = app
@@ -112,19 +141,52 @@ impl FromRequestParts<AppState> for Viewer {
             }) => (it.time_zone, it.name),
             _ => (Tz::UTC, String::new()),
         };
-        Ok(Self {
+        let viewer = Self {
             account,
             signed_in,
-            text: Text(Language::of_request(&parts.headers)),
+            text,
             zone,
             organisation_name,
-            path: address(&parts.uri),
-        })
+            path: if parts.method == Method::GET {
+                address(&parts.uri)
+            } else {
+                page_of(parts.uri.path())
+            },
+        };
+        if let Some(slot) = slot {
+            slot.put(viewer.frame(""));
+        }
+        Ok(viewer)
     }
 }
 
 fn address(uri: &Uri) -> String {
     uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
+
+/// The address of the page on which a form stands that is sent to `path`. Forms go to their own page, or to something below
+/// it; where that is not so, it is said here.
+pub(super) fn page_of(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
+    match parts.as_slice() {
+        ["credit", "orders", id] => format!("/credit?order={id}"),
+        ["credit", list @ ("allowances" | "warnings"), ..] => format!("/credit/{list}"),
+        [
+            "customers",
+            id,
+            "terms" | "assessments" | "holds" | "grants" | "supply" | "statements",
+        ] => {
+            format!("/customers/{id}")
+        }
+        ["customers", _, "reminders"] => "/receivables/reminders".to_owned(),
+        ["receivables", "statements", id, ..] => format!("/receivables/statements/{id}"),
+        ["records", id, "review" | "reply" | "settle"] => format!("/records/{id}"),
+        ["activity", "review"] => "/activity".to_owned(),
+        ["quarantine", ..] => "/quarantine".to_owned(),
+        ["devices", "enrolment"] => "/devices".to_owned(),
+        ["sign-out"] => "/".to_owned(),
+        _ => path.to_owned(),
+    }
 }
 
 /// A part of the site, as the navigation names it.
@@ -215,6 +277,8 @@ pub(crate) struct Frame {
     pub(crate) zone: &'static str,
     /// The address of this page, to come back to after a change of language.
     back: String,
+    /// What somebody has picked in a list that has to be shown again.
+    picked: Vec<String>,
 }
 
 impl Frame {
@@ -231,7 +295,22 @@ impl Frame {
             parts: Vec::new(),
             zone: "",
             back: "/".to_owned(),
+            picked: Vec::new(),
         }
+    }
+
+    /// With what somebody has picked in a list.
+    pub(crate) fn picking(self, picked: Vec<String>) -> Self {
+        Self { picked, ..self }
+    }
+
+    pub(crate) fn is_picked(&self, id: &str) -> bool {
+        self.picked.iter().any(|it| it == id)
+    }
+
+    /// Whether the reader has pages here at all, and not only the way out.
+    pub(crate) fn has_pages(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     /// For a page at `back` that anybody may see.

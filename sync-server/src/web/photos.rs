@@ -42,7 +42,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
-    let mut filter = feed::read_filter(&query, &viewer)?;
+    let mut filter = feed::read_filter(&app, &query, &viewer).await?;
     filter.with_evidence = true;
     filter.limit = RECORDS + 1;
     let items = match feed::find_customer(store, &viewer, query.customer()).await? {

@@ -2,7 +2,8 @@
 
 use axum::{
     Form,
-    extract::State,
+    extract::{Query, State},
+    http::{StatusCode, Uri},
     response::{IntoResponse as _, Redirect, Response},
 };
 use fieldledger_core::model::{DocumentKind, MAX_TEXT_BYTES, ReviewVerdict};
@@ -10,6 +11,7 @@ use fieldledger_core::rules::authority;
 
 use super::{
     error::PageError,
+    feed::{self, FeedQuery, Refused},
     language::within,
     page::Viewer,
     record::{self, Unreviewed},
@@ -45,19 +47,19 @@ pub(super) async fn submit(
         "approved" => ReviewVerdict::Approved,
         "questioned" => ReviewVerdict::Questioned,
         "flagged" => ReviewVerdict::Flagged,
-        _ => return Ok(again(back, "problem=verdict")),
+        _ => return refused(&app, &viewer, back, &ids, comment, "review.verdict_required").await,
     };
     if ids.is_empty() {
-        return Ok(again(back, "problem=none"));
+        return refused(&app, &viewer, back, &ids, comment, "feed.pick_some").await;
     }
     if ids.len() > MOST {
         return Err(PageError::Refused(viewer.text.fill("feed.too_many", "count", MOST)));
     }
     if comment.len() > MAX_TEXT_BYTES {
-        return Ok(again(back, "problem=long"));
+        return refused(&app, &viewer, back, &ids, comment, "review.comment_too_long").await;
     }
     if verdict != ReviewVerdict::Approved && comment.is_empty() {
-        return Ok(again(back, "problem=comment"));
+        return refused(&app, &viewer, back, &ids, comment, "review.comment_required").await;
     }
     let (mut done, mut failed) = (0, 0);
     for id in ids {
@@ -76,6 +78,30 @@ pub(super) async fn submit(
         }
     }
     Ok(again(back, &format!("reviewed={done}&failed={failed}")))
+}
+
+/// The list as it was, with what was picked and typed, and what is wrong with it.
+async fn refused(
+    app: &AppState,
+    viewer: &Viewer,
+    back: &str,
+    ids: &[&str],
+    comment: String,
+    problem: &'static str,
+) -> Result<Response, PageError> {
+    let query = back
+        .parse::<Uri>()
+        .ok()
+        .and_then(|uri| Query::<FeedQuery>::try_from_uri(&uri).ok())
+        .map(|Query(query)| query)
+        .unwrap_or_default();
+    let typed = Refused {
+        problem,
+        picked: ids.iter().map(|it| (*it).to_owned()).collect(),
+        comment,
+    };
+    let page = feed::page(app, viewer, query, Some(typed)).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
 /// Back to the list, with what came of it.

@@ -7,17 +7,18 @@ use askama::Template;
 use axum::{
     Form,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use chrono_tz::Tz;
 use fieldledger_core::model::{
-    InvalidField, Statement, StatementAnswer, StatementLine, StatementLineAnswer, StatementLineKind, StatementVerdict,
+    Statement, StatementAnswer, StatementLine, StatementLineAnswer, StatementLineKind, StatementVerdict,
 };
 use serde::Deserialize;
 
 use super::{
     error::PageError,
+    form,
     format::{self, Moment},
     messages::{Language, Text},
     names::Names,
@@ -47,6 +48,8 @@ struct Line {
     answer: Option<Answer>,
     /// What was typed into a form that could not be taken.
     typed: String,
+    /// What was chosen there: `confirmed`, `disputed`, or nothing.
+    chosen: &'static str,
 }
 
 struct Answer {
@@ -135,6 +138,7 @@ pub(super) async fn show(
 struct Typed {
     person: String,
     remarks: BTreeMap<u32, String>,
+    verdicts: BTreeMap<u32, StatementVerdict>,
     error: Option<String>,
 }
 
@@ -152,13 +156,14 @@ pub(super) async fn answer(
     let opened = open(&app, address, &secret).await?;
     let text = Text(Language::of_request(&headers));
     let mut typed = Typed::default();
-    let mut verdicts: BTreeMap<u32, StatementVerdict> = BTreeMap::new();
     for (name, value) in fields {
         match name.split_once('-') {
             None if name == "person" => typed.person = value,
             None if name == "everything" => {
                 let all = opened.statement.lines.iter();
-                verdicts.extend(all.map(|it| (it.no, StatementVerdict::Confirmed)));
+                typed
+                    .verdicts
+                    .extend(all.map(|it| (it.no, StatementVerdict::Confirmed)));
             }
             Some(("verdict", no)) => {
                 let verdict = match value.as_str() {
@@ -167,7 +172,7 @@ pub(super) async fn answer(
                     _ => continue,
                 };
                 if let Ok(no) = no.parse() {
-                    verdicts.insert(no, verdict);
+                    typed.verdicts.insert(no, verdict);
                 }
             }
             Some(("remark", no)) => {
@@ -178,9 +183,10 @@ pub(super) async fn answer(
             _ => {}
         }
     }
-    let answers: BTreeMap<u32, StatementLineAnswer> = verdicts
-        .into_iter()
-        .map(|(no, verdict)| {
+    let answers: BTreeMap<u32, StatementLineAnswer> = typed
+        .verdicts
+        .iter()
+        .map(|(&no, &verdict)| {
             let remark = typed
                 .remarks
                 .get(&no)
@@ -207,13 +213,8 @@ pub(super) async fn answer(
             }
             Ok(Redirect::to(&format!("/s/{secret}?thanks=true")).into_response())
         }
-        Decided::Refused(InvalidField { field, .. }) => {
-            let key = match field.as_str() {
-                "person" => "statement.who",
-                "remark" => "statement.say_what",
-                _ => "error.internal",
-            };
-            typed.error = Some(text.t(key).to_owned());
+        Decided::Refused(why) => {
+            typed.error = Some(form::problem(text, &why));
             page(&app, &headers, &secret, &opened, typed, false).await
         }
         Decided::Repeated { .. } | Decided::KeyReused | Decided::UnknownCustomer => Err(PageError::NotFound),
@@ -240,21 +241,19 @@ async fn page(
             products.map(|it| it.product),
         )
         .await?;
+    let status = if typed.error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
     let action = format!("/s/{secret}");
     let lines = statement
         .lines
         .iter()
         .map(|it| {
             let answer = statement.answers.get(&it.no);
-            let remark = typed.remarks.get(&it.no).cloned();
-            line(
-                text,
-                &names,
-                statement,
-                it,
-                answer.map(|it| shown(text, it, zone)),
-                remark,
-            )
+            let answer = answer.map(|it| shown(text, it, zone));
+            line(text, &names, statement, it, answer, &typed)
         })
         .collect();
     let mut response = html(&StatementPage {
@@ -273,6 +272,7 @@ async fn page(
         action,
     })?;
     // The address is a secret: it goes to nobody else, not even to another page of this server.
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
@@ -300,7 +300,7 @@ fn line(
     statement: &Statement,
     line: &StatementLine,
     answer: Option<Answer>,
-    typed: Option<String>,
+    typed: &Typed,
 ) -> Line {
     let digits = statement.closing.currency.minor_digits();
     let unless_zero = |amount: rust_decimal::Decimal| {
@@ -337,7 +337,12 @@ fn line(
         debit: unless_zero(line.debit),
         credit: unless_zero(line.credit),
         balance: format::amount(line.balance, digits),
-        typed: typed.unwrap_or(remark),
+        typed: typed.remarks.get(&line.no).cloned().unwrap_or(remark),
+        chosen: match typed.verdicts.get(&line.no) {
+            Some(StatementVerdict::Confirmed) => "confirmed",
+            Some(StatementVerdict::Disputed) => "disputed",
+            None => "",
+        },
         answer,
     }
 }

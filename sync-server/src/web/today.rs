@@ -14,14 +14,14 @@ use axum::{extract::State, response::Response};
 use chrono::{Days, NaiveDate};
 use fieldledger_core::{
     model::{
-        CustomerId, Delivery, DocumentKind, LedgerRecord, Money, OrganisationId, Party, Policy, RecordKind,
-        TerritoryId, Timestamp, UserId,
+        ConfirmationVerdict, Customer, CustomerId, Delivery, DocumentKind, LedgerRecord, Money, OrganisationId, Party,
+        Policy, RecordKind, Statement, StatementVerdict, TerritoryId, Timestamp, UserId,
     },
     rules::{promises, warnings},
 };
-use rust_decimal::Decimal;
 
 use super::{
+    credit,
     error::PageError,
     feed::{self, Row},
     format::{self, Moment, start_of_day},
@@ -34,7 +34,10 @@ use super::{
 use crate::{
     ledger::notes,
     state::AppState,
-    store::{Device, FeedFilter, FeedItem, KindCount, Overview, OverviewOf, Store, StoreError},
+    store::{
+        Device, FeedFilter, FeedItem, KindCount, ListPart, Listed, Overview, OverviewOf, StatementSearch,
+        StatementStanding, Store, StoreError,
+    },
 };
 
 /// Of each sort, so many are shown.
@@ -64,6 +67,10 @@ struct Picture {
     overview: Overview,
     /// The parties that have not spoken about the deliveries of [`Overview::unconfirmed`].
     missing: Vec<Vec<Party>>,
+    /// The parties that dispute the deliveries of [`Overview::disputed`].
+    disputing: Vec<Vec<Party>>,
+    /// Statements of account of which the customer disputes a line.
+    statements: Listed<Statement>,
     confirm_hours: u32,
     broken: Vec<Broken>,
     stale: Vec<Device>,
@@ -114,7 +121,7 @@ async fn read(
             org,
             &OverviewOf {
                 territories: territories.clone(),
-                signed_before: now.plus_millis(-i64::from(confirm_hours) * 3_600_000),
+                signed_before: confirmed_by(&policy, now),
                 day,
                 happened: (morning, tomorrow),
                 newest: NEWEST,
@@ -123,17 +130,23 @@ async fn read(
         .await?;
     // Whatever the store answers, nothing of a foreign territory gets past here.
     overview.unconfirmed.first.retain(|it| viewer.may_read(it.stream));
+    overview.disputed.first.retain(|it| viewer.may_read(it.stream));
     overview.disagreeing.first.retain(|it| viewer.may_read(it.stream));
-    let ids: Vec<_> = overview.unconfirmed.first.iter().map(|it| it.id).collect();
-    let missing = store
-        .documents(org, &ids)
-        .await?
-        .into_iter()
-        .map(|stored| {
-            let delivery = stored.and_then(|it| serde_json::from_value::<Delivery>(it.tree).ok());
-            delivery.map(|it| it.missing_confirmations()).unwrap_or_default()
-        })
-        .collect();
+    let missing = parties(store, org, &overview.unconfirmed.first, Delivery::missing_confirmations).await?;
+    let disputing = parties(store, org, &overview.disputed.first, |delivery| {
+        let said = delivery.confirmations.iter();
+        said.filter(|(_, it)| it.verdict == ConfirmationVerdict::Disputed)
+            .map(|(party, _)| *party)
+            .collect()
+    })
+    .await?;
+    let search = StatementSearch {
+        standing: Some(StatementStanding::Disputed),
+        ..StatementSearch::default()
+    };
+    let part = ListPart { from: 0, limit: NEWEST };
+    let mut statements = store.issued_statements(org, territories.clone(), search, part).await?;
+    statements.rows.retain(|(_, it)| viewer.account.may_read(it.territory));
     let latest = feed::read_feed(
         store,
         viewer,
@@ -152,7 +165,7 @@ async fn read(
         let owner = accounts.iter().find(|it| it.user == device.user);
         owner.is_some_and(|it| !it.disabled && it.territories.iter().any(|id| viewer.account.may_read(*id)))
     };
-    let silent_since = now.plus_millis(-i64::from(policy.allowances.stale_hours) * 3_600_000);
+    let silent_since = now.plus_millis(-stale_millis(&policy));
     let mut stale: Vec<Device> = devices
         .iter()
         .filter(|it| it.revoked_at.is_none() && it.last_contact.unwrap_or(it.enrolled_at) < silent_since && known(it))
@@ -165,10 +178,15 @@ async fn read(
         .chain(overview.critical.first.iter().map(|it| it.customer))
         .chain(broken.iter().take(NEWEST as usize).map(|it| it.customer))
         .chain(
-            [&overview.unconfirmed.first, &overview.disagreeing.first, &latest]
-                .into_iter()
-                .flatten()
-                .filter_map(|it| it.summary.customer),
+            [
+                &overview.unconfirmed.first,
+                &overview.disputed.first,
+                &overview.disagreeing.first,
+                &latest,
+            ]
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it.summary.customer),
         );
     names.add_customers(store, org, customers.collect::<Vec<_>>()).await?;
     let people = (overview.held.first.iter().map(|it| it.rep))
@@ -179,6 +197,8 @@ async fn read(
     Ok(Picture {
         overview,
         missing,
+        disputing,
+        statements,
         confirm_hours,
         broken,
         stale,
@@ -188,6 +208,33 @@ async fn read(
         now,
         day,
     })
+}
+
+/// The parties of each of these deliveries that `of` names.
+async fn parties(
+    store: &dyn Store,
+    org: OrganisationId,
+    deliveries: &[FeedItem],
+    of: impl Fn(&Delivery) -> Vec<Party>,
+) -> Result<Vec<Vec<Party>>, PageError> {
+    let ids: Vec<_> = deliveries.iter().map(|it| it.id).collect();
+    let stored = store.documents(org, &ids).await?.into_iter();
+    Ok(stored
+        .map(|stored| {
+            let delivery = stored.and_then(|it| serde_json::from_value::<Delivery>(it.tree).ok());
+            delivery.map(|it| of(&it)).unwrap_or_default()
+        })
+        .collect())
+}
+
+/// What was signed for before this should have been confirmed by everybody.
+pub(super) fn confirmed_by(policy: &Policy, now: Timestamp) -> Timestamp {
+    now.plus_millis(-i64::from(policy.timers.confirm_delivery_hours) * 3_600_000)
+}
+
+/// A phone that was silent for longer is marked: what its rep does is not known.
+pub(super) fn stale_millis(policy: &Policy) -> i64 {
+    i64::from(policy.allowances.stale_hours) * 3_600_000
 }
 
 /// The rules in force.
@@ -356,6 +403,8 @@ fn decks(viewer: &Viewer, picture: &Picture) -> Vec<Deck> {
     let mut decks = vec![
         held(viewer, picture),
         unconfirmed(viewer, picture),
+        disputed(viewer, picture),
+        disputed_statements(viewer, picture),
         disagreeing(viewer, picture),
         quarantined(viewer, picture),
         broken_promises(viewer, picture),
@@ -397,15 +446,10 @@ fn held(viewer: &Viewer, picture: &Picture) -> Deck {
             .first
             .iter()
             .map(|it| {
-                let total = it.lines.values().try_fold(Decimal::ZERO, |sum, line| {
-                    line.ordered
-                        .checked_mul(line.unit_price)
-                        .and_then(|amount| sum.checked_add(amount))
-                });
-                let total = total.map(|amount| format::money(Money::new(amount, it.currency).rounded()));
+                let total = credit::total(it).map(format::money);
                 Item {
                     id: it.order.to_string(),
-                    href: format!("/records/{}", it.order),
+                    href: credit::place_of(it.order),
                     title: picture.names.customer_name(it.customer),
                     details: [Some(it.number.clone()), total, Some(picture.names.person(it.rep))]
                         .into_iter()
@@ -451,7 +495,60 @@ fn unconfirmed(viewer: &Viewer, picture: &Picture) -> Deck {
                 item
             })
             .collect(),
-        all: Some("/activity?kind=delivery&state=signed".to_owned()),
+        all: Some("/activity?late=1".to_owned()),
+    }
+}
+
+fn disputed(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let waiting = &picture.overview.disputed;
+    Deck {
+        id: "disputed",
+        title: text.t("today.disputed"),
+        lead: text.t("today.disputed_lead").to_owned(),
+        count: waiting.count,
+        items: waiting
+            .first
+            .iter()
+            .zip(&picture.disputing)
+            .map(|(it, by)| {
+                let by: Vec<String> = by.iter().map(|it| text.word("party", it.as_str())).collect();
+                let mut item = document(viewer, picture, it);
+                if !by.is_empty() {
+                    item.details
+                        .push(text.fill("today.disputed_by", "who", by.join(text.t("today.and"))));
+                }
+                item
+            })
+            .collect(),
+        all: Some("/activity?kind=delivery&state=disputed".to_owned()),
+    }
+}
+
+fn disputed_statements(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    let statement = |(it, customer): &(Statement, Customer)| {
+        let disputed = it.answers.values();
+        let disputed = disputed.filter(|it| it.verdict == StatementVerdict::Disputed);
+        let period = text.fill("statement.period", "from", it.from);
+        Item {
+            id: it.id.to_string(),
+            href: format!("/receivables/statements/{}", it.id),
+            title: customer.name.clone(),
+            details: vec![
+                period.replace("{to}", &it.to.to_string()),
+                text.fill("today.lines_disputed", "count", disputed.clone().count()),
+            ],
+            at: disputed.map(|it| it.at).max().map(|at| Moment::new(at, viewer.zone)),
+        }
+    };
+    Deck {
+        id: "disputed-statements",
+        title: text.t("today.disputed_statements"),
+        lead: text.t("today.disputed_statements_lead").to_owned(),
+        count: picture.statements.total,
+        items: picture.statements.rows.iter().map(statement).collect(),
+        all: Some("/receivables/statements?standing=disputed".to_owned()),
     }
 }
 
@@ -499,7 +596,7 @@ fn quarantined(viewer: &Viewer, picture: &Picture) -> Deck {
             .iter()
             .map(|it| Item {
                 id: it.digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
-                href: "/quarantine".to_owned(),
+                href: quarantine::address_of(&it.digest),
                 title: text.word("rejection", quarantine::code_name(it.code)),
                 details: vec![picture.names.person(it.user), it.message.clone()],
                 at: Some(Moment::new(it.received_at, viewer.zone)),

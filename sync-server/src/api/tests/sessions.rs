@@ -4,7 +4,7 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderValue, Request, header},
+    http::{HeaderValue, Method, Request, header},
     routing::get as on_get,
 };
 use fieldledger_core::model::Role;
@@ -126,8 +126,9 @@ async fn a_session_that_nobody_uses_ends_and_what_a_page_does_by_itself_is_no_us
     let fixture = Fixture::new().await;
     let minute = 60_000;
     let (cookie, _) = fixture.session(EMIL).await;
-    let open = async |headers: &[(&'static str, &'static str)]| {
+    let ask = async |method: Method, headers: &[(&'static str, &'static str)]| {
         let mut request = get("/").into_parts().0;
+        request.method = method;
         request.headers.insert(header::COOKIE, cookie.parse().unwrap());
         for (name, value) in headers {
             request.headers.insert(*name, HeaderValue::from_static(value));
@@ -138,13 +139,18 @@ async fn a_session_that_nobody_uses_ends_and_what_a_page_does_by_itself_is_no_us
         );
         found.await.unwrap().is_some()
     };
+    let open = async |headers: &[(&'static str, &'static str)]| ask(Method::GET, headers).await;
+    let send = async |headers: &[(&'static str, &'static str)]| ask(Method::POST, headers).await;
     let person = [("sec-fetch-dest", "document")];
     fixture.clock.pass(119 * minute);
     assert!(open(&person).await);
     fixture.clock.pass(119 * minute);
     assert!(open(&[]).await, "a browser that does not tell counts as a person");
-    fixture.clock.pass(119 * minute);
+    // What somebody sends was done by somebody, by a script for the keyboard too.
     let script = [("sec-fetch-dest", "empty")];
+    fixture.clock.pass(119 * minute);
+    assert!(send(&script).await);
+    fixture.clock.pass(119 * minute);
     assert!(open(&script).await);
     fixture.clock.pass(minute);
     assert!(!open(&script).await && !open(&person).await);

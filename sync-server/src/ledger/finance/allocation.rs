@@ -207,7 +207,13 @@ pub fn by_hand(
     let mut left = Decimal::ZERO;
     for it in wanted {
         let proposal = source.by_hand(draft, it, on).map_err(refused)?;
-        check_paid(draft, it, &proposal)?;
+        let known = |invoice: &&fieldledger_core::model::Invoice| invoice.number == it.invoice_number;
+        if draft.ledger().invoices.iter().find(known).is_none() {
+            return Err(unknown_invoice("allocations.invoice_number", &it.invoice_number));
+        }
+        // Of several it says which one it is about.
+        check_paid(it, &proposal)
+            .map_err(|why| InvalidField::new(why.field, format!("invoice {}: {}", it.invoice_number, why.message)))?;
         left = proposal.left;
         let made = proposal.allocations.into_iter().map(|made| Allocation {
             by: act.by.user,
@@ -227,11 +233,7 @@ pub fn by_hand(
 }
 
 /// Refuses what could not be paid as it was asked.
-fn check_paid(draft: &Draft, wanted: &PaymentInstruction, proposal: &Proposal) -> Result<(), InvalidField> {
-    let known = |it: &&fieldledger_core::model::Invoice| it.number == wanted.invoice_number;
-    if draft.ledger().invoices.iter().find(known).is_none() {
-        return Err(unknown_invoice("allocations.invoice_number", &wanted.invoice_number));
-    }
+fn check_paid(wanted: &PaymentInstruction, proposal: &Proposal) -> Result<(), InvalidField> {
     if !proposal.without_rate.is_empty() {
         return Err(InvalidField::new(
             "allocations.invoice_number",

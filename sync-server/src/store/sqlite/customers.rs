@@ -7,7 +7,7 @@ use fieldledger_core::{
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::{documents::push_list, records};
-use crate::store::{CustomerSearch, FoundCustomers, StoreError};
+use crate::store::{CustomerSearch, FoundCustomers, InCareOf, StoreError};
 
 /// Most customers that one search gives.
 const MAX_FOUND: u32 = 1_000;
@@ -77,6 +77,14 @@ fn matching(
         let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
         push_list(&mut sql, &mut values, names);
         sql.push_str("))");
+    }
+    match search.rep {
+        None => {}
+        Some(InCareOf::Nobody) => sql.push_str(" AND json ->> '$.rep' IS NULL"),
+        Some(InCareOf::Rep(rep)) => {
+            values.push(Box::new(rep.to_string()));
+            sql.push_str(&format!(" AND json ->> '$.rep' = ?{}", values.len()));
+        }
     }
     if !wanted.is_empty() {
         values.push(Box::new(pattern(wanted)));

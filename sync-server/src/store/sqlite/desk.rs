@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 
 use super::{SqliteStore, documents::push_list, streams::place_of};
 use crate::store::{
-    Changed, DeskStore, HeldBooks, ListPart, Listed, MAX_LISTED, NoteFacts, NumberOf, StatementSearch, StoreError,
-    WarningSearch,
+    Changed, DeskStore, HeldBooks, ListPart, Listed, MAX_LISTED, NoteFacts, NumberOf, StatementOrder, StatementSearch,
+    StatementStanding, StoreError, WarningSearch,
 };
 
 #[async_trait]
@@ -95,18 +95,46 @@ impl DeskStore for SqliteStore {
         part: ListPart,
     ) -> Result<Listed<Statement>, StoreError> {
         self.read(move |connection| {
-            let mut list = List::new(
-                org,
-                "r.kind = 'statement'",
-                "json_extract(r.json, '$.issued_at') DESC, r.key",
-            );
+            let order = match wanted.order {
+                StatementOrder::Newest => "json_extract(r.json, '$.issued_at') DESC, r.key",
+                StatementOrder::Oldest => "json_extract(r.json, '$.issued_at'), r.key",
+                StatementOrder::Customer => "c.json ->> '$.name', json_extract(r.json, '$.issued_at') DESC, r.key",
+                StatementOrder::CustomerDescending => {
+                    "c.json ->> '$.name' DESC, json_extract(r.json, '$.issued_at') DESC, r.key"
+                }
+                StatementOrder::Period => "json_extract(r.json, '$.from'), r.key",
+                StatementOrder::PeriodDescending => "json_extract(r.json, '$.from') DESC, r.key",
+            };
+            let mut list = List::new(org, "r.kind = 'statement'", order);
             if let Some(customer) = wanted.customer {
                 list.narrow("r.customer = ??", *customer.as_bytes());
             }
-            if wanted.disputed {
+            if let Some(text) = &wanted.text {
+                list.narrow(
+                    "instr(lower(c.json ->> '$.name') || char(10) || lower(c.json ->> '$.code'), lower(??)) > 0",
+                    text.trim().to_owned(),
+                );
+            }
+            if let Some(standing) = wanted.standing {
+                list.condition.push_str(match standing {
+                    StatementStanding::Unsent => {
+                        " AND json_extract(r.json, '$.answers') IS NULL
+                          AND NOT EXISTS (SELECT 1 FROM statement_link AS link
+                                          WHERE link.organisation = ?1 AND link.statement = unhex(r.key))"
+                    }
+                    StatementStanding::Unanswered => {
+                        " AND instr(r.json, '\"verdict\":\"disputed\"') = 0
+                          AND json_array_length(r.json, '$.lines')
+                              > (SELECT count(*) FROM json_each(r.json, '$.answers'))"
+                    }
+                    // The condition of the index `disputed_statement`, word for word.
+                    StatementStanding::Disputed => " AND instr(r.json, '\"verdict\":\"disputed\"') > 0",
+                });
                 list.condition.push_str(
-                    " AND EXISTS (SELECT 1 FROM json_each(r.json, '$.answers') AS answer
-                                  WHERE json_extract(answer.value, '$.verdict') = 'disputed')",
+                    " AND NOT EXISTS (SELECT 1 FROM record AS later
+                                      WHERE later.organisation = ?1 AND later.kind = 'statement'
+                                        AND json_extract(later.json, '$.corrects') IS NOT NULL
+                                        AND json_extract(later.json, '$.corrects') = r.key)",
                 );
             }
             list.within(territories).read(connection, part)
@@ -119,10 +147,11 @@ impl DeskStore for SqliteStore {
         org: OrganisationId,
         territories: Option<Vec<TerritoryId>>,
         open: bool,
+        newest_first: bool,
         part: ListPart,
     ) -> Result<Listed<Receipt>, StoreError> {
         self.read(move |connection| {
-            let order = if open { "" } else { " DESC" };
+            let order = if newest_first { " DESC" } else { "" };
             let mut list = List::new(
                 org,
                 "r.kind = 'receipt' AND json_extract(r.json, '$.arrived_at') IS NOT NULL",

@@ -200,6 +200,20 @@ impl DocumentStore for SqliteStore {
         self.read(move |connection| records::one(connection, org, &key)).await
     }
 
+    async fn records_named(
+        &self,
+        org: OrganisationId,
+        kind: &RecordKind,
+        keys: &[String],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (kind, keys) = (kind.clone(), keys.to_vec());
+        self.read(move |connection| records::named(connection, org, &kind, &keys))
+            .await
+    }
+
     async fn records(&self, org: OrganisationId, kind: &RecordKind) -> Result<Vec<StoredRecord>, StoreError> {
         let kind = kind.clone();
         self.read(move |connection| records::all(connection, org, &kind)).await
@@ -239,16 +253,21 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
+    async fn quarantined_item(&self, org: OrganisationId, digest: [u8; 32]) -> Result<Option<Quarantined>, StoreError> {
+        self.read(move |connection| quarantine::one(connection, org, digest))
+            .await
+    }
+
     async fn see_quarantined(
         &self,
         org: OrganisationId,
         territories: Option<&[TerritoryId]>,
-        until: Timestamp,
+        digests: &[[u8; 32]],
         by: UserId,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let territories = territories.map(<[_]>::to_vec);
-        self.write(move |connection| quarantine::see(connection, org, territories.as_deref(), until, by, now))
+        let (territories, digests) = (territories.map(<[_]>::to_vec), digests.to_vec());
+        self.write(move |connection| quarantine::see(connection, org, territories.as_deref(), &digests, by, now))
             .await
     }
 

@@ -80,6 +80,21 @@ pub(super) fn versions(
     Ok(found.into_iter().map(version).collect())
 }
 
+/// The records of a kind under these keys.
+pub(super) fn named(
+    connection: &Connection,
+    org: OrganisationId,
+    kind: &RecordKind,
+    keys: &[String],
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let keys = serde_json::to_string(keys).map_err(|error| StoreError::Damaged(format!("keys: {error}")))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, key, version, written_at, json FROM record
+         WHERE organisation = ?1 AND kind = ?2 AND key IN (SELECT value FROM json_each(?3))",
+    )?;
+    read_all(statement.query(params![org.as_bytes(), kind.as_str(), keys])?)
+}
+
 /// Every record of a kind, by key.
 pub(super) fn all(
     connection: &Connection,

@@ -97,6 +97,7 @@ pub(in crate::store) async fn a_search_of_customers_keeps_to_its_territories_and
         territories: None,
         text: text.to_owned(),
         details: false,
+        rep: None,
         from,
         limit,
     };
@@ -114,6 +115,26 @@ pub(in crate::store) async fn a_search_of_customers_keeps_to_its_territories_and
         ..everywhere("", 0, 10)
     };
     assert_eq!(find(store, south).await, (1, vec![6]));
+    let cared_for = |rep| CustomerSearch {
+        rep: Some(rep),
+        ..everywhere("", 0, 10)
+    };
+    let LedgerRecord::Customer(mut given) = customer(NORTH, "Given to somebody") else {
+        panic!("no customer");
+    };
+    given.id = CustomerId::from_bytes([8; 16]);
+    given.code = "C-8".to_owned();
+    given.rep = Some(REP);
+    store
+        .put_records(ORG, vec![LedgerRecord::Customer(given)], true, NOW)
+        .await
+        .unwrap();
+    let (nobodys, of_nobody) = find(store, cared_for(InCareOf::Nobody)).await;
+    let (reps, of_rep) = find(store, cared_for(InCareOf::Rep(REP))).await;
+    assert!(reps >= 1 && of_rep.contains(&8) && !of_nobody.contains(&8));
+    assert_eq!(nobodys + reps, 8);
+    let others = UserId::from_bytes([0x99; 16]);
+    assert_eq!(find(store, cared_for(InCareOf::Rep(others))).await, (0, vec![]));
     let nowhere = CustomerSearch {
         territories: Some(Vec::new()),
         ..everywhere("", 0, 10)

@@ -225,18 +225,88 @@ pub(in crate::store) async fn statements_are_listed_the_newest_first(store: &dyn
         ids.collect::<Vec<_>>()
     };
     let any = StatementSearch::default();
-    assert_eq!(ids(None, any).await, [3, 2, 1]);
-    assert_eq!(ids(Some(vec![SOUTH]), any).await, [2]);
+    assert_eq!(ids(None, any.clone()).await, [3, 2, 1]);
+    assert_eq!(ids(Some(vec![SOUTH]), any.clone()).await, [2]);
     let of = StatementSearch {
         customer: Some(SHOPS[0].0),
-        disputed: false,
+        ..any.clone()
     };
     assert_eq!(ids(None, of).await, [3, 1]);
-    let disputed = StatementSearch {
-        customer: None,
-        disputed: true,
+    for (text, found) in [("shop 1", vec![2]), (" c-0 ", vec![3, 1]), ("%", vec![])] {
+        let text = StatementSearch {
+            text: Some(text.to_owned()),
+            ..any.clone()
+        };
+        assert_eq!(ids(None, text).await, found);
+    }
+    for (order, found) in [
+        (StatementOrder::Oldest, [1, 2, 3]),
+        (StatementOrder::Customer, [3, 1, 2]),
+        (StatementOrder::CustomerDescending, [2, 3, 1]),
+    ] {
+        let sorted = StatementSearch { order, ..any.clone() };
+        assert_eq!(ids(None, sorted).await, found, "{order:?}");
+    }
+    let stands = |standing| StatementSearch {
+        standing: Some(standing),
+        ..StatementSearch::default()
     };
-    assert_eq!(ids(None, disputed).await, [2]);
+    assert_eq!(ids(None, stands(StatementStanding::Disputed)).await, [2]);
+    assert_eq!(ids(None, stands(StatementStanding::Unsent)).await, [3, 1]);
+    // A line without an answer, and one that only quotes what an answer looks like.
+    let mut quoting = statement(4, 0);
+    quoting.lines = vec![
+        statement_line(1, "\"verdict\":\"disputed\""),
+        statement_line(2, "INV-2"),
+    ];
+    quoting.answers.insert(1, answer(StatementVerdict::Confirmed));
+    store.put_records(ORG, vec![quoting.into()], true, NOW).await.unwrap();
+    assert_eq!(ids(None, stands(StatementStanding::Unanswered)).await, [4]);
+    assert_eq!(ids(None, stands(StatementStanding::Disputed)).await, [2]);
+    assert_eq!(ids(None, stands(StatementStanding::Unsent)).await, [3, 1]);
+    let link = StatementLink {
+        token_hash: [9; 32],
+        organisation: ORG,
+        customer: SHOPS[0].0,
+        statement: StatementId::from_bytes([1; 16]),
+        contact: "Ms Wang".to_owned(),
+        made_at: NOW,
+        expires_at: NOW,
+        revoked_at: Some(NOW),
+    };
+    let line = AuditEntry {
+        at: NOW,
+        actor: "test".to_owned(),
+        action: "test".to_owned(),
+        subject: String::new(),
+        detail: String::new(),
+    };
+    let steps = vec![Step::PutStatementLink(link)];
+    store.administer(ORG, steps, line).await.unwrap();
+    assert_eq!(ids(None, stands(StatementStanding::Unsent)).await, [3]);
+    // What a later one corrects asks for nothing any more.
+    let mut correcting = statement(5, 1);
+    correcting.corrects = Some(StatementId::from_bytes([2; 16]));
+    store
+        .put_records(ORG, vec![correcting.into()], true, NOW)
+        .await
+        .unwrap();
+    assert_eq!(ids(None, stands(StatementStanding::Disputed)).await, [0; 0]);
+}
+
+fn statement_line(no: u32, document: &str) -> StatementLine {
+    StatementLine {
+        no,
+        on: day("2026-02-10"),
+        kind: StatementLineKind::Invoice,
+        document: document.to_owned(),
+        order_number: None,
+        shipped_on: None,
+        products: Vec::new(),
+        debit: 5.into(),
+        credit: 0.into(),
+        balance: 5.into(),
+    }
 }
 
 fn receipt(reference: &str, shop: usize, arrived: i64) -> Receipt {
@@ -260,7 +330,7 @@ pub(in crate::store) async fn receipts_of_which_somebody_has_to_tell_are_listed(
     let receipts = [told, receipt("R-2", 1, 2), done, returned, untimed];
     with_two_shops(store, receipts.into_iter().map(Into::into).collect()).await;
     let list = async |territories, open| {
-        let found = store.timed_receipts(ORG, territories, open, ALL).await.unwrap();
+        let found = store.timed_receipts(ORG, territories, open, !open, ALL).await.unwrap();
         let references: Vec<_> = found.rows.into_iter().map(|(it, _)| it.reference).collect();
         references.join(" ")
     };

@@ -72,6 +72,15 @@ fn delivery(customer: CustomerId, number: &str, signed_at: i64) -> Value {
     document::edit::tree_of(&delivery).unwrap()
 }
 
+/// A delivery that the customer disputes, long ago signed for.
+fn disputed(customer: CustomerId, number: &str) -> Value {
+    let tree = delivery(customer, number, -5_000);
+    let mut delivery: Delivery = serde_json::from_value(tree).unwrap();
+    let said = Confirmation::new(ConfirmationVerdict::Disputed, "Ms Wang", NOW, "two boxes are missing");
+    delivery.confirmations.insert(Party::Customer, said);
+    document::edit::tree_of(&delivery).unwrap()
+}
+
 fn of(territories: Option<Vec<TerritoryId>>) -> OverviewOf {
     OverviewOf {
         territories,
@@ -102,6 +111,8 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
         creating(3, north, &delivery(CUSTOMER, "fresh", 0)),
         creating(4, south, &delivery(OTHER, "south", -5_000)),
         creating(5, north, &visit_tree(CUSTOMER, "one")),
+        creating(6, north, &disputed(CUSTOMER, "not ours")),
+        creating(7, south, &disputed(OTHER, "not ours either")),
     ];
     store.append(ORG, items, NOW).await.unwrap();
     for (actor, note) in [(50, "this"), (51, "that")] {
@@ -125,14 +136,26 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
         .map(|it| it.summary.title.as_str())
         .collect();
     assert_eq!((seen.unconfirmed.count, titles), (2, vec!["late", "later"]));
+    assert_eq!(seen.disputed.count, 1);
+    assert_eq!(seen.disputed.first[0].summary.title, "not ours");
+    let late = FeedFilter {
+        territories: Some(vec![NORTH]),
+        signed_before: Some(of(None).signed_before),
+        limit: 10,
+        ..FeedFilter::default()
+    };
+    let late = store.feed(ORG, &late).await.unwrap();
+    let mut late: Vec<_> = late.iter().map(|it| it.summary.title.as_str()).collect();
+    late.sort_unstable();
+    assert_eq!(late, ["late", "later"], "the list holds exactly what is counted");
     assert_eq!(seen.disagreeing.count, 1);
     assert_eq!(seen.critical.count, 1);
     assert_eq!(seen.critical.first[0].rule, WarningRule::DaysOverdue);
     let count = |counts: &[KindCount], kind: DocumentKind| -> u64 {
         counts.iter().filter(|it| it.kind == kind).map(|it| it.count).sum()
     };
-    assert_eq!(count(&seen.planned, DocumentKind::Delivery), 3);
-    assert_eq!(count(&seen.happened, DocumentKind::Delivery), 3);
+    assert_eq!(count(&seen.planned, DocumentKind::Delivery), 4);
+    assert_eq!(count(&seen.happened, DocumentKind::Delivery), 4);
     assert_eq!(count(&seen.happened, DocumentKind::Visit), 1);
     let all = store.overview(ORG, &of(None)).await.unwrap();
     assert_eq!((all.held.count, all.unconfirmed.count), (4, 3));
@@ -277,6 +300,18 @@ pub(in crate::store) async fn the_feed_is_narrowed_to_what_is_doubtful(store: &d
         .unwrap()
         .unwrap();
     append_one(store, editing(&stored, 91, |tree| tree["note"] = "soon".into())).await;
+    // What somebody else says in it later is no edit of its owner.
+    let stored = store
+        .document(ORG, DocumentId::from_bytes(numbered(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut settled = editing(&stored, 92, |tree| tree["note"] = "as the supervisor settled it".into());
+    settled.author = UserId::from_bytes([0x77; 16]);
+    store
+        .append(ORG, vec![settled], NOW.plus_millis(90_000_000))
+        .await
+        .unwrap();
     let doubtful = async |doubts| {
         found(
             store,
@@ -329,18 +364,26 @@ pub(in crate::store) async fn what_somebody_has_looked_at_in_quarantine_waits_no
         (waiting(Some(vec![NORTH])).await, waiting(None).await),
         ((2, 2), (4, 2))
     );
-    let until = NOW.plus_millis(1);
-    let see = async |territories: Option<&[TerritoryId]>, until| {
-        store.see_quarantined(ORG, territories, until, REP, NOW).await.unwrap()
+    let see = async |territories: Option<&[TerritoryId]>, numbers: &[u8]| {
+        let digests: Vec<[u8; 32]> = numbers.iter().map(|it| sha2::Sha256::digest([*it]).into()).collect();
+        store
+            .see_quarantined(ORG, territories, &digests, REP, NOW)
+            .await
+            .unwrap()
     };
-    assert_eq!(see(Some(&[NORTH]), until).await, 1);
-    assert_eq!(see(Some(&[NORTH]), until).await, 0);
+    // What is not of these territories stays, though it was named.
+    assert_eq!(see(Some(&[NORTH]), &[1, 3]).await, 1);
+    assert_eq!(see(Some(&[NORTH]), &[1]).await, 0);
     assert_eq!(
         (waiting(Some(vec![NORTH])).await, waiting(None).await),
         ((1, 1), (3, 2))
     );
-    assert_eq!(see(Some(&[]), NOW.plus_millis(9)).await, 0);
-    assert_eq!(see(None, NOW.plus_millis(9)).await, 3);
+    assert_eq!(see(Some(&[]), &[1, 2, 3, 4]).await, 0);
+    let digest = sha2::Sha256::digest([2]).into();
+    let one = store.quarantined_item(ORG, digest).await.unwrap().unwrap();
+    assert_eq!((one.bytes, one.territory), (vec![2], Some(NORTH)));
+    assert_eq!(store.quarantined_item(ORG, [0; 32]).await.unwrap(), None);
+    assert_eq!(see(None, &[1, 2, 3, 4]).await, 3);
     let lines = store.quarantined_lines(ORG, Some(&[NORTH]), 10).await.unwrap();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|it| it.seen == Some((REP, NOW)) && it.size == 1));

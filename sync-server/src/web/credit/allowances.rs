@@ -26,7 +26,7 @@ use super::{
         names::{Names, key},
         page::{Frame, Viewer, html, parsed},
         record::Shown,
-        table::Sent,
+        table::{Cell, Column, EVERYTHING, Row, Sent, Spec, read_parts},
     },
     Tabs, by_customer,
 };
@@ -84,6 +84,7 @@ struct AllowancesPage {
     sums: Vec<String>,
     count: String,
     cut: Option<String>,
+    exports: Vec<(&'static str, String)>,
     customers: Vec<Reserved>,
     from: usize,
     previous: Option<String>,
@@ -93,8 +94,71 @@ struct AllowancesPage {
 /// The allowances.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
     let from = sent.parsed::<u32>("from", "credit.page")?.unwrap_or(0);
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &sent, spec).await;
+    }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
     page(&app, &viewer, from, done, None).await
+}
+
+/// The allowances as a file.
+fn list(viewer: &Viewer) -> Spec {
+    let text = viewer.text;
+    Spec::new(
+        "allowances",
+        text.t("credit.allowances"),
+        vec![
+            Column::text("customer", text.t("record.customer")),
+            Column::text("code", text.t("customers.code")),
+            Column::text("phone", text.t("credit.phone")),
+            Column::text("person", text.t("record.rep")),
+            Column::money("granted", text.t("credit.granted")),
+            Column::money("reserved", text.t("credit.reserved")),
+            Column::money("worst", text.t("credit.worst")),
+            Column::text("mode", text.t("credit.mode")),
+            Column::moment("until", text.t("credit.until")),
+            Column::text("state", text.t("credit.state")),
+            Column::text("reason", text.t("credit.reason")),
+        ],
+    )
+}
+
+async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let territories = viewer.account.territory_filter();
+    let mut listed = read_parts(EVERYTHING, |part| store.open_grants(org, territories.clone(), part)).await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let mut ground = Ground::gather(app, viewer).await?;
+    let grants: Vec<Grant> = listed.rows.iter().map(|(grant, _)| grant.clone()).collect();
+    ground.know(app, viewer, &grants).await?;
+    let rows = listed
+        .rows
+        .iter()
+        .map(|(grant, customer)| {
+            let shown = ground.grant(viewer, grant, FormView::default());
+            let state = match shown.state {
+                Shown::Good(word) | Shown::Doubt(word) | Shown::Text(word) => word,
+                _ => String::new(),
+            };
+            Row::new(vec![
+                Cell::text(&customer.name),
+                Cell::text(&customer.code),
+                Cell::text(shown.phone),
+                Cell::text(shown.person),
+                Cell::Money(grant.terms.amount),
+                Cell::Money(allowance::unsettled(grant)),
+                Cell::Money(allowance::worst_case(grant)),
+                Cell::text(shown.mode),
+                Cell::Moment(grant.terms.not_after),
+                Cell::text(state),
+                Cell::text(shown.reason),
+            ])
+        })
+        .collect();
+    spec.file(viewer, sent, rows).await
 }
 
 /// What was sent about a grant and could not be done.
@@ -175,6 +239,7 @@ async fn page(
             .collect(),
         count,
         cut,
+        exports: list(viewer).exports(viewer, &Sent::of("/credit/allowances")),
         customers,
         from: start,
         previous: (start > 0).then(|| turn(start.saturating_sub(CUSTOMERS))),
@@ -364,6 +429,15 @@ pub(super) async fn act(
                 _ => format!("/credit/allowances?from={from}"),
             };
             Ok(form::done(&back, done, "allowances"))
+        }
+        Outcome::Refused(why) if posted.typed.get("back") == "customer" => {
+            let failed = customers::Failed {
+                form: "allowance",
+                of: id.to_string(),
+                typed: &posted.typed,
+                why,
+            };
+            customers::page(&app, viewer, customer, None, Some(failed)).await
         }
         Outcome::Refused(why) => {
             let failed = Failed {

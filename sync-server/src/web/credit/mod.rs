@@ -29,7 +29,7 @@ use super::{
     names::{Names, key},
     page::{Frame, Viewer, html},
     record::{Content, Shown, Voice, credit_check},
-    table::Sent,
+    table::{Cell, Column, EVERYTHING, Row, Sent, Spec, read_parts},
 };
 use crate::{
     ledger,
@@ -102,16 +102,110 @@ struct HeldPage {
     may_decide: bool,
     count: String,
     from: u64,
+    /// Only one of them is shown, wherever it stands among the others.
+    is_alone: bool,
+    exports: Vec<(&'static str, String)>,
     orders: Vec<Held>,
     previous: Option<String>,
     next: Option<String>,
 }
 
-/// The orders that wait for a person.
+/// Where it is decided on this order, if it still waits.
+pub(in crate::web) fn place_of(order: DocumentId) -> String {
+    format!("/credit?order={order}#order-{order}")
+}
+
+/// The orders that wait for a person, or only the one in the address.
 async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
-    let from = sent.parsed::<u64>("from", "credit.page")?.unwrap_or(0);
+    let part = Part {
+        from: sent.parsed::<u64>("from", "credit.page")?.unwrap_or(0),
+        alone: match sent.value("order") {
+            Some(id) => Some(known_order(&app, &viewer, id).await?),
+            None => None,
+        },
+    };
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &sent, spec).await;
+    }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
-    page(&app, &viewer, from, done, None, None).await
+    let problem = part
+        .alone
+        .as_ref()
+        .filter(|it| it.standing != OrderStanding::Held)
+        .map(|it| decided_meanwhile(viewer.text, it));
+    page(&app, &viewer, part, done, None, problem).await
+}
+
+/// The orders that wait, as a file.
+fn list(viewer: &Viewer) -> Spec {
+    let text = viewer.text;
+    Spec::new(
+        "held_orders",
+        text.t("credit.held"),
+        vec![
+            Column::text("number", text.t("field.number")),
+            Column::text("customer", text.t("record.customer")),
+            Column::text("code", text.t("customers.code")),
+            Column::text("rep", text.t("record.rep")),
+            Column::text("territory", text.t("record.territory")),
+            Column::moment("received", text.t("feed.received")),
+            Column::day("wanted_by", text.t("field.wanted_by")),
+            Column::money("total", text.t("field.total")),
+            Column::text("why", text.t("credit.reason")),
+        ],
+    )
+}
+
+async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let territories = viewer.account.territory_filter();
+    let mut listed = read_parts(EVERYTHING, |part| store.held_orders(org, territories.clone(), part)).await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let mut names = Names::load(store, org).await?;
+    names
+        .add_people(store, org, listed.rows.iter().map(|(order, _)| order.rep))
+        .await?;
+    let rows = listed
+        .rows
+        .iter()
+        .map(|(order, customer)| {
+            let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
+            let failed = check
+                .into_iter()
+                .flat_map(|it| it.rules.iter().filter(|rule| !rule.passed));
+            let failed: Vec<String> = failed.map(|rule| viewer.text.word("rule", &rule.rule)).collect();
+            Row::new(vec![
+                Cell::text(&order.number),
+                Cell::text(&customer.name),
+                Cell::text(&customer.code),
+                Cell::text(names.person(order.rep)),
+                Cell::text(names.territory(customer.territory)),
+                Cell::Moment(order.received_at),
+                Cell::of(order.wanted_by, Cell::Day),
+                Cell::of(total(order), Cell::Money),
+                Cell::text(failed.join(", ")),
+            ])
+        })
+        .collect();
+    spec.file(viewer, sent, rows).await
+}
+
+/// Which of the orders that wait.
+#[derive(Default)]
+struct Part {
+    /// So many are passed over.
+    from: u64,
+    /// Only this one.
+    alone: Option<OrderDecision>,
+}
+
+fn decided_meanwhile(text: Text, order: &OrderDecision) -> String {
+    let standing = text.word("standing", standing_name(order.standing));
+    let said = text.fill("credit.decided_meanwhile", "number", &order.number);
+    said.replace("{standing}", &standing)
 }
 
 /// What was sent about an order and could not be done.
@@ -124,15 +218,22 @@ struct Failed<'f> {
 async fn page(
     app: &AppState,
     viewer: &Viewer,
-    from: u64,
+    part: Part,
     done: Option<&'static str>,
     failed: Option<Failed<'_>>,
     problem: Option<String>,
 ) -> Result<Response, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
-    let part = ListPart { from, limit: ORDERS };
+    let Part { from, alone } = part;
+    let limit = if alone.is_some() { 0 } else { ORDERS };
+    let part = ListPart { from, limit };
     let Listed { total, mut rows } = store.held_orders(org, viewer.account.territory_filter(), part).await?;
+    let is_alone = alone.is_some();
+    if let Some(order) = alone.filter(|it| it.standing == OrderStanding::Held) {
+        let customer = super::customers::known(app, viewer, order.customer).await?;
+        rows.push((order, customer));
+    }
     // Whatever the store answers, nothing of another territory gets past here.
     rows.retain(|(_, customer)| viewer.account.may_read(customer.territory));
     let mut names = Names::load(store, org).await?;
@@ -168,9 +269,12 @@ async fn page(
         may_decide: viewer.may_decide_orders(),
         count: viewer.text.fill("credit.held_count", "count", total),
         from,
+        is_alone,
+        exports: list(viewer).exports(viewer, &Sent::of("/credit")),
         orders,
-        previous: (from > 0).then(|| format!("/credit?from={}", from.saturating_sub(limit))),
-        next: (from.saturating_add(limit) < total).then(|| format!("/credit?from={}", from.saturating_add(limit))),
+        previous: (from > 0 && !is_alone).then(|| format!("/credit?from={}", from.saturating_sub(limit))),
+        next: (from.saturating_add(limit) < total && !is_alone)
+            .then(|| format!("/credit?from={}", from.saturating_add(limit))),
     })?;
     Ok(if refused {
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
@@ -322,18 +426,22 @@ async fn decide(State(app): State<AppState>, Path(id): Path<String>, posted: Pos
         Outcome::Refused(why) => {
             // Somebody else may have decided meanwhile: then it is not on the page any more.
             let present = known_order(&app, viewer, &id).await?;
+            let mut part = Part {
+                from: from.into(),
+                alone: None,
+            };
             if present.standing != OrderStanding::Held {
-                let standing = viewer.text.word("standing", standing_name(present.standing));
-                let said = viewer.text.fill("credit.decided_meanwhile", "number", &present.number);
-                let problem = Some(said.replace("{standing}", &standing));
-                return page(&app, viewer, from.into(), None, None, problem).await;
+                let problem = Some(decided_meanwhile(viewer.text, &present));
+                return page(&app, viewer, part, None, None, problem).await;
             }
+            // Others may have been decided meanwhile, so that it stands on another page by now.
+            part.alone = Some(present);
             let failed = Failed {
                 order: document,
                 typed: &posted.typed,
                 why,
             };
-            page(&app, viewer, from.into(), None, Some(failed), None).await
+            page(&app, viewer, part, None, Some(failed), None).await
         }
     }
 }

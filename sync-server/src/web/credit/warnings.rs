@@ -20,7 +20,7 @@ use super::{
         messages::{Language, Text},
         names::Names,
         page::{Frame, Viewer, html, parsed},
-        table::Sent,
+        table::{self, Cell, Column, EVERYTHING, Sent, Spec, read_parts},
     },
     Tabs,
 };
@@ -67,6 +67,7 @@ struct WarningsPage {
     mine: bool,
     unanswered: bool,
     filtered: bool,
+    exports: Vec<(&'static str, String)>,
     rows: Vec<Row>,
     /// What the forms carry along, so that the reader comes back to the same list.
     carried: Vec<(&'static str, String)>,
@@ -84,6 +85,14 @@ struct Asked {
 }
 
 impl Asked {
+    fn search(self, viewer: &Viewer) -> WarningSearch {
+        WarningSearch {
+            level: self.critical.then_some(WarningLevel::Critical),
+            owner: self.mine.then_some(viewer.account.user),
+            unanswered: self.unanswered,
+        }
+    }
+
     fn carried(self) -> Vec<(&'static str, String)> {
         let set = [
             ("critical", self.critical),
@@ -119,8 +128,71 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         unanswered: sent.is_set("unanswered"),
         from: sent.parsed("from", "credit.page")?.unwrap_or(0),
     };
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &sent, asked, spec).await;
+    }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
     page(&app, &viewer, asked, done, None).await
+}
+
+/// The warnings as a file.
+fn list(viewer: &Viewer) -> Spec {
+    let text = viewer.text;
+    Spec::new(
+        "warnings",
+        text.t("credit.warnings"),
+        vec![
+            Column::text("level", text.t("credit.level")),
+            Column::text("rule", text.t("credit.rule")),
+            Column::text("customer", text.t("record.customer")),
+            Column::text("code", text.t("customers.code")),
+            Column::text("sentence", text.t("credit.reason")),
+            Column::moment("raised", text.t("credit.raised")),
+            Column::text("owner", text.t("credit.owner")),
+            Column::text("answer", text.t("credit.what_you_do")),
+        ],
+    )
+}
+
+async fn exported(
+    app: &AppState,
+    viewer: &Viewer,
+    sent: &Sent,
+    asked: Asked,
+    spec: Spec,
+) -> Result<Response, PageError> {
+    let (store, org) = (app.store.as_ref(), viewer.account.organisation);
+    let territories = viewer.account.territory_filter();
+    let wanted = asked.search(viewer);
+    let mut listed = read_parts(EVERYTHING, |part| {
+        store.standing_warnings(org, territories.clone(), wanted, part)
+    })
+    .await?;
+    listed
+        .rows
+        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let mut names = Names::load(store, org).await?;
+    let named: Vec<_> = listed.rows.iter().flat_map(|(it, _)| people(it)).collect();
+    names.add_people(store, org, named).await?;
+    let rows = listed
+        .rows
+        .iter()
+        .map(|(it, customer)| {
+            let shown = view(viewer, &names, it, FormView::default());
+            table::Row::new(vec![
+                Cell::text(shown.level),
+                Cell::text(shown.rule),
+                Cell::text(&customer.name),
+                Cell::text(&customer.code),
+                Cell::text(shown.sentence),
+                Cell::Moment(it.raised_at),
+                Cell::text(shown.owner),
+                Cell::of(shown.answered, |(_, _, note)| Cell::text(note)),
+            ])
+        })
+        .collect();
+    spec.file(viewer, sent, rows).await
 }
 
 struct Failed<'f> {
@@ -139,11 +211,7 @@ async fn page(
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let territories = viewer.account.territory_filter();
-    let wanted = WarningSearch {
-        level: asked.critical.then_some(WarningLevel::Critical),
-        owner: asked.mine.then_some(viewer.account.user),
-        unanswered: asked.unanswered,
-    };
+    let wanted = asked.search(viewer);
     let part = ListPart {
         from: asked.from.into(),
         limit: WARNINGS,
@@ -196,6 +264,7 @@ async fn page(
         mine: asked.mine,
         unanswered: asked.unanswered,
         filtered: asked.critical || asked.mine || asked.unanswered,
+        exports: list(viewer).exports(viewer, &Sent::of(&asked.address(0))),
         rows,
         carried: asked.carried(),
         previous: (from > 0).then(|| asked.address(from.saturating_sub(limit))),
@@ -278,6 +347,15 @@ pub(super) async fn acknowledge(
                 _ => asked.address(asked.from),
             };
             Ok(form::done(&back, "warning_acknowledged", "warnings"))
+        }
+        Outcome::Refused(why) if posted.typed.get("back") == "customer" => {
+            let failed = customers::Failed {
+                form: "warning",
+                of: rule.as_str().to_owned(),
+                typed: &posted.typed,
+                why,
+            };
+            customers::page(&app, viewer, customer, None, Some(failed)).await
         }
         Outcome::Refused(why) => {
             let failed = Failed {

@@ -43,6 +43,7 @@ async fn refused(
 ) -> Result<Response, PageError> {
     let failed = Failed {
         form,
+        of: String::new(),
         typed: &posted.typed,
         why,
     };

@@ -9,6 +9,8 @@ pub(super) mod list;
 mod show;
 pub(super) mod view;
 
+pub(in crate::web) use show::{Failed, page};
+
 use axum::routing::{get, post};
 use fieldledger_core::model::{Customer, CustomerId, LedgerRecord, RecordKind};
 

@@ -34,6 +34,7 @@ use super::{
         page::{Frame, Viewer, html, parsed},
         record::{Field, Shown},
         table::Sent,
+        team,
     },
     known,
     view::{self, AgeingView, CreditView, ItemRow, OrderRow, PromiseRow, StatementRow, StopView, TermsRow},
@@ -121,6 +122,8 @@ struct CustomerPage {
     name: String,
     code: String,
     keeps_books: bool,
+    /// Where the customer is given to another rep; `None` when the reader may not do that.
+    moves: Option<String>,
     facts: Vec<Field>,
     credit: Option<CreditView>,
     problem: Option<String>,
@@ -139,6 +142,9 @@ struct CustomerPage {
     promises: Vec<PromiseRow>,
     contacts: Vec<Contact>,
     statements: Vec<StatementRow>,
+    /// Where the others are; `None` when all are shown.
+    all_promises: Option<String>,
+    all_statements: Option<String>,
     disputes: Vec<DisputeRow>,
     orders: Vec<OrderRow>,
     grants: Vec<GrantView>,
@@ -151,11 +157,23 @@ struct CustomerPage {
 }
 
 /// A form of this page that could not be taken.
-pub(super) struct Failed<'f> {
-    /// Which: `terms`, `assess`, `hold`, `grant`, `supply` or `statement`.
-    pub(super) form: &'static str,
-    pub(super) typed: &'f Typed,
-    pub(super) why: InvalidField,
+pub(in crate::web) struct Failed<'f> {
+    /// Which: `terms`, `assess`, `hold`, `grant`, `supply`, `statement`, or that of a `warning` or an `allowance`.
+    pub(crate) form: &'static str,
+    /// Of several such forms, that of this one.
+    pub(crate) of: String,
+    pub(crate) typed: &'f Typed,
+    pub(crate) why: InvalidField,
+}
+
+impl Failed<'_> {
+    /// The form of one of several things, with what could not be taken if it is this one.
+    fn or_fresh(failed: Option<&Self>, app: &AppState, viewer: &Viewer, form: &str, of: &str) -> FormView {
+        match failed {
+            Some(it) if it.form == form && it.of == of => FormView::refused(app, viewer.text, it.typed, &it.why),
+            _ => FormView::fresh(app),
+        }
+    }
 }
 
 /// A customer.
@@ -171,7 +189,7 @@ pub(super) async fn show(
 }
 
 /// The page, with a form that could not be taken if there is one.
-pub(super) async fn page(
+pub(in crate::web) async fn page(
     app: &AppState,
     viewer: &Viewer,
     id: CustomerId,
@@ -208,11 +226,13 @@ pub(super) async fn page(
     };
     let opened = open_items(&books, day).and_then(|items| Ok((items, unallocated(&books, day)?)));
     let problem = match (&file, &opened) {
-        (_, Err(error)) => Some(text.fill("refused.other", "reason", error)),
+        (_, Err(error)) => Some(form::refused(text, error)),
         (Err(why), _) => Some(form::problem(text, why)),
         _ => None,
     };
     let (items, credits) = opened.unwrap_or_default();
+    let stops = ledger.account.suspensions.iter().rev();
+    let stops: Vec<_> = stops.map(|it| view::stop(viewer, &names, it, day)).collect();
     let customer = &ledger.customer;
     let mut ground = Ground::gather(app, viewer).await?;
     let open_grants: Vec<_> = ledger
@@ -224,6 +244,8 @@ pub(super) async fn page(
     ground.know(app, viewer, &open_grants).await?;
     let mut standing: Vec<_> = ledger.warnings.iter().filter(|it| it.cleared_at.is_none()).collect();
     standing.sort_by_key(|it| (std::cmp::Reverse(it.level), it.raised_at));
+    let unanswered = standing.iter().filter(|it| it.acknowledged.is_none());
+    let standing_rules: Vec<&str> = unanswered.map(|it| it.rule.as_str()).collect();
     let mut promises = evaluate(&promised, &ledger.receipts, &ledger.policy.promises, day);
     promises.reverse();
     let mut statements: Vec<_> = ledger.statements.iter().collect();
@@ -231,7 +253,19 @@ pub(super) async fn page(
     let mut decisions: Vec<_> = ledger.decisions.iter().collect();
     decisions.sort_by_key(|it| std::cmp::Reverse(it.received_at));
     let grant_form = grant_form(app, viewer, &ledger, now).await?;
+    // What was refused is said also when its form is gone by now: somebody else was faster, or the policy has changed.
+    let is_gone = |it: &Failed<'_>| match it.form {
+        "supply" => stops.iter().all(|it| it.open.is_empty()),
+        "grant" => grant_form.is_none(),
+        "warning" => standing_rules.iter().all(|rule| *rule != it.of),
+        "allowance" => open_grants.iter().all(|grant| grant.terms.id.to_string() != it.of),
+        _ => false,
+    };
+    let gone = failed.as_ref().filter(|it| is_gone(it));
+    let problem = gone.map(|it| form::problem(text, &it.why)).or(problem);
     let shown = items.len().min(ITEMS);
+    let all_promises = (promises.len() > MOST).then(|| format!("/activity?customer={id}&kind=collection_note"));
+    let all_statements = (statements.len() > MOST).then(|| format!("/receivables/statements?customer={id}"));
     let page = html(&CustomerPage {
         frame: viewer.frame("customers"),
         done,
@@ -239,6 +273,7 @@ pub(super) async fn page(
         name: customer.name.clone(),
         code: customer.code.clone(),
         keeps_books: viewer.may_keep_books(),
+        moves: team::may_lead(viewer).then(|| format!("/team/move?customer={id}")),
         facts: view::facts(viewer, &names, customer),
         credit: match &file {
             Ok(file) if known_credit => Some(view::credit(viewer, &ledger, file, day)),
@@ -250,16 +285,13 @@ pub(super) async fn page(
         holds: holds(viewer, &names, &ledger, day),
         on_hold: ledger.account.holds.iter().any(|it| it.until.is_none()),
         assessments: assessments(&ledger, day),
-        stops: ledger
-            .account
-            .suspensions
-            .iter()
-            .rev()
-            .map(|it| view::stop(viewer, &names, it, day))
-            .collect(),
+        stops,
         warnings: standing
             .into_iter()
-            .map(|it| warnings::view(viewer, &names, it, FormView::fresh(app)))
+            .map(|it| {
+                let form = Failed::or_fresh(failed.as_ref(), app, viewer, "warning", it.rule.as_str());
+                warnings::view(viewer, &names, it, form)
+            })
             .collect(),
         carried: Vec::new(),
         buckets: view::bucket_names(text),
@@ -277,6 +309,8 @@ pub(super) async fn page(
             .take(MOST)
             .map(|it| view::statement(viewer, it))
             .collect(),
+        all_promises,
+        all_statements,
         disputes: disputes(customer, &ledger),
         orders: decisions
             .into_iter()
@@ -285,7 +319,10 @@ pub(super) async fn page(
             .collect(),
         grants: open_grants
             .iter()
-            .map(|it| ground.grant(viewer, it, FormView::fresh(app)))
+            .map(|it| {
+                let form = Failed::or_fresh(failed.as_ref(), app, viewer, "allowance", &it.terms.id.to_string());
+                ground.grant(viewer, it, form)
+            })
             .collect(),
         grant_form,
         visits,

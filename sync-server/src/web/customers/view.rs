@@ -21,6 +21,7 @@ use super::super::{
     names::Names,
     page::{Viewer, encoded},
     record::{Field, Shown},
+    refusal,
 };
 use crate::{ledger::Draft, store::CustomerLedger};
 
@@ -239,7 +240,7 @@ pub(super) fn stop(viewer: &Viewer, names: &Names, it: &Suspension, day: NaiveDa
     let running = it.ended_on.is_none_or(|end| day < end);
     StopView {
         proposed_on: it.proposed_on.to_string(),
-        grounds: format::spoken(&it.grounds),
+        grounds: format::spoken(&refusal::in_words(viewer.text, &it.grounds).unwrap_or_else(|| it.grounds.clone())),
         decision: it.decision.as_ref().map(|decision| {
             let key = if decision.suspend {
                 "customer.supply_stopped"

@@ -90,7 +90,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         .or_else(|| currencies.first().copied())
         .unwrap_or(overview.currency);
     let by = sent.value("by").unwrap_or("customer").to_owned();
-    let table = match table(&viewer, &sent, &names, &by, &counted, &currencies, &whole).await? {
+    let table = match table(&viewer, &sent, &names, &by, &counted, (&currencies, currency), &whole).await? {
         Answer::File(file) => return Ok(file),
         Answer::Shown(table) => table,
     };
@@ -212,9 +212,10 @@ async fn table(
     names: &Names,
     by: &str,
     counted: &[&Standing],
-    currencies: &[Currency],
+    currencies: (&[Currency], Currency),
     whole: &Ageing,
 ) -> Result<Answer, PageError> {
+    let (currencies, shown) = currencies;
     let text = viewer.text;
     let by_customer = !matches!(by, "territory" | "rep");
     let [not_due, to_30, to_60, to_90, to_120, over] = bucket_names(text);
@@ -247,7 +248,7 @@ async fn table(
     let mut spec = Spec::new("ageing", text.t("receivables.ageing"), columns)
         .named()
         .filter(Filter::text("q", text.t("customers.search")))
-        .filter(Filter::choice(
+        .filter(Filter::one_of(
             "by",
             text.t("receivables.by"),
             vec![
@@ -255,6 +256,7 @@ async fn table(
                 Choice::new("territory", text.t("customers.territory")),
                 Choice::new("rep", text.t("customers.rep")),
             ],
+            "customer",
         ))
         .filter(Filter::choice(
             "territory",
@@ -266,7 +268,13 @@ async fn table(
         .empty(text.t("receivables.none"));
     if currencies.len() > 1 {
         let choices = currencies.iter().map(|it| Choice::new(it.to_string(), it.to_string()));
-        spec = spec.filter(Filter::choice("currency", text.t("table.currency"), choices.collect()));
+        let currency = text.t("table.currency");
+        spec = spec.filter(Filter::one_of(
+            "currency",
+            currency,
+            choices.collect(),
+            shown.to_string(),
+        ));
     }
     if let [(currency, row)] = whole.rows().collect::<Vec<_>>().as_slice() {
         let mut cells = vec![Cell::text(text.t("record.total"))];
@@ -331,17 +339,25 @@ fn customers(counted: &[&Standing], names: &Names) -> Vec<Line> {
 }
 
 fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line>, InvalidMoney> {
-    let mut groups: BTreeMap<String, Ageing> = BTreeMap::new();
+    // Two people may have one name.
+    let mut groups: BTreeMap<(String, Option<[u8; 16]>), Ageing> = BTreeMap::new();
     for it in counted {
-        let name = match by {
-            "territory" => names.territory(it.customer.territory),
-            _ => it.customer.rep.map(|rep| names.person(rep)).unwrap_or_default(),
+        let whose = match by {
+            "territory" => {
+                let territory = it.customer.territory;
+                (names.territory(territory), Some(*territory.as_bytes()))
+            }
+            _ => {
+                let rep = it.customer.rep;
+                let name = rep.map(|rep| names.person(rep)).unwrap_or_default();
+                (name, rep.map(|rep| *rep.as_bytes()))
+            }
         };
-        let sum = groups.entry(name).or_insert_with(|| Ageing::new(it.ageing.as_of()));
+        let sum = groups.entry(whose).or_insert_with(|| Ageing::new(it.ageing.as_of()));
         sum.merge(&it.ageing)?;
     }
     let mut lines = Vec::new();
-    for (name, ageing) in groups {
+    for ((name, _), ageing) in groups {
         for (currency, row) in ageing.rows().filter(|(_, row)| is_something(row)) {
             lines.push(Line {
                 name: name.clone(),

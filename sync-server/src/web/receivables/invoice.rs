@@ -118,7 +118,7 @@ async fn page(
     };
     let (open, problem) = match open_items(&books, today) {
         Ok(items) => (items, None),
-        Err(error) => (Vec::new(), Some(text.fill("refused.other", "reason", error))),
+        Err(error) => (Vec::new(), Some(form::refused(text, error))),
     };
     let whole = [Instalment::new(1, invoice.amount.amount, Some(invoice.due_on))];
     let instalments = if invoice.instalments.is_empty() {

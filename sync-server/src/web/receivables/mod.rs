@@ -24,6 +24,7 @@ use super::{
     error::PageError,
     form::{Outcome, Posted},
     page::parsed,
+    table::Sent,
 };
 use crate::{
     ledger::{
@@ -106,4 +107,19 @@ async fn act_as_administration(
     app.administer(account.organisation, steps, account.user, action, subject, detail)
         .await?;
     Ok(())
+}
+
+/// Rows to pass over, within a list of `total` that is shown `size` at a time, and the addresses of the parts beside it.
+fn turned(
+    sent: &Sent,
+    name: &'static str,
+    total: usize,
+    size: usize,
+) -> Result<(usize, Option<String>, Option<String>), PageError> {
+    let from = sent.parsed::<u32>(name, "credit.page")?.unwrap_or(0);
+    let start = usize::try_from(from).unwrap_or(usize::MAX).min(total);
+    let turn = |to: usize| sent.address_with(&[(name, &to.to_string()), ("done", "")]);
+    let previous = (start > 0).then(|| turn(start.saturating_sub(size)));
+    let next = (start + size < total).then(|| turn(start + size));
+    Ok((start, previous, next))
 }

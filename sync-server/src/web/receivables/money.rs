@@ -79,7 +79,7 @@ async fn page(
     };
     let (items, problem) = match open_items(&books, today) {
         Ok(items) => (items, None),
-        Err(error) => (Vec::new(), Some(text.fill("refused.other", "reason", error))),
+        Err(error) => (Vec::new(), Some(form::refused(text, error))),
     };
     let spec = Spec::new(
         "items",

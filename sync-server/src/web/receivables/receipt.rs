@@ -184,7 +184,7 @@ async fn page(
                 .find(|it| it.cash == is_receipt && it.source == source.name());
             (own.map_or(Decimal::ZERO, |it| it.amount), None)
         }
-        Err(error) => (Decimal::ZERO, Some(text.fill("refused.other", "reason", error))),
+        Err(error) => (Decimal::ZERO, Some(form::refused(text, error))),
     };
     let left = Money::new(left, currency);
     let pays = match &source {
@@ -418,7 +418,7 @@ fn wanted(typed: &Typed) -> Result<Vec<PaymentInstruction>, InvalidField> {
                 .map_err(|_| InvalidField::new("allocations", "say what is to be paid"))?;
             let amount = typed
                 .amount(&format!("amount-{value}"))
-                .map_err(|why| InvalidField::new("allocations.amount", why.message))?;
+                .map_err(|why| InvalidField::new("allocations.amount", format!("invoice {number}: {}", why.message)))?;
             Ok(PaymentInstruction {
                 invoice_number: number.to_owned(),
                 instalment: Some(no),

@@ -16,16 +16,19 @@ use super::{
     super::{
         customers::{
             self,
-            list::{Narrowed, overview, visible},
+            list::{Narrowed, overview, reps, territories, visible},
             view::invoice_address,
         },
         error::PageError,
         form::{self, FormView, Outcome, Posted},
         format,
+        language::within,
         names::Names,
         page::{Frame, Viewer, html, parsed},
-        table::Sent,
+        refusal,
+        table::{Choice, Sent},
     },
+    turned,
     worklist::said,
 };
 use crate::{
@@ -38,8 +41,8 @@ use crate::{
 const CUSTOMERS: usize = 20;
 /// Reminders shown of one customer.
 const MOST_ITEMS: usize = 50;
-/// Stops of supply shown.
-const MOST_STOPS: usize = 100;
+/// Stops of supply on a page.
+const STOPS: usize = 50;
 
 /// An item to be reminded of.
 struct Item {
@@ -85,27 +88,36 @@ struct RemindersPage {
     count: String,
     customers: Vec<Reminded>,
     stops: Vec<StopRow>,
-    from: usize,
+    /// This address, to come back to when something is done.
+    here: String,
+    q: String,
+    territories: Vec<(Choice, bool)>,
+    reps: Vec<(Choice, bool)>,
+    filtered: bool,
     previous: Option<String>,
     next: Option<String>,
+    stops_count: String,
+    stops_previous: Option<String>,
+    stops_next: Option<String>,
 }
+
+/// Where this page is.
+const PATH: &str = "/receivables/reminders";
 
 /// The page.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
-    let from = sent.parsed::<u32>("from", "credit.page")?.unwrap_or(0);
-    let narrowed = Narrowed::of(&sent, &viewer)?;
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
-    page(&app, &viewer, from, &narrowed, done, None).await
+    page(&app, &viewer, &sent, done, None).await
 }
 
 async fn page(
     app: &AppState,
     viewer: &Viewer,
-    from: u32,
-    narrowed: &Narrowed,
+    sent: &Sent,
     done: Option<&'static str>,
     problem: Option<String>,
 ) -> Result<Response, PageError> {
+    let narrowed = Narrowed::of(sent, viewer)?;
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let overview = overview(app, viewer).await?;
     let mut names = Names::load(store, org).await?;
@@ -117,20 +129,28 @@ async fn page(
     let mut stopped: Vec<&Standing> = counted.iter().copied().filter(|it| it.stop.is_some()).collect();
     // Those that wait for somebody come first.
     stopped.sort_by_cached_key(|it| (it.stop == Some(Stop::Stopped), heavy(it)));
-    stopped.truncate(MOST_STOPS);
     let total = due.len();
-    let start = usize::try_from(from).unwrap_or(usize::MAX).min(total);
-    let reps: Vec<_> = due.iter().filter_map(|it| it.customer.rep).collect();
-    names.add_people(store, org, reps).await?;
+    let (start, previous, next) = turned(sent, "from", total, CUSTOMERS)?;
+    let all_stops = stopped.len();
+    let (first_stop, stops_previous, stops_next) = turned(sent, "stops", all_stops, STOPS)?;
+    let reps_of: Vec<_> = due.iter().filter_map(|it| it.customer.rep).collect();
+    names.add_people(store, org, reps_of).await?;
     let mut customers = Vec::new();
     for standing in due.into_iter().skip(start).take(CUSTOMERS) {
         customers.push(reminded_customer(app, viewer, &names, standing).await?);
     }
     let mut stops = Vec::new();
-    for standing in stopped {
+    for standing in stopped.into_iter().skip(first_stop).take(STOPS) {
         stops.push(stop(app, viewer, standing).await?);
     }
-    let turn = |to: usize| format!("/receivables/reminders?from={to}");
+    let chosen = |choices: Vec<Choice>, name: &str| -> Vec<(Choice, bool)> {
+        let wanted = sent.value(name).unwrap_or_default();
+        let choice = |it: Choice| {
+            let is_chosen = it.value == wanted;
+            (it, is_chosen)
+        };
+        choices.into_iter().map(choice).collect()
+    };
     let refused = problem.is_some();
     let page = html(&RemindersPage {
         frame: viewer.frame("receivables"),
@@ -142,9 +162,16 @@ async fn page(
             .replace("{customers}", &total.to_string()),
         customers,
         stops,
-        from: start,
-        previous: (start > 0).then(|| turn(start.saturating_sub(CUSTOMERS))),
-        next: (start + CUSTOMERS < total).then(|| turn(start + CUSTOMERS)),
+        here: sent.address_with(&[("done", "")]),
+        q: sent.value("q").unwrap_or_default().to_owned(),
+        territories: chosen(territories(&names, viewer), "territory"),
+        reps: chosen(reps(&names, viewer), "rep"),
+        filtered: ["q", "territory", "rep"].iter().any(|name| sent.value(name).is_some()),
+        previous,
+        next,
+        stops_count: text.fill("receivables.stops_count", "count", all_stops),
+        stops_previous,
+        stops_next,
     })?;
     Ok(if refused {
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
@@ -235,7 +262,8 @@ async fn stop(app: &AppState, viewer: &Viewer, standing: &Standing) -> Result<St
     let grounds = match stored.map(|it| it.record) {
         Some(LedgerRecord::CreditAccount(account)) => {
             let open = account.suspensions.iter().rev().find(|it| it.ended_on.is_none());
-            open.map(|it| it.grounds.clone()).unwrap_or_default()
+            open.map(|it| refusal::in_words(viewer.text, &it.grounds).unwrap_or_else(|| it.grounds.clone()))
+                .unwrap_or_default()
         }
         _ => String::new(),
     };
@@ -259,7 +287,8 @@ pub(super) async fn reminded(
 ) -> Result<Response, PageError> {
     let viewer = &posted.viewer;
     let customer = customers::known(&app, viewer, parsed(&id)?).await?;
-    let from = posted.typed.count("from").ok().flatten().unwrap_or(0);
+    let back = Sent::of(within(posted.typed.get("back")));
+    let back = if back.path() == PATH { back } else { Sent::of(PATH) };
     let promised = promises(&app, viewer, customer.id).await?;
     let (by, now) = (viewer.account.user, app.clock.now());
     let number = posted.typed.get("invoice").to_owned();
@@ -276,15 +305,11 @@ pub(super) async fn reminded(
         }
     };
     match outcome {
-        Outcome::Done(_) => Ok(form::done(
-            &format!("/receivables/reminders?from={from}"),
-            "reminded",
-            "",
-        )),
+        Outcome::Done(_) => Ok(form::done(&back.address_with(&[("done", "")]), "reminded", "")),
         Outcome::Refused(why) => {
             let said = form::problem(viewer.text, &why);
             let problem = Some(format!("{} {}: {said}", customer.code, customer.name));
-            page(&app, viewer, from, &Narrowed::default(), None, problem).await
+            page(&app, viewer, &back, None, problem).await
         }
     }
 }

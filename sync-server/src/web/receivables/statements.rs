@@ -8,7 +8,8 @@ use axum::{
 };
 use base64::Engine as _;
 use fieldledger_core::model::{
-    Customer, InvalidField, LedgerRecord, RecordKind, Statement, StatementId, StatementLineKind, StatementVerdict,
+    Customer, CustomerId, InvalidField, LedgerRecord, RecordKind, Statement, StatementId, StatementLineKind,
+    StatementVerdict,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +21,7 @@ use super::{
         format::{self, Moment},
         names::{Names, key},
         page::{Frame, Viewer, html, parsed},
-        table::{Answer, Cell, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
+        table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone, read_parts},
     },
     act_as_administration,
 };
@@ -28,7 +29,7 @@ use crate::{
     auth::hash_secret,
     ledger::statements,
     state::AppState,
-    store::{ListPart, StatementSearch, Step},
+    store::{StatementOrder, StatementSearch, StatementStanding, Step},
 };
 
 #[derive(Template)]
@@ -42,17 +43,25 @@ struct StatementsPage {
     table: TableView,
 }
 
+/// How statements stand, as it is written in the address.
+const STANDINGS: [(&str, StatementStanding); 3] = [
+    ("unsent", StatementStanding::Unsent),
+    ("unanswered", StatementStanding::Unanswered),
+    ("disputed", StatementStanding::Disputed),
+];
+
 /// The list.
 pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
     let text = viewer.text;
+    let standings = STANDINGS.map(|(name, _)| Choice::new(name, text.word("statement_standing", name)));
     let spec = Spec::new(
         "statements",
         text.t("receivables.statements"),
         vec![
-            Column::moment("issued", text.t("receivables.issued")).unsorted(),
-            Column::text("customer", text.t("record.customer")).unsorted(),
+            Column::moment("issued", text.t("receivables.issued")),
+            Column::text("customer", text.t("record.customer")),
             Column::text("code", text.t("customers.code")).unsorted(),
-            Column::text("period", text.t("receivables.period")).unsorted(),
+            Column::text("period", text.t("receivables.period")),
             Column::money("closing", text.t("statement.closing")).unsorted(),
             Column::number("lines", text.t("receivables.lines")).unsorted(),
             Column::number("confirmed", text.t("receivables.confirmed_of")).unsorted(),
@@ -60,24 +69,41 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Column::text("state", text.t("credit.state")).unsorted(),
         ],
     )
-    .filter(Filter::check("disputed", text.t("receivables.only_disputed")))
+    .filter(Filter::text("customer", text.t("receivables.customer_or_number")))
+    .filter(Filter::choice("standing", text.t("credit.state"), standings.into()))
     .sorted_by("issued", Direction::Descending)
-    .without_exports()
     .empty(text.t("customer.statements_none"));
     let wanted = spec.wanted(&sent);
-    let search = StatementSearch {
-        customer: None,
-        disputed: sent.is_set("disputed"),
+    let standing = match sent.value("standing") {
+        Some(name) => {
+            let known = STANDINGS.iter().find(|(known, _)| *known == name);
+            Some(known.ok_or(PageError::BadField("credit.state"))?.1)
+        }
+        None => None,
     };
-    let part = ListPart {
-        from: wanted.from as u64,
-        limit: u32::try_from(wanted.limit).unwrap_or(u32::MAX),
+    let customer = sent
+        .value("customer")
+        .map(|it| it.parse::<CustomerId>().map_err(|_| it));
+    let search = StatementSearch {
+        customer: customer.and_then(Result::ok),
+        text: customer.and_then(Result::err).map(str::to_owned),
+        standing,
+        order: match wanted.sort {
+            Some(("issued", Direction::Ascending)) => StatementOrder::Oldest,
+            Some(("customer", Direction::Ascending)) => StatementOrder::Customer,
+            Some(("customer", Direction::Descending)) => StatementOrder::CustomerDescending,
+            Some(("period", Direction::Ascending)) => StatementOrder::Period,
+            Some(("period", Direction::Descending)) => StatementOrder::PeriodDescending,
+            _ => StatementOrder::Newest,
+        },
     };
     let org = viewer.account.organisation;
-    let listed = app
-        .store
-        .issued_statements(org, viewer.account.territory_filter(), search, part)
-        .await?;
+    let territories = viewer.account.territory_filter();
+    let listed = read_parts(wanted, |part| {
+        app.store
+            .issued_statements(org, territories.clone(), search.clone(), part)
+    })
+    .await?;
     let rows = listed
         .rows
         .iter()
@@ -161,7 +187,11 @@ struct StatementPage {
     id: String,
     customer: String,
     customer_name: String,
+    customer_code: String,
+    customer_address: String,
     period: String,
+    /// The last day of the period: what is owed is owed at its end.
+    as_of: String,
     issued: Moment,
     issued_by: String,
     corrects: Option<String>,
@@ -246,6 +276,9 @@ async fn page(
         id: statement.id.to_string(),
         customer: format!("/customers/{}", customer.id),
         customer_name: customer.name.clone(),
+        customer_code: customer.code.clone(),
+        customer_address: customer.address.clone(),
+        as_of: statement.to.to_string(),
         period: text
             .fill("statement.period", "from", statement.from)
             .replace("{to}", &statement.to.to_string()),

@@ -16,7 +16,7 @@ use super::{
         messages::Text,
         names::key,
         page::{Frame, Viewer, html},
-        table::{Answer, Cell, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
+        table::{Answer, Cell, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone, read_parts},
     },
     ageing::rounded,
 };
@@ -87,11 +87,12 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         _ => Policy::default().timers,
     };
     let now = app.clock.now();
+    let open = !sent.is_set("all");
     let spec = Spec::new(
         "timers",
         text.t("receivables.timers"),
         vec![
-            Column::moment("arrived", text.t("receivables.arrived")).unsorted(),
+            Column::moment("arrived", text.t("receivables.arrived")),
             Column::text("customer", text.t("record.customer")).unsorted(),
             Column::text("receipt", text.t("receivables.receipt")).unsorted(),
             Column::money("amount", text.t("customer.amount")).unsorted(),
@@ -101,19 +102,24 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         ],
     )
     .filter(Filter::check("all", text.t("timer.all")))
-    .sorted_by("arrived", Direction::Ascending)
-    .without_exports()
+    .sorted_by(
+        "arrived",
+        if open {
+            Direction::Ascending
+        } else {
+            Direction::Descending
+        },
+    )
     .empty(text.t("timer.none"));
     let wanted = spec.wanted(&sent);
-    let part = ListPart {
-        from: wanted.from as u64,
-        limit: u32::try_from(wanted.limit).unwrap_or(u32::MAX),
-    };
     let territories = viewer.account.territory_filter();
-    let open = !sent.is_set("all");
-    let listed = store.timed_receipts(org, territories.clone(), open, part).await?;
+    let newest_first = matches!(wanted.sort, Some((_, Direction::Descending)));
+    let listed = read_parts(wanted, |part| {
+        store.timed_receipts(org, territories.clone(), open, newest_first, part)
+    })
+    .await?;
     let recent = ListPart { from: 0, limit: RECENT };
-    let recent = store.timed_receipts(org, territories, false, recent).await?;
+    let recent = store.timed_receipts(org, territories, false, true, recent).await?;
     let rows = listed
         .rows
         .iter()

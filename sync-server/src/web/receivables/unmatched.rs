@@ -27,6 +27,7 @@ use super::{
     },
     act,
     suggest::{self, Candidate, Index, Reason},
+    turned,
 };
 use crate::{
     ledger::{
@@ -40,8 +41,8 @@ use crate::{
     store::Requirement,
 };
 
-/// Receipts without a payer that are shown; so many are never left waiting.
-const MOST_WAITING: usize = 100;
+/// Receipts without a payer on a page.
+const WAITING: usize = 50;
 
 /// Money whose payer nobody knows.
 struct Waiting {
@@ -64,6 +65,8 @@ struct UnmatchedPage {
     sees_money: bool,
     waiting: Vec<Waiting>,
     waiting_count: String,
+    previous: Option<String>,
+    next: Option<String>,
     form: FormView,
     table: TableView,
 }
@@ -106,11 +109,14 @@ async fn page(
     let sees_money = viewer.may_keep_books();
     let mut waiting = Vec::new();
     let mut all_waiting = 0;
+    let (mut previous, mut next) = (None, None);
     if sees_money {
         let org = viewer.account.organisation;
         let mut receipts = app.store.waiting_money(org).await?;
         all_waiting = receipts.len();
-        receipts.truncate(MOST_WAITING);
+        let start;
+        (start, previous, next) = turned(sent, "waiting", all_waiting, WAITING)?;
+        receipts = receipts.into_iter().skip(start).take(WAITING).collect();
         let numbers = receipts.iter().flat_map(suggest::quoted).collect();
         let named = app.store.customers_of_numbers(org, numbers).await?;
         let index = Index::new(visible(&overview, viewer).collect(), &receipts);
@@ -174,6 +180,8 @@ async fn page(
         sees_money,
         waiting,
         waiting_count: text.fill("receivables.waiting_count", "count", all_waiting),
+        previous,
+        next,
         form: match failed {
             Some((typed, why)) => FormView::refused(app, text, typed, &why),
             None => FormView::filled(

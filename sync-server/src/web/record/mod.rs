@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-pub(crate) use view::{Content, Field, Photo, Shown, Voice, credit_check, evidence};
+pub(crate) use view::{Content, Field, Photo, Shown, Voice, content, credit_check, evidence};
 
 use super::{
     credit::{reasons::reasons, standing_name},
@@ -42,7 +42,7 @@ use super::{
 use crate::{
     ingest::OwnDocumentError,
     state::AppState,
-    store::{Account, AuditEntry, Device, StoreError, StoredDocument},
+    store::{Account, AuditEntry, Device, Receipt, StoreError, StoredDocument},
 };
 
 /// A change that comes so long after a record first came in is called late.
@@ -63,6 +63,8 @@ struct Thread {
     id: String,
     /// Whether the reader may answer.
     may_reply: bool,
+    /// What was typed as an answer and could not be taken, and why.
+    refused: Option<(String, &'static str)>,
     href: String,
     verdict: String,
     verdict_name: &'static str,
@@ -70,6 +72,13 @@ struct Thread {
     at: Moment,
     comment: String,
     replies: Vec<(String, Moment, String)>,
+}
+
+/// Whom a delivery note is for: what stands at its head on paper.
+struct Paper {
+    name: String,
+    code: String,
+    address: String,
 }
 
 #[derive(Template)]
@@ -97,6 +106,10 @@ struct RecordPage {
     decide: Option<FormView>,
     /// The map of the rep's day.
     map: Option<String>,
+    /// For a delivery, which is printed as its note.
+    paper: Option<Paper>,
+    /// The class of what is not on that paper.
+    not_on_paper: &'static str,
     /// Where links for the customer's contact are made; `None` for what is no delivery.
     links: Option<String>,
     /// Whether it is something that can be reviewed at all.
@@ -213,11 +226,15 @@ async fn page(
     let devices = store.devices(org).await?;
     let receipts = store.receipts(org, record.id).await?;
 
-    let (order, audited) = decided(app, viewer, record.id, &kind).await?;
+    let (order, mut audited) = decided(app, viewer, record.id, &kind).await?;
     let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
     let held = held.map(|it| reasons(text, viewer.zone, it));
     // What the company decided is where an order stands; what the phone wrote is in its details.
     let standing = order.as_ref().map(|it| standing_name(it.standing));
+    // What was done to its reviews was done about it.
+    for (review, _) in &reviews {
+        audited.extend(store.audited_of(org, &review.to_string(), MOST_AUDITED).await?);
+    }
     let events = order.map(|it| it.events).unwrap_or_default();
     let deciders = events.iter().filter_map(|it| it.by);
     names.add_people(store, org, deciders.collect::<Vec<_>>()).await?;
@@ -255,7 +272,7 @@ async fn page(
                 outside: summary.outside,
                 mocked: summary.mocked,
                 newer: summary.newer,
-                edited: record.last_received_at.millis_since(record.first_received_at) > EDITED_AFTER_MILLIS,
+                edited: edited_later(&past.history, &receipts, summary.owner, record.first_received_at),
                 clock_noted: false,
                 disagreements: u32::try_from(past.disagreements.len()).unwrap_or(u32::MAX),
                 clock: clock_doubt(&past.history, &devices),
@@ -286,6 +303,20 @@ async fn page(
             .owner
             .zip(summary.at)
             .map(|(rep, at)| format!("/activity/day/{rep}/{}", at.date_in(viewer.zone))),
+        not_on_paper: if kind == DocumentKind::Delivery {
+            " no-print"
+        } else {
+            ""
+        },
+        paper: summary
+            .customer
+            .filter(|_| kind == DocumentKind::Delivery)
+            .and_then(|id| names.customer(id))
+            .map(|it| Paper {
+                name: it.name.clone(),
+                code: it.code.clone(),
+                address: it.address.clone(),
+            }),
         links: (kind == DocumentKind::Delivery).then(|| format!("/records/{}/links", record.id)),
         reviewed,
         form: ReviewBox {
@@ -382,6 +413,19 @@ fn event_words(text: Text, what: &OrderEventKind) -> (String, String) {
     }
 }
 
+/// Whether whose record it is still changed it more than a day after it first came in. What contacts and supervisors say
+/// in it later is no edit.
+fn edited_later(history: &[HistoryEntry], receipts: &[Receipt], owner: Option<UserId>, first: Timestamp) -> bool {
+    let by_owner = history
+        .iter()
+        .filter(|it| it.author.as_ref().map(|author| author.user) == owner);
+    let received = |it: &HistoryEntry| receipts.iter().find(|receipt| receipt.hash == it.hash);
+    owner.is_some()
+        && by_owner
+            .filter_map(received)
+            .any(|it| it.received_at.millis_since(first) > EDITED_AFTER_MILLIS)
+}
+
 /// How wrong the clock of a phone is that had a part in the record.
 fn clock_doubt(history: &[HistoryEntry], devices: &[Device]) -> Option<u64> {
     history
@@ -412,6 +456,7 @@ fn thread(voice: Voice<'_>, id: DocumentId, review: &Review, may_reply: bool) ->
     Thread {
         id: id.to_string(),
         may_reply,
+        refused: None,
         href: format!("/records/{id}"),
         verdict: voice.text.word("verdict", review.verdict.as_str()),
         verdict_name: review.verdict.as_str(),
@@ -432,7 +477,7 @@ fn thread(voice: Voice<'_>, id: DocumentId, review: &Review, may_reply: bool) ->
 }
 
 /// The products named under `lines` of a document.
-fn products_in(tree: &Value, found: &mut BTreeSet<ProductId>) {
+pub(super) fn products_in(tree: &Value, found: &mut BTreeSet<ProductId>) {
     let lines = tree.get("lines").and_then(Value::as_object);
     for line in lines.into_iter().flat_map(|lines| lines.values()) {
         found.extend(
@@ -592,11 +637,20 @@ pub(super) async fn reply(
         return Err(PageError::NotYourRole);
     }
     let text = comment(&sent.text);
-    if text.is_empty() {
-        return Err(PageError::BadField("review.reply"));
-    }
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(PageError::Refused(viewer.text.t("review.comment_too_long").to_owned()));
+    let problem = if text.is_empty() {
+        Some("refused.empty")
+    } else if text.len() > MAX_TEXT_BYTES {
+        Some("review.comment_too_long")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        let mut page = page(&app, &viewer, record, None, None, ReviewForm::default()).await?;
+        let id = review.id.to_string();
+        if let Some(thread) = page.threads.iter_mut().find(|it| it.id == id) {
+            thread.refused = Some((sent.text, viewer.text.t(problem)));
+        }
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)?).into_response());
     }
     let place = LineId::from_bytes(app.secrets.bytes()).to_string();
     let said = json!({ "by": viewer.account.user, "at": app.clock.now(), "text": text });

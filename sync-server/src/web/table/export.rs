@@ -61,6 +61,8 @@ pub(super) fn csv(spec: &Spec, rows: &[Row], zone: Tz, currency: &str) -> Result
     // Without the mark Excel takes the file for one of the computer's old code page.
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
+        // Where the semicolon separates cells, one within a bare text would begin a new cell, and what follows a formula.
+        .quote_style(csv::QuoteStyle::Always)
         .from_writer("\u{feff}".as_bytes().to_vec());
     let mut headings = Vec::new();
     for (_, column) in &columns {

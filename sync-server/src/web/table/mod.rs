@@ -32,11 +32,11 @@
 mod export;
 mod view;
 
-use std::{cmp::Ordering, convert::Infallible};
+use std::{cmp::Ordering, convert::Infallible, future::Future};
 
 use axum::{
     extract::{FromRequestParts, Query},
-    http::request::Parts,
+    http::{Uri, request::Parts},
     response::Response,
 };
 use chrono::NaiveDate;
@@ -49,6 +49,7 @@ use super::{
     error::PageError,
     page::{Viewer, encoded},
 };
+use crate::store::{ListPart, Listed, MAX_LISTED, StoreError};
 
 /// Rows on a page, unless the list says otherwise.
 pub(crate) const ROWS: usize = 50;
@@ -279,6 +280,8 @@ enum FilterKind {
     Search,
     Text,
     Choice(Vec<Choice>),
+    /// One of several values, of which one counts as long as nobody has chosen.
+    Default(Vec<Choice>, String),
     Day,
     Check,
 }
@@ -313,6 +316,16 @@ impl Filter {
     /// One of several values; "all" is always among them.
     pub(crate) fn choice(name: &'static str, label: impl Into<String>, choices: Vec<Choice>) -> Self {
         Self::new(name, label, FilterKind::Choice(choices))
+    }
+
+    /// One of several values, without "all": `default` counts as long as nobody has chosen.
+    pub(crate) fn one_of(
+        name: &'static str,
+        label: impl Into<String>,
+        choices: Vec<Choice>,
+        default: impl Into<String>,
+    ) -> Self {
+        Self::new(name, label, FilterKind::Default(choices, default.into()))
     }
 
     /// A day.
@@ -377,6 +390,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Sent {
 }
 
 impl Sent {
+    /// What stands in an address within these pages.
+    pub(crate) fn of(address: &str) -> Self {
+        let uri = address.parse::<Uri>().unwrap_or_default();
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&uri);
+        Self {
+            path: uri.path().to_owned(),
+            pairs: pairs.map(|Query(pairs)| pairs).unwrap_or_default(),
+        }
+    }
+
+    /// The address without what stands after the question mark.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The trimmed value under `name`; `None` when it is missing or blank.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.pairs
@@ -423,6 +451,13 @@ impl Sent {
     }
 }
 
+/// Everything, and one more than an export may hold, so that too long a list is noticed.
+pub(crate) const EVERYTHING: Wanted = Wanted {
+    sort: None,
+    from: 0,
+    limit: MOST_EXPORTED + 1,
+};
+
 /// Which part of a list a store should read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -432,6 +467,34 @@ pub(crate) struct Wanted {
     pub(crate) from: usize,
     /// Rows to read. For an export one more than it may hold, so that too long a list is noticed.
     pub(crate) limit: usize,
+}
+
+/// Reads what is wanted in the parts that a store gives at a time. Of a list that is too long to be exported only the first
+/// part: it is refused anyway.
+///
+/// # Errors
+/// Those of `read`.
+pub(crate) async fn read_parts<T, F>(wanted: Wanted, read: impl Fn(ListPart) -> F) -> Result<Listed<T>, StoreError>
+where
+    F: Future<Output = Result<Listed<T>, StoreError>>,
+{
+    let mut found = Listed {
+        total: 0,
+        rows: Vec::new(),
+    };
+    loop {
+        let rest = wanted.limit.saturating_sub(found.rows.len());
+        let limit = u32::try_from(rest).unwrap_or(u32::MAX).min(MAX_LISTED);
+        let from = wanted.from.saturating_add(found.rows.len()) as u64;
+        let Listed { total, rows } = read(ListPart { from, limit }).await?;
+        let is_whole = rows.len() == limit as usize;
+        found.total = total;
+        found.rows.extend(rows);
+        let is_refused = wanted.limit > MOST_EXPORTED && total > MOST_EXPORTED as u64;
+        if !is_whole || limit as usize == rest || is_refused {
+            return Ok(found);
+        }
+    }
 }
 
 /// What a list is made of.
@@ -522,6 +585,46 @@ impl Spec {
     pub(crate) fn without_exports(mut self) -> Self {
         self.exports = false;
         self
+    }
+
+    /// Whether the list is asked for as a file.
+    pub(crate) fn is_export(&self, sent: &Sent) -> bool {
+        self.format(sent).is_some()
+    }
+
+    /// The files that the list can be had as, for a page that lays it out in another way than as a table: name and address.
+    pub(crate) fn exports(&self, viewer: &Viewer, sent: &Sent) -> Vec<(&'static str, String)> {
+        let parameter = self.parameter("format");
+        let page = self.parameter("page");
+        Format::ALL
+            .into_iter()
+            .map(|it| {
+                let label = match it {
+                    Format::Csv => viewer.text.t("table.csv"),
+                    Format::Xlsx => viewer.text.t("table.xlsx"),
+                };
+                let changes = [
+                    (parameter.as_str(), it.name()),
+                    (page.as_str(), ""),
+                    ("from", ""),
+                    ("done", ""),
+                ];
+                (label, sent.address_with(&changes))
+            })
+            .collect()
+    }
+
+    /// The whole list as the file that was asked for.
+    ///
+    /// # Errors
+    /// [`PageError::Refused`] when it would be too long.
+    pub(crate) async fn file(self, viewer: &Viewer, sent: &Sent, rows: Vec<Row>) -> Result<Response, PageError> {
+        let total = rows.len();
+        match self.answer_from_store(viewer, sent, rows, total).await? {
+            Answer::File(file) => Ok(file),
+            // Nobody asked for a file.
+            Answer::Shown(_) => Err(PageError::NotFound),
+        }
     }
 
     fn parameter(&self, name: &str) -> String {

@@ -122,10 +122,13 @@ fn csv_has_a_mark_for_excel_numbers_without_words_and_no_formulas() {
     let bytes = csv(&spec(), &rows, Shanghai, "currency").unwrap();
     assert_eq!(
         String::from_utf8(bytes).unwrap(),
-        "\u{feff}Name,Owed,Owed (currency),Due,Seen,Share\r\n\
-         \"'=HYPERLINK(\"\"http://evil\"\")\",-1234.50,CNY,2026-03-02,2026-03-02 12:00,66.67\r\n\
-         \"say \"\"hi\"\", 茶\nagain\",,,2026-03-02,2026-03-02 12:00,66.67\r\n"
+        "\u{feff}\"Name\",\"Owed\",\"Owed (currency)\",\"Due\",\"Seen\",\"Share\"\r\n\
+         \"'=HYPERLINK(\"\"http://evil\"\")\",\"-1234.50\",\"CNY\",\"2026-03-02\",\"2026-03-02 12:00\",\"66.67\"\r\n\
+         \"say \"\"hi\"\", 茶\nagain\",\"\",\"\",\"2026-03-02\",\"2026-03-02 12:00\",\"66.67\"\r\n"
     );
+    // A cell is whole also where the semicolon separates them.
+    let bytes = csv(&spec(), &[row("x;=cmd", Cell::Nothing)], Shanghai, "currency").unwrap();
+    assert!(String::from_utf8(bytes).unwrap().contains("\n\"x;=cmd\",\"\""));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Cell, ColumnKind, Direction, Filter, FilterKind, Format, Row, Sent, Spec, Tone, joined};
+use super::{Cell, ColumnKind, Direction, Filter, FilterKind, Row, Sent, Spec, Tone, joined};
 use crate::web::{
     format::{self, Moment},
     messages::Text,
@@ -84,6 +84,11 @@ pub(crate) struct TableView {
 }
 
 impl TableView {
+    /// The ids of the rows that are shown.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter_map(|it| it.id.as_deref())
+    }
+
     pub(super) fn new(spec: Spec, viewer: &Viewer, sent: &Sent, rows: Vec<Row>, total: usize) -> Self {
         let text = viewer.text;
         let (sort, page) = (spec.parameter("sort"), spec.parameter("page"));
@@ -147,17 +152,7 @@ impl TableView {
             clear: sent.address_with(&without),
             empty: spec.empty.clone(),
             exports: if spec.exports && total > 0 {
-                let parameter = spec.parameter("format");
-                Format::ALL
-                    .into_iter()
-                    .map(|it| {
-                        let label = match it {
-                            Format::Csv => text.t("table.csv"),
-                            Format::Xlsx => text.t("table.xlsx"),
-                        };
-                        (label, sent.address_with(&[(&parameter, it.name()), (&page, "")]))
-                    })
-                    .collect()
+                spec.exports(viewer, sent)
             } else {
                 Vec::new()
             },
@@ -224,6 +219,11 @@ fn field(id: &str, filter: &Filter, sent: &Sent) -> Field {
         FilterKind::Choice(choices) => {
             let chosen = |it: &super::Choice| (it.value.clone(), it.text.clone(), it.value == value);
             ("choice", choices.iter().map(chosen).collect())
+        }
+        FilterKind::Default(choices, default) => {
+            let present = if value.is_empty() { default } else { &value };
+            let chosen = |it: &super::Choice| (it.value.clone(), it.text.clone(), it.value == *present);
+            ("one_of", choices.iter().map(chosen).collect())
         }
     };
     Field {

@@ -28,6 +28,7 @@ use super::{
     page::{Frame, Viewer, html},
     people::administration,
     table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
+    today::{policy, stale_millis},
 };
 use crate::{
     report::team::{RepFigures, Scope, Team, team},
@@ -37,8 +38,6 @@ use crate::{
 
 /// Months that can be looked back at.
 const MONTHS: usize = 13;
-/// A phone that was silent for longer is marked: what its rep does is not known.
-const STALE_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Whether the reader leads reps: sets targets, moves customers.
 pub(super) fn may_lead(viewer: &Viewer) -> bool {
@@ -197,10 +196,11 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         ],
     )
     .filter(Filter::search("q", text.t("team.search")))
-    .filter(Filter::choice(
+    .filter(Filter::one_of(
         "month",
         text.t("team.month"),
         month_choices(&app, &viewer),
+        month.to_string(),
     ))
     .filter(Filter::choice(
         "territory",
@@ -234,6 +234,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
     names
         .add_people(store, org, shown.iter().filter_map(|(rep, _)| *rep))
         .await?;
+    let stale = stale_millis(&policy(store, org).await?);
     let rows = shown
         .into_iter()
         .map(|(rep, figures)| {
@@ -252,7 +253,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
                     Some(rep) if listed => Cell::link(format!("/team/{rep}?month={month}"), name),
                     _ => Cell::text(name),
                 },
-                Cell::Marks(marks(text, &figures, contact, now)),
+                Cell::Marks(marks(text, &figures, contact, (now, stale))),
                 Cell::count(figures.customers as u64),
                 Cell::count(figures.visits),
                 percent_of(performance.visits),
@@ -290,7 +291,12 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
     })
 }
 
-fn marks(text: Text, figures: &RepFigures, contact: Option<Timestamp>, now: Timestamp) -> Vec<(Tone, String)> {
+fn marks(
+    text: Text,
+    figures: &RepFigures,
+    contact: Option<Timestamp>,
+    (now, stale_millis): (Timestamp, i64),
+) -> Vec<(Tone, String)> {
     let mut marks = Vec::new();
     if figures.doubtful > 0 {
         let said = text.fill("team.doubtful", "count", figures.doubtful);
@@ -298,7 +304,7 @@ fn marks(text: Text, figures: &RepFigures, contact: Option<Timestamp>, now: Time
     }
     if let Some(at) = contact {
         let silent = now.millis_since(at);
-        if silent >= STALE_MILLIS {
+        if silent > stale_millis {
             let time = format::duration(text, silent.unsigned_abs());
             marks.push((Tone::Doubt, text.fill("devices.stale", "time", time)));
         }

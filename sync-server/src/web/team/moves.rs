@@ -14,10 +14,9 @@ use super::require_lead;
 use crate::{
     administration::{Move, Moved, NewRep},
     state::AppState,
-    store::CustomerSearch,
+    store::{CustomerSearch, FoundCustomers, InCareOf, MAX_LISTED},
     web::{
         error::PageError,
-        feed,
         names::Names,
         page::{Frame, Viewer, html},
         people::administration,
@@ -56,6 +55,13 @@ struct MovePage {
     of_rep: Vec<Pick>,
     candidates: Vec<Candidate>,
     cut: Option<String>,
+    previous: Option<String>,
+    next: Option<String>,
+    /// Where the form goes: with the search, so that it can mean everything that was found.
+    action: String,
+    /// Offers to choose everything that was found; `None` when nobody has searched.
+    all: Option<String>,
+    all_chosen: bool,
     to: Vec<Pick>,
     reps: Vec<Pick>,
     reason: String,
@@ -67,6 +73,8 @@ struct MovePage {
 #[derive(Default)]
 struct Chosen {
     customers: Vec<CustomerId>,
+    /// Everything that the search finds, on whatever page it stands.
+    all: bool,
     to: Option<TerritoryId>,
     rep: String,
     reason: String,
@@ -92,44 +100,32 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, chosen: Chosen) -> R
     let org = viewer.account.organisation;
     let store = app.store.as_ref();
     let mut names = Names::load(store, org).await?;
-    let from: Option<TerritoryId> = sent.parsed("from", "team.territory")?;
     let of_rep = sent.value("of");
     let territories = names.territories_of(&viewer.account);
     let mut customers = chosen_customers(app, viewer, &chosen).await?;
-    let mut cut = None;
+    let mut found = FoundCustomers::default();
+    let first = sent
+        .parsed::<u64>("page", "credit.page")?
+        .unwrap_or(1)
+        .saturating_sub(1);
     // One that was named in the address stands alone, until somebody searches.
-    if chosen.customers.is_empty() || sent.value("q").is_some() || from.is_some() || of_rep.is_some() {
+    if chosen.customers.is_empty() || is_search(sent) {
         let search = CustomerSearch {
-            text: sent.value("q").unwrap_or_default().to_owned(),
+            from: first.saturating_mul(MOST.into()),
             limit: MOST,
-            ..CustomerSearch::default()
+            ..search(viewer, sent)?
         };
-        let found = match from {
-            Some(from) if !viewer.account.may_read(from) => return Err(PageError::NotFound),
-            Some(from) => {
-                let search = CustomerSearch {
-                    territories: Some(vec![from]),
-                    ..search
-                };
-                store.find_customers(org, &search).await?
-            }
-            None => feed::find_visible(store, viewer, search).await?,
-        };
-        cut = (found.total > u64::from(MOST)).then(|| {
-            text.fill("move.cut", "count", MOST)
-                .replace("{total}", &found.total.to_string())
-        });
-        for it in found.customers {
-            let wanted = match of_rep {
-                None => true,
-                Some("nobody") => it.rep.is_none(),
-                Some(rep) => it.rep.is_some_and(|it| it.to_string() == rep),
-            };
-            if wanted && !customers.iter().any(|known| known.id == it.id) {
+        found = store.find_customers(org, &search).await?;
+        // Whatever the store answers, nothing of another territory gets past here.
+        found.customers.retain(|it| viewer.account.may_read(it.territory));
+        for it in std::mem::take(&mut found.customers) {
+            if !customers.iter().any(|known| known.id == it.id) {
                 customers.push(it);
             }
         }
     }
+    let last = found.total.saturating_sub(1) / u64::from(MOST);
+    let turned = |to: u64| sent.address_with(&[("page", &(to + 1).to_string()), ("moved", "")]);
     names
         .add_people(store, org, customers.iter().filter_map(|it| it.rep))
         .await?;
@@ -195,7 +191,17 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, chosen: Chosen) -> R
                 code: it.code,
             })
             .collect(),
-        cut,
+        cut: (last > 0).then(|| {
+            let said = text.fill("move.cut", "from", first.saturating_mul(MOST.into()).saturating_add(1));
+            let to = first.saturating_add(1).saturating_mul(MOST.into()).min(found.total);
+            said.replace("{to}", &to.to_string())
+                .replace("{total}", &found.total.to_string())
+        }),
+        previous: (first > 0).then(|| turned(first.saturating_sub(1).min(last))),
+        next: (first < last).then(|| turned(first + 1)),
+        action: sent.address_with(&[("moved", ""), ("customer", "")]),
+        all: (is_search(sent) && found.total > 0).then(|| text.fill("move.all", "count", found.total)),
+        all_chosen: chosen.all,
         to: territories
             .into_iter()
             .map(|(id, name)| pick(id.to_string(), name, &to))
@@ -209,6 +215,52 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, chosen: Chosen) -> R
         errors: chosen.errors,
     };
     Ok((status, html(&page)?).into_response())
+}
+
+fn is_search(sent: &Sent) -> bool {
+    ["q", "from", "of"].iter().any(|name| sent.value(name).is_some())
+}
+
+/// The search in the address, within the reader's territories.
+fn search(viewer: &Viewer, sent: &Sent) -> Result<CustomerSearch, PageError> {
+    let from: Option<TerritoryId> = sent.parsed("from", "team.territory")?;
+    Ok(CustomerSearch {
+        text: sent.value("q").unwrap_or_default().to_owned(),
+        territories: match from {
+            Some(from) if !viewer.account.may_read(from) => return Err(PageError::NotFound),
+            Some(from) => Some(vec![from]),
+            None => viewer.account.territory_filter(),
+        },
+        rep: match sent.value("of") {
+            None => None,
+            Some("nobody") => Some(InCareOf::Nobody),
+            Some(rep) => Some(InCareOf::Rep(rep.parse().map_err(|_| PageError::BadField("team.rep"))?)),
+        },
+        ..CustomerSearch::default()
+    })
+}
+
+/// Everything that the search in the address finds.
+async fn all_found(app: &AppState, viewer: &Viewer, sent: &Sent) -> Result<Vec<CustomerId>, PageError> {
+    let mut search = CustomerSearch {
+        limit: MAX_LISTED,
+        ..search(viewer, sent)?
+    };
+    let mut all = Vec::new();
+    loop {
+        let found = app
+            .store
+            .find_customers(viewer.account.organisation, &search)
+            .await?
+            .customers;
+        search.from += found.len() as u64;
+        let is_last = found.len() < search.limit as usize;
+        let readable = found.iter().filter(|it| viewer.account.may_read(it.territory));
+        all.extend(readable.map(|it| it.id));
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 async fn chosen_customers(app: &AppState, viewer: &Viewer, chosen: &Chosen) -> Result<Vec<Customer>, PageError> {
@@ -253,6 +305,7 @@ pub(in crate::web) async fn submit(
     let text = viewer.text;
     let mut chosen = Chosen {
         customers: posted.parsed("customer", "feed.customer")?,
+        all: !posted.value("all").is_empty() && is_search(&sent),
         to: posted.parsed("to", "team.territory")?.into_iter().next(),
         rep: posted.value("rep").to_owned(),
         reason: posted.value("reason").to_owned(),
@@ -263,7 +316,7 @@ pub(in crate::web) async fn submit(
         "nobody" => NewRep::Nobody,
         id => NewRep::Is(id.parse().map_err(|_| PageError::BadField("team.rep"))?),
     };
-    if chosen.customers.is_empty() {
+    if chosen.customers.is_empty() && !chosen.all {
         chosen.errors.push(text.t("move.choose").to_owned());
         return page(&app, &viewer, &sent, chosen).await;
     }
@@ -276,6 +329,9 @@ pub(in crate::web) async fn submit(
         rep,
         reason: chosen.reason.clone(),
     };
+    if chosen.all {
+        chosen.customers = all_found(&app, &viewer, &sent).await?;
+    }
     let names = chosen_customers(&app, &viewer, &chosen).await?;
     let within = viewer.account.territory_filter();
     let office = administration(&app, &viewer);
@@ -300,6 +356,7 @@ pub(in crate::web) async fn submit(
     if moved > 0 {
         chosen.errors.insert(0, text.fill("move.part", "count", moved));
     }
-    chosen.customers = left;
+    // Of everything that was found the search shows what is left.
+    chosen.customers = if chosen.all { Vec::new() } else { left };
     page(&app, &viewer, &sent, chosen).await
 }

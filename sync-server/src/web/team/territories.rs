@@ -33,6 +33,19 @@ struct TerritoriesPage {
     known: Vec<(TerritoryId, String)>,
     notice: Option<&'static str>,
     error: Option<String>,
+    /// What was typed into forms that could not be taken.
+    added: String,
+    renamed: String,
+    renaming: Option<TerritoryId>,
+}
+
+/// A form that could not be taken.
+#[derive(Default)]
+struct Refused {
+    error: Option<String>,
+    added: String,
+    renamed: String,
+    renaming: Option<TerritoryId>,
 }
 
 /// The territories that the reader may see.
@@ -41,10 +54,10 @@ pub(in crate::web) async fn list(
     viewer: Viewer,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    page(&app, &viewer, &sent, None).await
+    page(&app, &viewer, &sent, Refused::default()).await
 }
 
-async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, error: Option<String>) -> Result<Response, PageError> {
+async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, refused: Refused) -> Result<Response, PageError> {
     let text = viewer.text;
     let org = viewer.account.organisation;
     let names = Names::load(app.store.as_ref(), org).await?;
@@ -93,7 +106,7 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, error: Option<String
         Answer::File(file) => return Ok(file),
         Answer::Shown(table) => table,
     };
-    let status = if error.is_some() {
+    let status = if refused.error.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK
@@ -104,7 +117,10 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, error: Option<String
         notice: sent.is_set("done").then(|| text.t("territories.saved")),
         table,
         known,
-        error,
+        error: refused.error,
+        added: refused.added,
+        renamed: refused.renamed,
+        renaming: refused.renaming,
     };
     Ok((status, html(&page)?).into_response())
 }
@@ -120,11 +136,13 @@ pub(in crate::web) async fn change(
     require_administrator(&viewer)?;
     let office = administration(&app, &viewer);
     let name = posted.value("name");
+    let mut refused = Refused::default();
     let done = match posted.value("do") {
         "add" => office.add_territory(name).await.map(|_| ()),
         "rename" => {
             let id = posted.parsed("territory", "team.territory")?.into_iter().next();
             let id: TerritoryId = id.ok_or(PageError::BadField("team.territory"))?;
+            refused.renaming = Some(id);
             office.rename_territory(id, name).await
         }
         _ => return Err(PageError::BadField("error.form")),
@@ -132,8 +150,13 @@ pub(in crate::web) async fn change(
     match done {
         Ok(()) => Ok(Redirect::to("/team/territories?done=1").into_response()),
         Err(error) => {
-            let error = said(viewer.text, error)?;
-            page(&app, &viewer, &sent, Some(error)).await
+            refused.error = Some(said(viewer.text, error)?);
+            if refused.renaming.is_some() {
+                name.clone_into(&mut refused.renamed);
+            } else {
+                name.clone_into(&mut refused.added);
+            }
+            page(&app, &viewer, &sent, refused).await
         }
     }
 }

@@ -9,6 +9,7 @@ use fieldledger_core::{
     sync::protocol::RejectionCode,
 };
 
+use super::samples::{HOSTILE, assert_inert};
 use super::world::{
     ADMINISTRATOR, DRIVER, EAST, FINANCE, NOON, ORG, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR,
     World, csrf,
@@ -368,7 +369,7 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
         "attachment; filename=\"quarantine.csv\""
     );
     assert_eq!(csv.body.lines().count(), 2, "{}", csv.body);
-    assert!(csv.body.starts_with('\u{feff}') && csv.body.contains("east reason") && csv.body.contains(",2000,"));
+    assert!(csv.body.starts_with('\u{feff}') && csv.body.contains("east reason") && csv.body.contains(",\"2000\","));
     let raw = Request::get("/quarantine?format=xlsx")
         .header(
             header::COOKIE,
@@ -381,11 +382,25 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
     assert!(bytes.starts_with(b"PK"));
 
     // What somebody has looked at waits no more, in the reader's territories only.
-    let until = NOON.to_string();
-    let fields = [("csrf", csrf(SUPERVISOR)), ("until", until)];
+    let digest = |number: u8| format!("{number:02x}").repeat(32);
+    // Only what the page showed is called looked at: what a filter hid, and what is of another territory, is not.
+    let hidden = world.get(SUPERVISOR, "/quarantine?reason=invalid").await.body;
+    assert!(!hidden.contains("name=\"digest\""));
+    assert!(east.contains(&digest(1)) && !east.contains(&digest(2)));
+    let path = format!("/quarantine/{}", digest(1));
+    assert!(east.contains(&path));
+    let one = world.get(SUPERVISOR, &path).await.body;
+    assert!(one.contains("east reason") && one.contains("action=\"/quarantine/seen\""));
+    assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
+    let fields = [
+        ("csrf", csrf(SUPERVISOR)),
+        ("digest", digest(1)),
+        ("digest", digest(2)),
+        ("back", "/quarantine?reason=wrong_territory".to_owned()),
+    ];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let seen = world.post(SUPERVISOR, "/quarantine/seen", &fields).await;
-    assert_eq!(seen.location(), "/quarantine?done=1");
+    assert_eq!(seen.location(), "/quarantine?reason=wrong_territory&done=1");
     let own = world.get(SUPERVISOR, "/quarantine?unseen=1").await.body;
     assert!(!own.contains("east reason"));
     let all = world.get(ADMINISTRATOR, "/quarantine?unseen=1").await.body;
@@ -397,4 +412,73 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
             .body
             .contains("supervisor name")
     );
+}
+
+#[tokio::test]
+async fn an_address_with_nothing_at_it_is_a_page_for_people_and_an_error_for_software() {
+    let world = World::new().await;
+    let page = world.get_in(SUPERVISOR, "/nothing/here", "zh").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.body.contains("<nav") && page.body.contains("href=\"/activity\"") && page.body.contains("退出"));
+    assert!(page.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+    // What is not the reader's to see stands in the same frame, and so does nothing at all for whoever is not signed in.
+    let foreign = world.get(SUPERVISOR, &format!("/customers/{WEST_SHOP}")).await;
+    assert!(foreign.status == StatusCode::NOT_FOUND && foreign.body.contains("href=\"/activity\""));
+    let stranger = Request::get("/nothing/here").header(header::ACCEPT, "text/html");
+    let stranger = world.send(stranger.body(Body::empty()).unwrap()).await;
+    assert_eq!(stranger.status, StatusCode::NOT_FOUND);
+    assert!(stranger.body.contains("Not found") && !stranger.body.contains("href=\"/activity\""));
+    let software = Request::get("/v1/nothing").body(Body::empty()).unwrap();
+    let software = world.send(software).await;
+    assert_eq!(software.status, StatusCode::NOT_FOUND);
+    assert!(serde_json::from_str::<serde_json::Value>(&software.body).is_ok());
+}
+
+#[tokio::test]
+async fn a_rep_who_signs_in_is_told_where_their_work_is_and_can_leave() {
+    let world = World::new().await;
+    let page = world.get(REP, "/").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(page.body.contains("in the app on your phone") && page.body.contains("action=\"/sign-out\""));
+    assert!(page.body.contains(&csrf(REP)) && !page.body.contains("<nav") && !page.body.contains("live.js"));
+    let left = world.post(REP, "/sign-out", &[("csrf", &csrf(REP))]).await;
+    assert_eq!(left.location(), "/sign-in?left=true");
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_can_be_read_whether_or_not_it_is_a_record() {
+    let world = World::new().await;
+    let by = super::world::by_rep(NOON);
+    let document = fieldledger_core::model::DocumentId::from_bytes([0x44; 16]);
+    let visit = super::world::visit(SHOP, HOSTILE);
+    let tree = fieldledger_core::document::edit::tree_of(&visit).unwrap();
+    let sound = fieldledger_core::document::create(document, &tree, &by).unwrap().bytes;
+    let item = |digest: u8, bytes: Vec<u8>| Quarantined {
+        digest: [digest; 32],
+        document: None,
+        territory: Some(EAST),
+        bytes,
+        user: REP,
+        device: PHONE,
+        code: RejectionCode::NotAllowed,
+        message: "a rep may not do this".to_owned(),
+        received_at: Timestamp::from_millis(NOON),
+    };
+    let mut broken = vec![0, 1, 2, 0xff];
+    broken.extend("货架已满 <b>shelf</b>".as_bytes());
+    broken.extend([0, 0xfe, 7]);
+    let items = vec![item(1, sound), item(2, broken), item(3, vec![0, 1, 0xff])];
+    world.store.quarantine(ORG, items).await.unwrap();
+    let page = |number: u8| format!("/quarantine/{}", format!("{number:02x}").repeat(32));
+    let record = world.get(SUPERVISOR, &page(1)).await.body;
+    assert_inert(&record);
+    assert!(record.contains("evil") && record.contains("8.4 km"), "{record}");
+    let words = world.get(SUPERVISOR, &page(2)).await.body;
+    assert!(words.contains("货架已满 &#60;b&#62;shelf&#60;/b&#62;"), "{words}");
+    let nothing = world.get(SUPERVISOR, &page(3)).await.body;
+    assert!(nothing.contains("Nothing in it can be read."));
+    for wrong in ["0", &"zz".repeat(32), &"é".repeat(32)] {
+        let wrong = format!("/quarantine/{}", crate::web::page::encoded(wrong));
+        assert_eq!(world.get(SUPERVISOR, &wrong).await.status, StatusCode::NOT_FOUND);
+    }
 }

@@ -47,20 +47,44 @@ async fn several_records_are_reviewed_at_once_and_each_for_itself() {
         ("id", &foreign),
         ("id", "nonsense"),
     ];
+    let endless = "x".repeat(20_001);
     for (more, problem) in [
-        (vec![("verdict", "approved")], "none"),
-        (vec![("id", first.as_str())], "verdict"),
+        (
+            vec![("verdict", "approved"), ("comment", "kept")],
+            "Tick at least one record",
+        ),
+        (vec![("id", first.as_str()), ("comment", "kept")], "Choose"),
         (
             vec![("id", first.as_str()), ("verdict", "flagged"), ("comment", "  ")],
-            "comment",
+            "needs a comment",
+        ),
+        (
+            vec![("id", first.as_str()), ("verdict", "flagged"), ("comment", &endless)],
+            "too long",
         ),
     ] {
         let reply = send(&more).await;
-        assert_eq!(reply.location(), format!("/activity?kind=visit&problem={problem}"));
-        let page = world.get(SUPERVISOR, reply.location()).await.body;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let said = reply.body.split_once("id=\"problem\">").unwrap().1;
         assert!(
-            page.contains("id=\"problem\" ") || page.contains("role=\"alert\" id=\"problem\""),
-            "{problem}"
+            said.split_once("</p>").unwrap().0.contains(problem),
+            "{problem}: {}",
+            &said[..80]
+        );
+        // What was picked and typed is there again, in the list as it was filtered.
+        let pick = reply.body.split_once(&format!("id=\"pick-{one}\"")).unwrap().1;
+        let is_picked = more.iter().any(|(name, _)| *name == "id");
+        assert_eq!(pick.split_once('>').unwrap().0.contains("checked"), is_picked);
+        assert!(reply.body.contains("value=\"visit\" selected"));
+        let comment = more.iter().find(|(name, _)| *name == "comment").unwrap().1.trim();
+        assert!(
+            reply
+                .body
+                .contains(&format!("aria-describedby=\"batch-hint\">{comment}</textarea>"))
+        );
+        assert!(
+            reply.body.contains("back=%2Factivity\""),
+            "the language link leads to the list"
         );
     }
     assert!(world.store.reviews_of(ORG, one).await.unwrap().is_empty());
@@ -217,10 +241,23 @@ async fn a_supervisor_answers_in_the_thread_of_a_review() {
         .await;
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
     let empty = [("csrf", secret.as_str()), ("review", review.as_str()), ("text", " ")];
-    assert_eq!(
-        world.post(SUPERVISOR, &path, &empty).await.status,
-        StatusCode::BAD_REQUEST
+    let refused = world.post(SUPERVISOR, &path, &empty).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused
+            .body
+            .contains(&format!("id=\"reply-{review}-problem\">Please fill this in."))
     );
+    let endless = format!("kept {}", "x".repeat(20_001));
+    let long = [
+        ("csrf", secret.as_str()),
+        ("review", review.as_str()),
+        ("text", &endless),
+    ];
+    let refused = world.post(SUPERVISOR, &path, &long).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("too long") && refused.body.contains(&endless));
+    assert!(refused.body.contains(&format!("back=%2Frecords%2F{id}\"")));
     assert_eq!(
         world
             .post(

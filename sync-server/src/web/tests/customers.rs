@@ -10,8 +10,8 @@ use super::{
     desk::{once, put, with_account},
     samples::{HOSTILE, assert_inert, note},
     world::{
-        ADMINISTRATOR, FINANCE, NOON, ORG, Reply, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World, cny, csrf,
-        customer,
+        ADMINISTRATOR, FINANCE, NOON, ORG, PHONE, Reply, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World,
+        cny, csrf, customer,
     },
 };
 use crate::store::{LedgerStore as _, PeopleStore as _};
@@ -264,6 +264,57 @@ async fn supply_is_stopped_by_whoever_has_a_say_in_the_territory_and_resumed() {
             .contains("supply_resumed")
     );
     assert_eq!(world.store.audited(ORG, "supply.resumed").await.unwrap().len(), 1);
+    // A page that was open meanwhile has no form any more where what is wrong could stand.
+    let path = format!("/customers/{SHOP}/supply");
+    let late = [
+        ("csrf", csrf(SUPERVISOR)),
+        ("once", "late".to_owned()),
+        ("action", "resume".to_owned()),
+        ("reason", "paid".to_owned()),
+    ];
+    let late: Vec<(&str, &str)> = late.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let late = world.post(SUPERVISOR, &path, &late).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(late.body.contains("role=\"alert\"><bdi>Supply is not stopped.</bdi>"));
+}
+
+#[tokio::test]
+async fn credit_that_the_policy_no_longer_reserves_is_refused_with_a_word() {
+    let world = World::new().await;
+    with_account(&world, SHOP, 9_000).await;
+    let path = format!("/customers/{SHOP}/grants");
+    let device = PHONE.to_string();
+    let fields = [
+        ("csrf", csrf(SUPERVISOR)),
+        ("once", "late".to_owned()),
+        ("device", device),
+        ("amount", "100".to_owned()),
+        ("mode", "lease".to_owned()),
+    ];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let refused = world.post(SUPERVISOR, &path, &fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!refused.body.contains("id=\"grant-device\""), "allowances are off");
+    assert!(refused.body.contains("the policy gives no offline allowances"));
+}
+
+#[tokio::test]
+async fn a_stop_of_supply_is_explained_in_the_readers_language() {
+    let world = World::new().await;
+    with_account(&world, SHOP, 1_000).await;
+    let mut account = account(&world).await;
+    account.suspensions.push(Suspension {
+        proposed_on: "2026-03-01".parse().unwrap(),
+        grounds: "CNY 500.00 of invoice F-1, instalment 1, is 26 days late; from day 20 supply may be stopped."
+            .to_owned(),
+        decision: None,
+        ended_on: None,
+    });
+    put(&world, vec![account.into(), overdue(SHOP, "F-1", 500)]).await;
+    for page in [format!("/customers/{SHOP}"), "/receivables/reminders".to_owned()] {
+        let page = world.get_in(SUPERVISOR, &page, "zh").await.body;
+        assert!(page.contains("发票 F-1 第 1 期 CNY 500.00 已逾期 26 天，自第 20 天起可停止供货。"));
+    }
 }
 
 #[tokio::test]

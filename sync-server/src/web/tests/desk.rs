@@ -408,3 +408,92 @@ async fn a_warning_has_an_owner_and_is_acknowledged_once_with_what_somebody_will
         .await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn one_order_is_decided_on_from_its_record_wherever_it_stands_among_the_others() {
+    let world = World::new().await;
+    with_account(&world, SHOP, 1_000).await;
+    let mut last = held(&world, "SO-0").await;
+    for number in 1..=20 {
+        last = held(&world, &format!("SO-{number}")).await;
+    }
+    let list = world.get(SUPERVISOR, "/credit").await.body;
+    assert!(
+        !list.contains(&format!("id=\"order-{last}\"")),
+        "it stands on the second page"
+    );
+    let record = world.get(SUPERVISOR, &format!("/records/{last}")).await.body;
+    let (_, link) = record.split_once("id=\"held\"").unwrap();
+    let link = link.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(link, format!("/credit?order={last}#order-{last}"));
+    let page = world.get(SUPERVISOR, link.split('#').next().unwrap()).await.body;
+    assert!(page.contains(&format!("id=\"order-{last}\"")));
+    assert_eq!(page.matches("data-order=").count(), 1);
+    assert!(page.contains("21 waiting") && page.contains("id=\"all-held\""));
+    // Refused, it is shown again though it stands on another page.
+    let action = format!("/credit/orders/{last}");
+    let form = [
+        ("csrf", csrf(SUPERVISOR)),
+        ("once", once(&page, &action)),
+        ("decision", "release".to_owned()),
+        ("reason", " ".to_owned()),
+    ];
+    let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let refused = world.post(SUPERVISOR, &action, &fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains(&format!("id=\"order-{last}-problem\"")));
+    assert!(refused.body.contains(&format!("back=%2Fcredit%3Forder%3D{last}")));
+    let mut fields = fields;
+    fields[3].1 = "because";
+    assert_eq!(
+        world.post(SUPERVISOR, &action, &fields).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let late = world.get(SUPERVISOR, &format!("/credit?order={last}")).await.body;
+    assert!(late.contains("was decided on meanwhile: it is released"));
+    assert!(
+        !world
+            .get(SUPERVISOR, &format!("/records/{last}"))
+            .await
+            .body
+            .contains("id=\"held\"")
+    );
+    let other = format!("/credit?order={last}");
+    assert_eq!(world.get(WEST_SUPERVISOR, &other).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_is_refused_from_a_customers_page_is_said_on_that_page() {
+    let world = World::new().await;
+    put(
+        &world,
+        vec![warning(SHOP, WarningRule::DaysOverdue, WarningLevel::Critical, "F-1")],
+    )
+    .await;
+    let customer = format!("/customers/{SHOP}");
+    let path = format!("/credit/warnings/{SHOP}/days_overdue");
+    let page = world.get(SUPERVISOR, &customer).await.body;
+    let secret = once(&page, &path);
+    let csrf = csrf(SUPERVISOR);
+    let mut fields = vec![
+        ("csrf", csrf.as_str()),
+        ("once", secret.as_str()),
+        ("back", "customer"),
+        ("note", " "),
+    ];
+    let refused = world.post(SUPERVISOR, &path, &fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("id=\"activity\"") && refused.body.contains("Say what you will do."));
+    fields[3].1 = "call them";
+    let done = world.post(SUPERVISOR, &path, &fields).await;
+    assert_eq!(
+        done.location(),
+        format!("{customer}?done=warning_acknowledged#warnings")
+    );
+    // Somebody was faster: the form is gone, and what is wrong is said all the same.
+    fields[1].1 = "another";
+    let late = world.post(SUPERVISOR, &path, &fields).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(late.body.contains("Somebody has acknowledged this warning already."));
+    assert!(late.body.contains("id=\"activity\""));
+}

@@ -283,6 +283,10 @@ async fn a_receipt_is_registered_allocated_by_hand_reversed_and_returned() {
     let too_much = [("action", "hand"), ("pick", "1|F-2"), ("amount-1|F-2", "350")];
     let refused = send(&world, FINANCE, &path, &path, &too_much).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.body.contains("invoice F-2: only 300 of 350 can be paid"),
+        "of several it says which"
+    );
     assert!(refused.body.contains("value=\"350\"") && refused.body.contains("value=\"1|F-2\" aria-labelledby"));
     let by_hand = [("action", "hand"), ("pick", "1|F-2"), ("amount-1|F-2", "250.00")];
     assert!(
@@ -368,6 +372,17 @@ async fn an_invoice_is_disputed_settled_and_extended_and_its_history_stands_on_i
         send(&world, FINANCE, &path, &path, &earlier).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+    // Of a part that is not there: the box in which it is said is open.
+    let unknown = [
+        ("action", "extend"),
+        ("instalment", "9"),
+        ("due_on", "2026-05-01"),
+        ("reason", "x"),
+    ];
+    let refused = send(&world, FINANCE, &path, &path, &unknown).await;
+    let extend = refused.body.split_once("id=\"extend\"").unwrap().1;
+    let (head, rest) = extend.split_once('>').unwrap();
+    assert!(head.contains("open") && rest.split_once("</details>").unwrap().0.contains("has no instalment 9"));
     let later = [
         ("action", "extend"),
         ("instalment", "1"),
@@ -488,6 +503,28 @@ async fn a_reminder_raises_an_item_by_one_level() {
     assert_inert(&odd.body);
 }
 
+/// On paper stands what a customer is to get, and nothing of the office.
+fn printed_clean(page: &str) {
+    for (what, tag) in [
+        ("the head of the site", "<header class=\"top"),
+        ("the secret link", "id=\"fresh-link\""),
+        ("the links", "id=\"links\""),
+        ("what was done", "role=\"status\""),
+    ] {
+        let at = page.find(tag).unwrap_or_else(|| panic!("{what} is not on the page"));
+        let start = page[..=at].rfind('<').unwrap();
+        let element = page[start..].split('>').next().unwrap();
+        assert!(element.contains("no-print"), "{what}: {element}");
+    }
+    let letterhead = page.split_once("id=\"letterhead\"").unwrap().1;
+    let letterhead = letterhead.split_once("</div>").unwrap().0;
+    for words in ["Orient Trading", "东方超市 Orient", "C-1", "1 Nanjing Road"] {
+        assert!(letterhead.contains(words), "{words}");
+    }
+    assert!(page.contains("<p id=\"as-of\">As of 2026-02-28</p>"));
+    assert_eq!(page.matches("signature-line only-print").count(), 2);
+}
+
 #[tokio::test]
 async fn a_statement_is_issued_given_to_a_contact_by_link_answered_and_the_link_taken_back() {
     let world = books().await;
@@ -517,6 +554,25 @@ async fn a_statement_is_issued_given_to_a_contact_by_link_answered_and_the_link_
             .body
             .contains("2026-01-01")
     );
+    for (query, there) in [
+        ("standing=unsent", true),
+        ("standing=unanswered", true),
+        ("standing=disputed", false),
+        ("customer=c-1", true),
+        ("customer=c-2", false),
+        (&format!("customer={SHOP}"), true),
+    ] {
+        let list = world
+            .get(FINANCE, &format!("/receivables/statements?{query}"))
+            .await
+            .body;
+        assert_eq!(list.contains("2026-01-01 to 2026-02-28"), there, "{query}");
+    }
+    let file = world
+        .get(FINANCE, "/receivables/statements?format=csv&sort=customer")
+        .await;
+    assert!(file.headers["content-type"].to_str().unwrap().starts_with("text/csv"));
+    assert!(file.body.contains("2026-01-01 to 2026-02-28"));
     let path = format!("/receivables/statements/{}", statement.id);
     assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
     let links = format!("{path}/links");
@@ -534,7 +590,9 @@ async fn a_statement_is_issued_given_to_a_contact_by_link_answered_and_the_link_
     ];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let address = |body: &str| body.split("/s/").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    let made = address(&world.post(FINANCE, &links, &fields).await.body);
+    let paper = world.post(FINANCE, &links, &fields).await.body;
+    printed_clean(&paper);
+    let made = address(&paper);
     let again = address(&world.post(FINANCE, &links, &fields).await.body);
     assert_eq!(made, again, "a form that is sent twice makes one link");
     assert_eq!(world.store.statement_links(ORG, statement.id).await.unwrap().len(), 1);
@@ -569,7 +627,7 @@ async fn a_statement_is_issued_given_to_a_contact_by_link_answered_and_the_link_
     assert_inert(&world.get(SUPERVISOR, &path).await.body);
     assert!(
         world
-            .get(SUPERVISOR, "/receivables/statements?disputed=1")
+            .get(SUPERVISOR, "/receivables/statements?standing=disputed")
             .await
             .body
             .contains("2026-01-01")

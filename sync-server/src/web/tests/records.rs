@@ -280,6 +280,35 @@ async fn the_history_of_a_submitted_order_names_the_rules_and_not_their_json() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_printed_as_its_note_and_another_record_as_it_is() {
+    let world = World::new().await;
+    let id = world.record(&edit::tree_of(&delivery("DN-1")).unwrap()).await;
+    let page = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
+    let element = |marker: &str| {
+        let at = page.find(marker).unwrap_or_else(|| panic!("no {marker}"));
+        let start = page[..=at].rfind('<').unwrap();
+        page[start..].split('>').next().unwrap()
+    };
+    for marker in [
+        "aria-labelledby=\"history\"",
+        "id=\"review\"",
+        "<dl class=\"head",
+        "<header class=\"top",
+    ] {
+        assert!(element(marker).contains("no-print"), "{marker}");
+    }
+    let letterhead = page.split_once("id=\"letterhead\"").unwrap().1;
+    let letterhead = letterhead.split_once("</div>").unwrap().0;
+    for words in ["Orient Trading", "东方超市 Orient", "C-1", "1 Nanjing Road"] {
+        assert!(letterhead.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("signature-line only-print").count(), 2);
+    let visit = world.visit(SHOP, "note").await;
+    let visit = world.get(SUPERVISOR, &format!("/records/{visit}")).await.body;
+    assert!(!visit.contains("id=\"letterhead\"") && visit.contains("<header class=\"top\">"));
+}
+
+#[tokio::test]
 async fn records_say_everything_in_both_languages() {
     let world = World::new().await;
     let delivery = world.record(&edit::tree_of(&delivery("DN-7")).unwrap()).await;

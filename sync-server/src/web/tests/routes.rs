@@ -345,8 +345,13 @@ fn table() -> Vec<Line> {
         post(
             "/quarantine/seen",
             "/quarantine/seen",
-            &[("until", "0")],
+            &[],
             [403, 403, 303, 403, 303, 303, 303],
+        ),
+        get(
+            "/quarantine/{digest}",
+            format!("/quarantine/{}", "0".repeat(64)),
+            MISSING,
         ),
         get("/devices", "/devices", [403, 403, 200, 403, 200, 200, 303]),
         get(
@@ -589,6 +594,45 @@ async fn no_form_passes_without_the_secret_of_its_own_session() {
     }
     // Nothing of it had an effect.
     assert!(world.device().await.revoked_at.is_none());
+}
+
+#[tokio::test]
+async fn the_address_of_every_form_leads_back_to_the_page_it_stands_on() {
+    let world = world().await;
+    let there = routes(&world).await;
+    let mut led = 0;
+    for line in table().iter().filter(|it| it.method == "POST" && it.answers[4] != 404) {
+        let path = line.address.split('?').next().unwrap();
+        let open = |address: &str| {
+            let request = Request::get(address)
+                .header(header::COOKIE, format!("fieldledger_session={}", token(ADMINISTRATOR)))
+                .header(header::ACCEPT, "text/html")
+                .header("sec-fetch-dest", "document");
+            world.send(request.body(Body::empty()).unwrap())
+        };
+        let page = crate::web::page::page_of(path);
+        if there.contains(&(line.route.to_owned(), "GET")) {
+            assert_eq!(page, path, "a page of its own");
+            continue;
+        }
+        let reply = open(path).await;
+        assert_eq!(
+            (reply.status, reply.location()),
+            (StatusCode::SEE_OTHER, page.as_str()),
+            "{path}"
+        );
+        assert_ne!(
+            open(&page).await.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{path} leads to {page}"
+        );
+        // A page that was left open and reads itself again is not led away from what is typed into it.
+        let script = Request::get(path).header("sec-fetch-dest", "empty");
+        let script = world.send(script.body(Body::empty()).unwrap()).await;
+        assert_eq!(script.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        led += 1;
+    }
+    assert!(led > 10, "only {led} forms were looked at");
 }
 
 #[tokio::test]

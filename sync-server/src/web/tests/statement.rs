@@ -109,6 +109,17 @@ async fn a_contact_confirms_and_disputes_line_by_line_and_every_opening_is_noted
     assert!(!page.body.contains("<b>0002"), "what is in the books is text");
     assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
     assert!(page.body.contains("noindex"));
+    // On a phone each value stands behind its heading.
+    let row = page
+        .body
+        .split_once("<tbody>")
+        .unwrap()
+        .1
+        .split_once("</tr>")
+        .unwrap()
+        .0;
+    assert_eq!(row.matches("<td").count(), row.matches("data-label=").count());
+    assert_eq!(row.matches("<td").count(), 8);
     let opened = world.store.audited(ORG, "statement.link_opened").await.unwrap();
     assert!(opened.len() == 1 && opened[0].detail.contains("王老板"), "{opened:?}");
     // No address leads past the log.
@@ -119,14 +130,28 @@ async fn a_contact_confirms_and_disputes_line_by_line_and_every_opening_is_noted
     );
 
     let refused = answer(&world, "person=Wang&verdict-1=confirmed&verdict-2=disputed&remark-2=").await;
-    assert_eq!(refused.status, StatusCode::OK);
-    assert!(refused.body.contains("say what is wrong"));
-    assert!(answer(&world, "person=Wang").await.body.contains("at least one line"));
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("Say what is wrong with line 2"));
+    // What was chosen stays chosen.
+    for chosen in [
+        "name=\"verdict-1\" value=\"confirmed\" checked",
+        "name=\"verdict-2\" value=\"disputed\" checked",
+    ] {
+        assert!(refused.body.contains(chosen), "{chosen}");
+    }
+    assert_eq!(refused.body.matches(" checked").count(), 2);
+    let endless = format!("person=Wang&verdict-1=disputed&remark-1={}", "x".repeat(2_001));
+    let endless = answer(&world, &endless).await;
+    assert_eq!(endless.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(endless.body.contains("line 1 is longer than 2000 characters"));
+    let nothing = answer(&world, "person=Wang").await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(nothing.body.contains("at least one line"));
     assert!(
         answer(&world, "person=+&verdict-1=confirmed")
             .await
             .body
-            .contains("give your name")
+            .contains("Give your name")
     );
     assert!(stored(&world).await.answers.is_empty());
 

@@ -379,6 +379,9 @@ async fn territories_are_made_and_renamed_once_each() {
     for name in ["北区", "East", "", "two\nlines"] {
         let reply = post(&world, ADMINISTRATOR, path, &[("do", "add"), ("name", name)]).await;
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        if name == "East" {
+            assert!(reply.body.contains("value=\"East\" required"), "what was typed stays");
+        }
     }
     let east = EAST.to_string();
     let renamed = [("do", "rename"), ("territory", east.as_str()), ("name", "Far East")];
@@ -422,4 +425,63 @@ async fn hostile_and_endless_texts_stay_text_on_the_teams_pages() {
             assert_inert(&reply.body);
         }
     }
+}
+
+#[tokio::test]
+async fn all_customers_of_a_rep_are_found_page_by_page_and_moved_at_once() {
+    let world = World::new().await;
+    world
+        .store
+        .put_account(account(COLLEAGUE, "colleague", Role::Rep, &[EAST]))
+        .await
+        .unwrap();
+    // Those of the colleague stand behind more customers than a page shows.
+    let mut many: Vec<LedgerRecord> = Vec::new();
+    for number in 0..310_u16 {
+        let mut it = shop(&world, SHOP).await;
+        let mut id = [0x90; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        it.id = CustomerId::from_bytes(id);
+        it.code = format!("M-{number:03}");
+        it.name = format!("A {number:03}");
+        it.rep = Some(if number < 305 { REP } else { COLLEAGUE });
+        many.push(it.into());
+    }
+    world
+        .store
+        .put_records(ORG, many, true, Timestamp::from_millis(NOON))
+        .await
+        .unwrap();
+    let page = world.get(SUPERVISOR, &format!("/team/move?of={COLLEAGUE}")).await.body;
+    assert_eq!(page.matches("name=\"customer\"").count(), 5);
+    let first = world.get(SUPERVISOR, &format!("/team/move?of={REP}")).await.body;
+    assert_eq!(first.matches("name=\"customer\"").count(), 300);
+    assert!(first.contains("1 to 300 of 306") && first.contains("All 306 that were found"));
+    assert!(first.contains("rel=\"next\"") && !first.contains("rel=\"prev\""));
+    let second = world.get(SUPERVISOR, &format!("/team/move?of={REP}&page=2")).await.body;
+    assert_eq!(second.matches("name=\"customer\"").count(), 6);
+    let (east, colleague) = (EAST.to_string(), COLLEAGUE.to_string());
+    let fields = [
+        ("all", "1"),
+        ("to", east.as_str()),
+        ("rep", &colleague),
+        ("reason", "has left"),
+    ];
+    // Everything is what was found: without a search nothing is meant.
+    let nothing = post(&world, SUPERVISOR, "/team/move", &fields).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(nothing.body.contains("Choose at least one customer."));
+    let moved = post(&world, SUPERVISOR, &format!("/team/move?of={REP}"), &fields).await;
+    assert_eq!(moved.location(), "/team/move?moved=306");
+    assert_eq!(shop(&world, SHOP).await.rep, Some(COLLEAGUE));
+    assert_eq!(
+        shop(&world, WEST_SHOP).await.rep,
+        Some(REP),
+        "not the supervisor's to move"
+    );
+    // The way there from a customer, for those who may go it.
+    let link = format!("/team/move?customer={SHOP}");
+    let customer = format!("/customers/{SHOP}");
+    assert!(world.get(SUPERVISOR, &customer).await.body.contains(&link));
+    assert!(!world.get(FINANCE, &customer).await.body.contains(&link));
 }

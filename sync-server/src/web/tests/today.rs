@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use fieldledger_core::{
     document::edit,
     model::{
-        Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Party, PromiseToPay, TerritoryId,
+        Confirmation, ConfirmationVerdict, Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision,
+        OrderStanding, Party, PromiseToPay, Statement, StatementAnswer, StatementId, StatementVerdict, TerritoryId,
         Timestamp, Warning, WarningFacts, WarningLevel, WarningRule,
     },
     sync::protocol::RejectionCode,
@@ -127,12 +128,23 @@ async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
         (
             "held",
             2,
-            vec!["W-1", "/records/41414141", "rep name", "href=\"/credit\""],
+            vec![
+                "W-1",
+                "/credit?order=41414141",
+                "#order-41414141",
+                "rep name",
+                "href=\"/credit\"",
+            ],
         ),
         (
             "unconfirmed",
             1,
-            vec!["missing: Customer, Warehouse", "late by 6 h", "/records/"],
+            vec![
+                "missing: Customer, Warehouse",
+                "late by 6 h",
+                "/records/",
+                "/activity?late=1",
+            ],
         ),
         ("disagreeing", 1, vec!["Visit", "disagreeing=1"]),
         ("quarantined", 1, vec!["Breaks a rule", "W-1", "/quarantine"]),
@@ -177,6 +189,87 @@ async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
     assert!(finance.contains("deck-held") && !finance.contains("deck-stale"));
     let west = world.get(WEST_SUPERVISOR, "/").await.body;
     assert!(west.contains("order of the west") && !west.contains("W-1"));
+}
+
+#[tokio::test]
+async fn what_customers_dispute_stands_on_today_and_the_lists_behind_hold_exactly_that() {
+    let world = World::new().await;
+    let long_ago = Timestamp::from_millis(NOON - 300 * HOUR);
+    let signed = |words: &str, verdict: Option<ConfirmationVerdict>| {
+        let mut delivery = delivery(words);
+        delivery.confirmations.clear();
+        delivery.receiver.as_mut().unwrap().at = long_ago;
+        if let Some(verdict) = verdict {
+            let said = Confirmation::new(verdict, "Ms Wang", long_ago, "two boxes are missing");
+            delivery.confirmations.insert(Party::Customer, said);
+        }
+        edit::tree_of(&delivery).unwrap()
+    };
+    let disputed = world.record(&signed("D-1", Some(ConfirmationVerdict::Disputed))).await;
+    let late = world.record(&signed("L-1", None)).await;
+    let mut fresh = delivery("F-1");
+    fresh.confirmations.clear();
+    let fresh = world.record(&edit::tree_of(&fresh).unwrap()).await;
+    let statement = |number: u8, corrects: Option<u8>, verdict: Option<StatementVerdict>| {
+        let id = |number| StatementId::from_bytes([number; 16]);
+        let answer = verdict.map(|verdict| StatementAnswer {
+            verdict,
+            by: "Ms Wang".to_owned(),
+            at: Timestamp::from_millis(NOON),
+            remark: "never came".to_owned(),
+        });
+        LedgerRecord::Statement(Statement {
+            id: id(number),
+            customer: SHOP,
+            from: "2026-01-01".parse().unwrap(),
+            to: format!("2026-01-{number}").parse().unwrap(),
+            opening: cny(0),
+            closing: cny(5),
+            lines: Vec::new(),
+            issued_at: Timestamp::from_millis(NOON),
+            by: None,
+            corrects: corrects.map(id),
+            answers: answer.into_iter().map(|it| (1, it)).collect(),
+        })
+    };
+    let (wrong, right) = (Some(StatementVerdict::Disputed), Some(StatementVerdict::Confirmed));
+    let records = vec![
+        statement(11, None, wrong),
+        statement(12, None, right),
+        statement(13, None, wrong),
+        statement(14, Some(13), None),
+    ];
+    let now = Timestamp::from_millis(NOON);
+    world.store.put_records(ORG, records, true, now).await.unwrap();
+
+    let today = world.get(SUPERVISOR, "/").await.body;
+    let deliveries = deck(&today, "disputed");
+    assert!(deliveries.contains("data-count=\"1\"") && deliveries.contains(&format!("/records/{disputed}")));
+    assert!(deliveries.contains("disputed by: Customer"));
+    let statements = deck(&today, "disputed-statements");
+    assert!(statements.contains("data-count=\"1\"") && statements.contains("/receivables/statements/0b0b"));
+    assert!(deck(&today, "unconfirmed").contains("data-count=\"1\""));
+    let west = world.get(WEST_SUPERVISOR, "/").await.body;
+    assert!(!west.contains("deck-disputed"));
+
+    // Each list behind "Show all" holds what was counted, and nothing else.
+    for (deck_id, there, others) in [
+        ("disputed", disputed, [late, fresh]),
+        ("unconfirmed", late, [disputed, fresh]),
+    ] {
+        let link = deck(&today, deck_id).split_once("class=\"all\"><a href=\"").unwrap().1;
+        let link = link.split('"').next().unwrap().replace("&#38;", "&");
+        let list = world.get(SUPERVISOR, &link).await.body;
+        assert!(list.contains(&format!("id=\"r-{there}\"")), "{link}");
+        for other in others {
+            assert!(!list.contains(&format!("id=\"r-{other}\"")), "{link}");
+        }
+    }
+    let list = world
+        .get(SUPERVISOR, "/receivables/statements?standing=disputed")
+        .await
+        .body;
+    assert!(list.contains("2026-01-11") && !list.contains("2026-01-12") && !list.contains("2026-01-13"));
 }
 
 #[tokio::test]

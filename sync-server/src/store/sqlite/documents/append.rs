@@ -37,12 +37,12 @@ macro_rules! values {
     };
 }
 
-/// As `values!`, for a document that is there: a clock that was off stays noted, and what changes a day after it first came
-/// in was edited later.
+/// As `values!`, for a document that is there: a clock that was off stays noted, and what its owner changes a day after it
+/// first came in was edited later.
 macro_rules! updated_values {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-         ?18 | (doubts & 12) | 8 * (?1 - first_received_at > 86400000)"
+         ?18 | (doubts & 12) | 8 * (?1 - first_received_at > 86400000 AND ?20 IS ?7)"
     };
 }
 
@@ -260,7 +260,7 @@ impl Appending<'_> {
             updated_values!(),
             ") WHERE id = ?19"
         );
-        self.with_columns(SQL, prepared, &[&row])
+        self.with_columns(SQL, prepared, &[&row, prepared.item.author.as_bytes()])
     }
 
     /// Runs `sql` with the columns' values and then `rest`. Bound by place: looking names up costs a tenth of an insert.

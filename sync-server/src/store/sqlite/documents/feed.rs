@@ -10,7 +10,7 @@ use fieldledger_core::{
 };
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
-use super::{super::streams::stream_name, unpacked, words};
+use super::{super::streams::stream_name, overview::UNCONFIRMED, unpacked, words};
 use crate::store::{FeedFilter, FeedItem, StoreError, VisitMade};
 
 /// Most lines that one call of the feed gives.
@@ -82,6 +82,9 @@ pub(super) fn feed(
     if let Some((from, to)) = filter.happened {
         narrow("at >= ??", Box::new(from.as_millis()));
         narrow("at < ??", Box::new(to.as_millis()));
+    }
+    if let Some(before) = filter.signed_before {
+        narrow(&format!("{UNCONFIRMED} AND at < ??"), Box::new(before.as_millis()));
     }
     if let Some((at, id)) = filter.before {
         narrow("last_received_at <= ??", Box::new(at.as_millis()));

@@ -17,11 +17,12 @@ use super::{
 };
 use crate::store::{Counted, FeedItem, KindCount, Overview, OverviewOf, StoreError};
 
-/// Conditions of the partial indexes of 0008, word for word: otherwise SQLite does not use them.
+/// Conditions of the partial indexes of 0008 and 0013, word for word: otherwise SQLite does not use them.
 const HELD: &str = "kind = 'order_decision' AND json_extract(json, '$.standing') = 'held'";
 const CRITICAL: &str = "kind = 'warning' AND json_extract(json, '$.level') = 'critical' \
     AND json_extract(json, '$.cleared_at') IS NULL AND json_extract(json, '$.acknowledged') IS NULL";
-const UNCONFIRMED: &str = "kind = 'delivery' AND state = 'signed'";
+pub(super) const UNCONFIRMED: &str = "kind = 'delivery' AND state = 'signed'";
+const DISPUTED: &str = "kind = 'delivery' AND state = 'disputed'";
 
 /// Values of a statement in the making; `?1` is the organisation.
 struct Values {
@@ -65,6 +66,14 @@ pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &Overvi
             UNCONFIRMED,
             Some(of.signed_before),
             "at ASC, document ASC",
+        )?,
+        disputed: documents(
+            connection,
+            org,
+            of,
+            DISPUTED,
+            None,
+            "last_received_at DESC, document DESC",
         )?,
         disagreeing: documents(
             connection,

@@ -4,7 +4,7 @@ use fieldledger_core::{
     model::{DeviceId, DocumentId, OrganisationId, TerritoryId, Timestamp, UserId},
     sync::protocol::RejectionCode,
 };
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
 use super::feed::push_list;
 use crate::store::{Counted, Quarantined, QuarantinedLine, StoreError};
@@ -77,21 +77,40 @@ pub(super) fn newest(
     sql.push_str(" ORDER BY received_at DESC, id DESC LIMIT ?2");
     let items = connection
         .prepare_cached(&sql)?
-        .query_map(params_from_iter(values), |row| {
-            Ok(Quarantined {
-                digest: row.get(0)?,
-                document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
-                territory: row.get::<_, Option<_>>(2)?.map(TerritoryId::from_bytes),
-                user: UserId::from_bytes(row.get(3)?),
-                device: DeviceId::from_bytes(row.get(4)?),
-                code: code_of(row.get(5)?),
-                message: row.get(6)?,
-                received_at: Timestamp::from_millis(row.get(7)?),
-                bytes: row.get(8)?,
-            })
-        })?
+        .query_map(params_from_iter(values), whole)?
         .collect::<Result<_, _>>()?;
     Ok(items)
+}
+
+/// One of them.
+pub(super) fn one(
+    connection: &Connection,
+    org: OrganisationId,
+    digest: [u8; 32],
+) -> Result<Option<Quarantined>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT digest, document, territory, user, device, code, message, received_at, bytes FROM quarantine
+             WHERE organisation = ?1 AND digest = ?2",
+        )?
+        .query_row(params![org.as_bytes(), digest], whole)
+        .optional()?;
+    Ok(found)
+}
+
+/// A row with its bytes.
+fn whole(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
+        digest: row.get(0)?,
+        document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
+        territory: row.get::<_, Option<_>>(2)?.map(TerritoryId::from_bytes),
+        user: UserId::from_bytes(row.get(3)?),
+        device: DeviceId::from_bytes(row.get(4)?),
+        code: code_of(row.get(5)?),
+        message: row.get(6)?,
+        received_at: Timestamp::from_millis(row.get(7)?),
+        bytes: row.get(8)?,
+    })
 }
 
 /// ` AND territory IN (…)` for these territories, or nothing.
@@ -162,27 +181,30 @@ pub(super) fn unseen(
     })
 }
 
-/// Notes that somebody has looked at what came until `until`; returns how many of them nobody had looked at.
+/// Notes that somebody has looked at these; returns at how many of them nobody had looked.
 pub(super) fn see(
     connection: &Connection,
     org: OrganisationId,
     territories: Option<&[TerritoryId]>,
-    until: Timestamp,
+    digests: &[[u8; 32]],
     by: UserId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let mut values: Vec<Box<dyn ToSql>> = vec![
-        Box::new(*org.as_bytes()),
-        Box::new(until.as_millis()),
-        Box::new(*by.as_bytes()),
-        Box::new(now.as_millis()),
-    ];
-    let within = within(&mut values, territories);
-    let changed = connection
-        .prepare_cached(&format!(
-            "UPDATE quarantine SET seen_by = ?3, seen_at = ?4
-             WHERE organisation = ?1 AND seen_at IS NULL AND received_at <= ?2{within}"
-        ))?
-        .execute(params_from_iter(values))?;
+    let mut changed = 0;
+    for digest in digests {
+        let mut values: Vec<Box<dyn ToSql>> = vec![
+            Box::new(*org.as_bytes()),
+            Box::new(*digest),
+            Box::new(*by.as_bytes()),
+            Box::new(now.as_millis()),
+        ];
+        let within = within(&mut values, territories);
+        changed += connection
+            .prepare_cached(&format!(
+                "UPDATE quarantine SET seen_by = ?3, seen_at = ?4
+                 WHERE organisation = ?1 AND digest = ?2 AND seen_at IS NULL{within}"
+            ))?
+            .execute(params_from_iter(values))?;
+    }
     Ok(changed as u64)
 }
