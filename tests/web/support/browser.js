@@ -68,8 +68,9 @@ export async function watch(page, { statuses = [] } = {}) {
     if (url.origin !== origin) problems.push(`request to another host: ${request.url()}`);
   });
   page.on("requestfailed", (request) => {
-    // Leaving a page ends its live connection and a reading under way.
-    const left = request.failure()?.errorText === "net::ERR_ABORTED" && ["eventsource", "fetch"].includes(request.resourceType());
+    // Leaving a page ends its live connection, a reading under way, and the loading of the icon, which nothing waits for.
+    const ends = ["eventsource", "fetch"].includes(request.resourceType()) || /\/static\/icon-[0-9a-f]+\.svg$/.test(request.url());
+    const left = request.failure()?.errorText === "net::ERR_ABORTED" && ends;
     if (!left) problems.push(`failed request: ${request.url()} ${request.failure()?.errorText}`);
   });
   page.on("response", (response) => {
