@@ -85,4 +85,26 @@ describe("reviewing", () => {
     watched.none("approving together");
     await page.context().close();
   });
+
+  test("what was not saved is said, and the comment stays", async () => {
+    const page = await open(browser, "west");
+    await page.goto("/activity?kind=visit");
+    await page.keyboard.press("j");
+    await page.keyboard.press("q");
+    await page.locator("#say[open]").waitFor();
+    await page.keyboard.type("为什么 why so late?");
+    await page.context().setOffline(true);
+    await page.locator("#say button.main").click();
+    const problem = page.locator("#say-problem");
+    await problem.waitFor();
+    assert.match(await problem.innerText(), /Not saved.*cannot be reached/s);
+    assert.equal(await page.inputValue("#say-comment"), "为什么 why so late?");
+    // The session has ended meanwhile.
+    await page.context().setOffline(false);
+    await page.context().clearCookies();
+    await page.locator("#say button.main").click();
+    await page.getByText("You are signed out").waitFor();
+    assert.equal(await page.inputValue("#say-comment"), "为什么 why so late?");
+    await page.context().close();
+  });
 });

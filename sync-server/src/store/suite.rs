@@ -62,6 +62,15 @@ pub(crate) fn creating(number: u64, stream: StreamId, tree: &Value) -> Append {
 
 /// The item that the ingest would make of an edit by `actor` to a document with these chunks.
 pub(super) fn editing(stored: &StoredDocument, actor: u64, edit: impl FnOnce(&mut Value)) -> Append {
+    editing_as(stored, actor, &authorship(1), edit)
+}
+
+pub(super) fn editing_as(
+    stored: &StoredDocument,
+    actor: u64,
+    authorship: &Authorship,
+    edit: impl FnOnce(&mut Value),
+) -> Append {
     let mut whole = document::open(&stored.chunks).unwrap();
     let mut after = stored.tree.clone();
     edit(&mut after);
@@ -72,7 +81,7 @@ pub(super) fn editing(stored: &StoredDocument, actor: u64, edit: impl FnOnce(&mu
         &stored.tree,
         &after,
         numbered(actor),
-        &authorship(1),
+        authorship,
     )
     .unwrap()
     .unwrap();

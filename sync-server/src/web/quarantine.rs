@@ -249,6 +249,17 @@ pub(super) async fn item(
                 text: text.t("record.title").to_owned(),
             }),
         ),
+        field(
+            "record.customer",
+            tree.as_ref()
+                .and_then(|tree| Summary::of(tree).customer)
+                .and_then(|id| names.customer(id))
+                .filter(|it| viewer.account.may_read(it.territory))
+                .map_or(Shown::Nothing, |it| Shown::Link {
+                    href: format!("/customers/{}", it.id),
+                    text: it.name.clone(),
+                }),
+        ),
         field("quarantine.size", Shown::Text(item.bytes.len().to_string())),
     ];
     let touched = match (&sound, &tree) {

@@ -145,7 +145,7 @@ mod tests {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.display().to_string();
-                if name.contains("test") {
+                if path.file_name().unwrap().to_string_lossy().contains("test") {
                     continue;
                 }
                 if path.is_dir() {
@@ -256,7 +256,7 @@ mod tests {
                 let said = arguments(&source, at)[1];
                 let variable = source[..at]
                     .rfind("let message =")
-                    .map(|from| source[from..].split_once(';').unwrap().0);
+                    .map(|from| source[from..].split_once(";\n").unwrap().0);
                 let is_known = match said {
                     "message" => add(variable.unwrap()),
                     _ => add(said),

@@ -120,7 +120,7 @@ impl DeskStore for SqliteStore {
                     StatementStanding::Unsent => {
                         " AND json_extract(r.json, '$.answers') IS NULL
                           AND NOT EXISTS (SELECT 1 FROM statement_link AS link
-                                          WHERE link.organisation = ?1 AND link.statement = unhex(r.key))"
+                                          WHERE link.organisation = ?1 AND link.statement = unhex(r.key, '-'))"
                     }
                     StatementStanding::Unanswered => {
                         " AND instr(r.json, '\"verdict\":\"disputed\"') = 0

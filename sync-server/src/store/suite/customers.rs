@@ -135,6 +135,16 @@ pub(in crate::store) async fn a_search_of_customers_keeps_to_its_territories_and
     assert_eq!(nobodys + reps, 8);
     let others = UserId::from_bytes([0x99; 16]);
     assert_eq!(find(store, cared_for(InCareOf::Rep(others))).await, (0, vec![]));
+    let keys: Vec<String> = [1_u8, 5, 99]
+        .iter()
+        .map(|it| CustomerId::from_bytes([*it; 16]).to_string())
+        .collect();
+    let named = store.records_named(ORG, &RecordKind::Customer, &keys).await.unwrap();
+    let mut named: Vec<String> = named.iter().map(|it| it.record.key().id).collect();
+    named.sort_unstable();
+    assert_eq!(named, keys[..2], "what is not here is left out");
+    let others = store.records_named(ORG, &RecordKind::Product, &keys).await.unwrap();
+    assert!(others.is_empty());
     let nowhere = CustomerSearch {
         territories: Some(Vec::new()),
         ..everywhere("", 0, 10)

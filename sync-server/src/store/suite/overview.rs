@@ -306,8 +306,14 @@ pub(in crate::store) async fn the_feed_is_narrowed_to_what_is_doubtful(store: &d
         .await
         .unwrap()
         .unwrap();
-    let mut settled = editing(&stored, 92, |tree| tree["note"] = "as the supervisor settled it".into());
-    settled.author = UserId::from_bytes([0x77; 16]);
+    let supervisor = Authorship {
+        user: UserId::from_bytes([0x77; 16]),
+        ..authorship(1)
+    };
+    let mut settled = editing_as(&stored, 92, &supervisor, |tree| {
+        tree["note"] = "as the supervisor settled it".into();
+    });
+    settled.author = supervisor.user;
     store
         .append(ORG, vec![settled], NOW.plus_millis(90_000_000))
         .await

@@ -753,3 +753,47 @@ fn may_settle(account: &Account, summary: &Summary, path: &[String]) -> bool {
     let paths = [path.to_vec()];
     authority::may_edit(&account.roles, account.user, summary.owner, &summary.kind, &paths).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use fieldledger_core::{document::Authorship, model::DeviceId};
+
+    use super::*;
+
+    #[test]
+    fn only_what_its_owner_changes_much_later_is_an_edit() {
+        let (owner, other) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let first = Timestamp::from_millis(1_000_000_000_000);
+        let change = |number: u8, user, later: i64| {
+            let entry = HistoryEntry {
+                hash: ChangeHash([number; 32]),
+                deps: Vec::new(),
+                author: Some(Authorship {
+                    user,
+                    device: DeviceId::from_bytes([5; 16]),
+                    at: first,
+                    zone_minutes: 0,
+                    since_contact_millis: None,
+                }),
+                changed: Vec::new(),
+            };
+            let receipt = Receipt {
+                hash: entry.hash,
+                received_at: first.plus_millis(later),
+                device: None,
+                relayed: false,
+            };
+            (entry, receipt)
+        };
+        let edited = |changes: Vec<(HistoryEntry, Receipt)>, owner| {
+            let (history, receipts): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+            edited_later(&history, &receipts, owner, first)
+        };
+        let created = || change(1, owner, 0);
+        let day = EDITED_AFTER_MILLIS;
+        assert!(!edited(vec![created(), change(2, owner, day)], Some(owner)));
+        assert!(edited(vec![created(), change(2, owner, day + 1)], Some(owner)));
+        assert!(!edited(vec![created(), change(2, other, 9 * day)], Some(owner)));
+        assert!(!edited(vec![created(), change(2, other, 9 * day)], None));
+    }
+}

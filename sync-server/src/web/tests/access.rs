@@ -472,7 +472,10 @@ async fn what_is_in_quarantine_can_be_read_whether_or_not_it_is_a_record() {
     let page = |number: u8| format!("/quarantine/{}", format!("{number:02x}").repeat(32));
     let record = world.get(SUPERVISOR, &page(1)).await.body;
     assert_inert(&record);
-    assert!(record.contains("evil") && record.contains("8.4 km"), "{record}");
+    assert!(
+        record.contains("evil") && record.contains("8400 m") && record.contains("东方超市"),
+        "{record}"
+    );
     let words = world.get(SUPERVISOR, &page(2)).await.body;
     assert!(words.contains("货架已满 &#60;b&#62;shelf&#60;/b&#62;"), "{words}");
     let nothing = world.get(SUPERVISOR, &page(3)).await.body;

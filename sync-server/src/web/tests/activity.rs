@@ -232,6 +232,8 @@ async fn a_supervisor_answers_in_the_thread_of_a_review() {
     let page = world.get(SUPERVISOR, &format!("/records/{id}?done=reply")).await.body;
     assert_inert(&page);
     assert!(page.contains("I called myself.") && page.contains("The answer is on its way"));
+    // What was done to its reviews is told with what was done to it, and the page keeps up with news.
+    assert!(page.contains("<bdi>review made</bdi>") && page.contains("id=\"record\" data-live-refresh"));
     let stored = world.store.reviews_of(ORG, id).await.unwrap().remove(0);
     assert_eq!(stored.tree["replies"].as_object().unwrap().len(), 1);
     // Nothing is said in the thread of another record, and nothing empty.

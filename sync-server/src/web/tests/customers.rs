@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, header};
 use fieldledger_core::{
     document::edit,
-    model::{CreditAccount, CreditGrade, CreditLimit, CustomerId, Invoice, LedgerRecord, Suspension},
+    model::{CreditAccount, CreditGrade, CreditLimit, CustomerId, Invoice, LedgerRecord, Policy, Suspension},
 };
 
 use super::{
@@ -282,6 +282,9 @@ async fn supply_is_stopped_by_whoever_has_a_say_in_the_territory_and_resumed() {
 async fn credit_that_the_policy_no_longer_reserves_is_refused_with_a_word() {
     let world = World::new().await;
     with_account(&world, SHOP, 9_000).await;
+    let mut policy = Policy::default();
+    policy.allowances.enabled = false;
+    put(&world, vec![LedgerRecord::Policy(policy)]).await;
     let path = format!("/customers/{SHOP}/grants");
     let device = PHONE.to_string();
     let fields = [

@@ -228,7 +228,7 @@ async fn credit_is_reserved_asked_back_and_written_off_by_two_people() {
         &[("device", "x"), ("mode", "strict"), ("amount", "100")],
     )
     .await;
-    assert!(none.body.contains("choose a phone"));
+    assert!(none.body.contains("Choose a phone"));
     let granted = [("device", device.as_str()), ("mode", "strict"), ("amount", "2,000")];
     let done = post(SUPERVISOR, &action, &page, &granted).await;
     assert_eq!(done.location(), format!("/customers/{SHOP}?done=granted#allowances"));

@@ -67,3 +67,29 @@ async fn an_administrator_enrols_a_phone_and_shuts_it_out() {
             .any(|entry| entry.action == "device.revoked" && entry.actor == ADMINISTRATOR.to_string())
     );
 }
+
+#[tokio::test]
+async fn a_phone_is_silent_on_every_page_after_the_same_time() {
+    for (hours, silent) in [(47, false), (49, true)] {
+        let world = World::new().await;
+        world
+            .store
+            .device_contact(crate::store::DeviceContact {
+                organisation: ORG,
+                device: PHONE,
+                token_hash: [2; 32],
+                app_version: "1.0".to_owned(),
+                waiting: 0,
+                clock_ahead_millis: 0,
+                now: Timestamp::from_millis(NOON - hours * 3_600_000),
+            })
+            .await
+            .unwrap();
+        for page in ["/devices", "/team"] {
+            let body = world.get(ADMINISTRATOR, page).await.body;
+            assert_eq!(body.contains("silent for"), silent, "{page} after {hours} hours");
+        }
+        let today = world.get(ADMINISTRATOR, "/").await.body;
+        assert_eq!(today.contains("deck-stale"), silent, "today after {hours} hours");
+    }
+}
