@@ -28,6 +28,6 @@ pub use state::AppState;
 
 /// The whole server as one router: the interface for phones and software, and the pages for people.
 pub fn build_app(state: AppState) -> Router {
-    let router = api::router().merge(web::router()).fallback(api::not_found);
+    let router = api::router().merge(web::router(&state)).fallback(api::not_found);
     api::protect(router, &state).with_state(state)
 }
