@@ -29,6 +29,6 @@ pub use state::AppState;
 /// The whole server as one router: the interface for phones and software, and the pages for people.
 pub fn build_app(state: AppState) -> Router {
     let nowhere = web::nowhere().with_state(state.clone());
-    let router = api::router().merge(web::router()).fallback_service(nowhere);
+    let router = api::router().merge(web::router(&state)).fallback_service(nowhere);
     api::protect(router, &state).with_state(state)
 }

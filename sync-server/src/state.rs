@@ -13,6 +13,7 @@ use crate::{
     ingest::{LiveHub, SyncService, Validator},
     metrics::Metrics,
     overview::Overviews,
+    report::team::Months,
     store::{AuditEntry, Step, Store, StoreError},
     web::{FeedCache, TodayCache},
 };
@@ -37,6 +38,8 @@ pub struct Shared {
     pub secrets: Secrets,
     /// What every customer comes to today, for the office's pages.
     pub overviews: Overviews,
+    /// What customers' books say of months, for the pages of the team.
+    pub months: Months,
     /// What is counted.
     pub metrics: Metrics,
     /// How often somebody may ask.
@@ -87,6 +90,7 @@ impl AppState {
             feed: FeedCache::default(),
             live_connections: OpenConnections::default(),
             overviews: Overviews::default(),
+            months: Months::default(),
             metrics: Metrics::new(),
             limits: Limits::new(&config),
             lockout: Lockout::default(),

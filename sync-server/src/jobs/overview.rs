@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use fieldledger_core::model::{LedgerRecord, RecordKey, RecordKind};
+use fieldledger_core::{
+    model::{LedgerRecord, Month, RecordKey, RecordKind},
+    rules::performance::Period,
+};
 
 use crate::{
     state::{AppState, Shared},
@@ -39,6 +42,11 @@ async fn bring_up_to_date(state: &Shared) -> Result<(), StoreError> {
         if let Some(LedgerRecord::Organisation(profile)) = profile.map(|it| it.record) {
             let today = state.clock.now().date_in(profile.time_zone);
             state.overviews.of(state.store.as_ref(), organisation, today).await?;
+            let month = Period {
+                from: Month::of(today).first(),
+                to: today,
+            };
+            state.months.prepare(state.store.as_ref(), organisation, month).await?;
         }
     }
     Ok(())

@@ -3,9 +3,12 @@
 //!
 //! Books are read one customer after the other, so what is held in memory is a few numbers for each customer. A customer
 //! whose books contradict each other is left out and named: one wrong record must not hide everybody's month.
+//!
+//! These numbers are kept for the next page and follow the streams, as the overview does: reading the books of a whole
+//! company takes a second or more, and few customers' books change between two pages. See docs/decisions/0015.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -14,8 +17,9 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
-        CollectionNote, CreditRate, Currency, Customer, CustomerId, InvoiceType, LedgerRecord, Money, OrganisationId,
-        OrganisationProfile, Policy, PromisePolicy, RecordKey, RecordKind, TerritoryId, Timestamp, UserId,
+        CollectionNote, CreditAccount, CreditGrade, CreditRate, Currency, Customer, CustomerId, InvoiceType,
+        LedgerRecord, Money, OrganisationId, OrganisationProfile, Policy, PromisePolicy, RecordKey, RecordKind,
+        TerritoryId, Timestamp, UserId,
     },
     rules::{
         books::BooksError,
@@ -27,11 +31,16 @@ use fieldledger_core::{
         },
         promises::{Promise, evaluate},
     },
+    sync::protocol::StreamMark,
 };
 use rust_decimal::Decimal;
 
 use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitMade};
 
+/// Periods that are kept: the present month, and one that somebody looks back at or two.
+const KEPT: usize = 3;
+/// When more customers have changed than this, all are read: an import is quicker read as a whole.
+const MOST_CHANGED: usize = 500;
 /// Days after a contact within which money counts as its effect; contacts are not asked here.
 const EFFECT_DAYS: u32 = 7;
 /// Into how many parts the customers are divided; a store reads as many at a time as it can.
@@ -86,7 +95,7 @@ pub struct RepFigures {
 #[derive(Clone, Debug)]
 pub struct CustomerFigures {
     /// The customer.
-    pub customer: Customer,
+    pub customer: Arc<Customer>,
     /// Days between two visits that the grade asks for.
     pub every_days: Option<u32>,
     /// The last visit that was found; older ones than the cadence looks back are not.
@@ -107,42 +116,211 @@ struct OfBooks {
     without_rate: BTreeSet<Currency>,
 }
 
-/// Reads how the work of the reps in `scope` goes in `period`.
-///
-/// # Errors
-/// [`StoreError`] when the store cannot be read.
-pub async fn team(store: &dyn Store, org: OrganisationId, scope: &Scope, period: Period) -> Result<Team, StoreError> {
-    let (profile, policy) = rules(store, org).await?;
-    let customers = customers(store, org, scope).await?;
-    let wanted: Arc<BTreeSet<CustomerId>> = Arc::new(customers.iter().map(|it| it.id).collect());
-    let promises = promises(store, org, &wanted, profile.time_zone).await?;
-    let reading = Reading {
-        period,
-        currency: profile.currency,
-        rates: policy.rates.clone(),
-        policy: policy.promises,
-    };
-    let (mut books, uncounted) = read_books(store, org, wanted, promises, reading).await?;
-    let cadence = cadences(store, org, &policy, period.to).await?;
-    let longest = cadence.values().map(|(every, _)| *every).max().unwrap_or(0);
-    let visits = visits(store, org, period, longest, profile.time_zone).await?;
+/// What the customers' books say of periods, kept in memory. A copy that can be thrown away.
+#[derive(Default)]
+pub struct Months {
+    /// The one that was asked for last is the last.
+    kept: Mutex<Vec<(Key, Slot)>>,
+}
 
+type Key = (OrganisationId, NaiveDate, NaiveDate);
+type Slot = Arc<tokio::sync::Mutex<Option<Month>>>;
+
+/// What is known of all customers of a company in a period.
+struct Month {
+    profile: OrganisationProfile,
+    policy_version: u64,
+    marks: Vec<StreamMark>,
+    /// By number.
+    customers: Arc<Vec<Arc<OfCustomer>>>,
+}
+
+/// What a customer's books and credit account say of a period.
+struct OfCustomer {
+    customer: Arc<Customer>,
+    /// `None`: books that contradict each other.
+    books: Option<OfBooks>,
+    /// Days between two visits that the grade asks for, and from when.
+    cadence: Option<(u32, NaiveDate)>,
+}
+
+impl Months {
+    fn slot(&self, key: Key) -> Slot {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|(known, _)| *known == key);
+        let entry = found.map_or_else(|| (key, Slot::default()), |place| kept.remove(place));
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        let slot = Arc::clone(&entry.1);
+        kept.push(entry);
+        slot
+    }
+
+    /// How the work of the reps in `scope` goes in `period`, with everything that was written before this was asked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn team(
+        &self,
+        store: &dyn Store,
+        org: OrganisationId,
+        scope: &Scope,
+        period: Period,
+    ) -> Result<Team, StoreError> {
+        let (profile, customers) = self.customers(store, org, period).await?;
+        let customers = customers
+            .iter()
+            .filter(|it| (scope.territories.as_ref()).is_none_or(|all| all.contains(&it.customer.territory)))
+            .filter(|it| scope.rep.is_none_or(|rep| it.customer.rep == Some(rep)));
+        let longest = customers
+            .clone()
+            .filter_map(|it| it.cadence)
+            .map(|(every, _)| every)
+            .max();
+        let visits = visits(store, org, period, longest.unwrap_or(0), profile.time_zone).await?;
+        Ok(put_together(customers, &visits, &profile, period))
+    }
+
+    /// Reads what [`Self::team`] needs of this period, so that nobody waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn prepare(&self, store: &dyn Store, org: OrganisationId, period: Period) -> Result<(), StoreError> {
+        self.customers(store, org, period).await.map(drop)
+    }
+
+    async fn customers(
+        &self,
+        store: &dyn Store,
+        org: OrganisationId,
+        period: Period,
+    ) -> Result<(OrganisationProfile, Arc<Vec<Arc<OfCustomer>>>), StoreError> {
+        let slot = self.slot((org, period.from, period.to));
+        // Whoever comes while it is read waits for the one who reads it.
+        let mut slot = slot.lock().await;
+        let (profile, policy, policy_version) = rules(store, org).await?;
+        let reading = Reading::new(period, &profile, policy);
+        if let Some(kept) = slot.as_mut()
+            && (&kept.profile, kept.policy_version) == (&profile, policy_version)
+        {
+            let changed = store.changed_since(org, kept.marks.clone()).await?;
+            if changed.customers.len() <= MOST_CHANGED {
+                if !changed.customers.is_empty() {
+                    let mut customers = kept.customers.as_ref().clone();
+                    customers.retain(|it| !changed.customers.contains(&it.customer.id));
+                    for customer in changed.customers {
+                        customers.extend(one(store, org, customer, &reading).await?.map(Arc::new));
+                    }
+                    by_number(&mut customers);
+                    kept.customers = Arc::new(customers);
+                }
+                kept.marks = changed.marks;
+                return Ok((profile, Arc::clone(&kept.customers)));
+            }
+        }
+        // The marks are read first: what is written while the rest is read is read again then.
+        let marks = store.heads(org).await?;
+        let customers = Arc::new(everything(store, org, reading).await?);
+        *slot = Some(Month {
+            profile: profile.clone(),
+            policy_version,
+            marks,
+            customers: Arc::clone(&customers),
+        });
+        Ok((profile, customers))
+    }
+}
+
+fn by_number(customers: &mut [Arc<OfCustomer>]) {
+    customers.sort_by(|a, b| (&a.customer.code, a.customer.id).cmp(&(&b.customer.code, b.customer.id)));
+}
+
+/// One customer.
+async fn one(
+    store: &dyn Store,
+    org: OrganisationId,
+    customer: CustomerId,
+    reading: &Reading,
+) -> Result<Option<OfCustomer>, StoreError> {
+    let record = |kind| {
+        let key = RecordKey {
+            kind,
+            id: customer.to_string(),
+        };
+        async move { store.record(org, &key).await.map(|it| it.map(|it| it.record)) }
+    };
+    let Some(LedgerRecord::Customer(found)) = record(RecordKind::Customer).await? else {
+        return Ok(None);
+    };
+    let cadence = match record(RecordKind::CreditAccount).await? {
+        Some(LedgerRecord::CreditAccount(account)) => reading.cadence(&account),
+        _ => None,
+    };
+    let notes = store.collecting_facts(org, Some(customer)).await?;
+    let promised: Vec<Promise> = notes
+        .iter()
+        .filter_map(|it| Promise::of_note(it.id, &it.note, reading.zone))
+        .collect();
+    let books = store.books_of(org, customer).await?;
+    Ok(Some(OfCustomer {
+        books: reading.read(&books, &promised).ok(),
+        customer: Arc::new(found),
+        cadence,
+    }))
+}
+
+/// Every customer.
+async fn everything(
+    store: &dyn Store,
+    org: OrganisationId,
+    reading: Reading,
+) -> Result<Vec<Arc<OfCustomer>>, StoreError> {
+    let customers = customers(store, org).await?;
+    let wanted: Arc<BTreeSet<CustomerId>> = Arc::new(customers.iter().map(|it| it.id).collect());
+    let promises = promises(store, org, &wanted, reading.zone).await?;
+    let cadences = cadences(store, org, &reading).await?;
+    let (mut books, uncounted) = read_books(store, org, wanted, promises, reading).await?;
+    let mut all: Vec<Arc<OfCustomer>> = customers
+        .into_iter()
+        .map(|customer| {
+            let contradictory = uncounted.contains(&customer.id);
+            Arc::new(OfCustomer {
+                books: (!contradictory).then(|| books.remove(&customer.id).unwrap_or_default()),
+                cadence: cadences.get(&customer.id).copied(),
+                customer: Arc::new(customer),
+            })
+        })
+        .collect();
+    by_number(&mut all);
+    Ok(all)
+}
+
+/// Puts the customers' numbers and the visits together.
+fn put_together<'c>(
+    customers: impl Iterator<Item = &'c Arc<OfCustomer>>,
+    visits: &[VisitMade],
+    profile: &OrganisationProfile,
+    period: Period,
+) -> Team {
+    let days: Vec<NaiveDate> = visits.iter().map(|it| it.at.date_in(profile.time_zone)).collect();
     let mut of_customer: HashMap<CustomerId, Vec<NaiveDate>> = HashMap::new();
-    for it in &visits {
-        let day = it.at.date_in(profile.time_zone);
-        of_customer.entry(it.customer).or_default().push(day);
+    for (it, day) in visits.iter().zip(&days) {
+        of_customer.entry(it.customer).or_default().push(*day);
     }
     let mut team = Team {
         period,
         currency: profile.currency,
         reps: BTreeMap::new(),
-        customers: Vec::with_capacity(customers.len()),
+        customers: Vec::new(),
         uncounted: Vec::new(),
         without_rate: BTreeSet::new(),
     };
     let mut facts = PerformanceFacts::default();
-    for customer in customers {
-        if uncounted.contains(&customer.id) {
+    let nothing = OfBooks::default();
+    for it in customers {
+        let customer = &it.customer;
+        if it.books.is_none() {
             team.uncounted.push(customer.code.clone());
         }
         let whose = Attribution {
@@ -150,7 +328,7 @@ pub async fn team(store: &dyn Store, org: OrganisationId, scope: &Scope, period:
             supervisor: None,
             territory: customer.territory,
         };
-        let money = books.remove(&customer.id).unwrap_or_default();
+        let money = it.books.as_ref().unwrap_or(&nothing);
         team.without_rate.extend(&money.without_rate);
         let of_rep = team.reps.entry(customer.rep).or_default();
         of_rep.customers += 1;
@@ -171,46 +349,40 @@ pub async fn team(store: &dyn Store, org: OrganisationId, scope: &Scope, period:
                 standing: *standing,
             }));
         let days = of_customer.remove(&customer.id).unwrap_or_default();
-        let last_visit = days.iter().copied().filter(|it| *it <= period.to).max();
-        let every = cadence.get(&customer.id).copied();
-        let fact = every.map(|(every, since)| CadenceFact {
+        team.customers.push(CustomerFigures {
+            customer: Arc::clone(customer),
+            every_days: it.cadence.map(|(every, _)| every),
+            last_visit: days.iter().copied().filter(|it| *it <= period.to).max(),
+            missed: None,
+            collection: money.collection,
+        });
+        facts.cadence.extend(it.cadence.map(|(every, since)| CadenceFact {
             whose,
             customer: customer.id,
             every_days: Some(every),
             visits: days,
             since,
-        });
-        let missed = fact.as_ref().and_then(|it| {
-            let alone = PerformanceFacts {
-                cadence: vec![it.clone()],
-                ..PerformanceFacts::default()
-            };
-            let whole = figures(&alone, Grouping::Whole, period, EFFECT_DAYS).remove(&Group::Whole);
-            whole.and_then(|it| it.missed.first().copied())
-        });
-        facts.cadence.extend(fact);
-        team.customers.push(CustomerFigures {
-            customer,
-            every_days: every.map(|(every, _)| every),
-            last_visit,
-            missed,
-            collection: money.collection,
-        });
+        }));
     }
+    let mut missed: HashMap<CustomerId, MissedVisit> = HashMap::new();
     for (group, performance) in figures(&facts, Grouping::Rep, period, EFFECT_DAYS) {
         if let Group::Rep(rep) = group {
+            missed.extend(performance.missed.iter().map(|it| (it.customer, *it)));
             team.reps.entry(rep).or_default().performance = performance;
         }
     }
-    count_visits(&mut team, &visits, profile.time_zone);
-    Ok(team)
+    for it in &mut team.customers {
+        it.missed = missed.remove(&it.customer.id);
+    }
+    count_visits(&mut team, visits.iter().zip(&days));
+    team
 }
 
 /// Visits belong to whoever made them; only those of customers that are looked at count.
-fn count_visits(team: &mut Team, visits: &[VisitMade], zone: Tz) {
-    let known: BTreeSet<CustomerId> = team.customers.iter().map(|it| it.customer.id).collect();
-    for it in visits {
-        if !team.period.contains(it.at.date_in(zone)) || !known.contains(&it.customer) {
+fn count_visits<'v>(team: &mut Team, visits: impl Iterator<Item = (&'v VisitMade, &'v NaiveDate)>) {
+    let known: HashSet<CustomerId> = team.customers.iter().map(|it| it.customer.id).collect();
+    for (it, day) in visits {
+        if !team.period.contains(*day) || !known.contains(&it.customer) {
             continue;
         }
         let of_rep = team.reps.entry(Some(it.owner)).or_default();
@@ -220,7 +392,7 @@ fn count_visits(team: &mut Team, visits: &[VisitMade], zone: Tz) {
     }
 }
 
-async fn rules(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationProfile, Policy), StoreError> {
+async fn rules(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
     let one = |kind: RecordKind| RecordKey {
         kind,
         id: "self".to_owned(),
@@ -229,27 +401,23 @@ async fn rules(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationPr
     let Some(LedgerRecord::Organisation(profile)) = profile.map(|it| it.record) else {
         return Err(StoreError::NotFound("the company's profile".to_owned()));
     };
-    let policy = match store.record(org, &one(RecordKind::Policy)).await?.map(|it| it.record) {
+    let policy = store.record(org, &one(RecordKind::Policy)).await?;
+    let version = policy.as_ref().map_or(0, |it| it.version);
+    let policy = match policy.map(|it| it.record) {
         Some(LedgerRecord::Policy(policy)) => policy,
         _ => Policy::default(),
     };
-    Ok((profile, policy))
+    Ok((profile, policy, version))
 }
 
-async fn customers(store: &dyn Store, org: OrganisationId, scope: &Scope) -> Result<Vec<Customer>, StoreError> {
-    let mut customers: Vec<Customer> = store
-        .records(org, &RecordKind::Customer)
-        .await?
-        .into_iter()
+async fn customers(store: &dyn Store, org: OrganisationId) -> Result<Vec<Customer>, StoreError> {
+    let all = store.records(org, &RecordKind::Customer).await?.into_iter();
+    Ok(all
         .filter_map(|it| match it.record {
             LedgerRecord::Customer(it) => Some(it),
             _ => None,
         })
-        .filter(|it| scope.territories.as_ref().is_none_or(|all| all.contains(&it.territory)))
-        .filter(|it| scope.rep.is_none_or(|rep| it.rep == Some(rep)))
-        .collect();
-    customers.sort_by(|a, b| (&a.code, a.id).cmp(&(&b.code, b.id)));
-    Ok(customers)
+        .collect())
 }
 
 async fn promises(
@@ -272,22 +440,18 @@ async fn promises(
     Ok(promises)
 }
 
-/// What a customer's grade asks for, and from when.
+/// What customers' grades ask for, and from when.
 async fn cadences(
     store: &dyn Store,
     org: OrganisationId,
-    policy: &Policy,
-    as_of: NaiveDate,
+    reading: &Reading,
 ) -> Result<HashMap<CustomerId, (u32, NaiveDate)>, StoreError> {
     let mut cadences = HashMap::new();
     for it in store.records(org, &RecordKind::CreditAccount).await? {
-        let LedgerRecord::CreditAccount(account) = it.record else {
-            continue;
-        };
-        let Some(terms) = account.terms_on(as_of) else { continue };
-        let grade = terms.grade.and_then(|grade| policy.grades.get(&grade));
-        if let Some(every) = grade.and_then(|it| it.visit_every_days).filter(|it| *it > 0) {
-            cadences.insert(account.customer, (every, terms.effective_from));
+        if let LedgerRecord::CreditAccount(account) = it.record
+            && let Some(cadence) = reading.cadence(&account)
+        {
+            cadences.insert(account.customer, cadence);
         }
     }
     Ok(cadences)
@@ -321,9 +485,12 @@ async fn visits(
 #[derive(Clone)]
 struct Reading {
     period: Period,
+    zone: Tz,
     currency: Currency,
     rates: Vec<CreditRate>,
-    policy: PromisePolicy,
+    promises: PromisePolicy,
+    /// Days between two visits, by grade.
+    every_days: BTreeMap<CreditGrade, u32>,
 }
 
 /// What customers' books say, and whose cannot be read.
@@ -382,6 +549,27 @@ async fn read_books(
 }
 
 impl Reading {
+    fn new(period: Period, profile: &OrganisationProfile, policy: Policy) -> Self {
+        let every = policy.grades.iter().map(|(grade, it)| (*grade, it.visit_every_days));
+        Self {
+            period,
+            zone: profile.time_zone,
+            currency: profile.currency,
+            every_days: every
+                .filter_map(|(grade, days)| Some((grade, days.filter(|it| *it > 0)?)))
+                .collect(),
+            rates: policy.rates,
+            promises: policy.promises,
+        }
+    }
+
+    /// What the customer's grade asks for at the end of the period, and from when.
+    fn cadence(&self, account: &CreditAccount) -> Option<(u32, NaiveDate)> {
+        let terms = account.terms_on(self.period.to)?;
+        let every = self.every_days.get(&terms.grade?)?;
+        Some((*every, terms.effective_from))
+    }
+
     fn read(&self, books: &HeldBooks, promised: &[Promise]) -> Result<OfBooks, BooksError> {
         let Period { from, to } = self.period;
         let view = books.view();
@@ -437,7 +625,7 @@ impl Reading {
         money.collection = collection;
         money.sales = sales;
         money.cash = cash;
-        money.promises = evaluate(promised, &books.receipts, &self.policy, to)
+        money.promises = evaluate(promised, &books.receipts, &self.promises, to)
             .into_iter()
             .map(|it| (it.last_day, it.standing))
             .collect();

@@ -131,14 +131,6 @@ pub trait DocumentStore {
     /// What waits for somebody, and what happened on a day, all of one moment.
     async fn overview(&self, org: OrganisationId, of: &OverviewOf) -> Result<Overview, StoreError>;
 
-    /// The customers who have promised to pay between two days, both included.
-    async fn promising(
-        &self,
-        org: OrganisationId,
-        from: NaiveDate,
-        to: NaiveDate,
-    ) -> Result<Vec<CustomerId>, StoreError>;
-
     /// Indexes the words of at most so many documents that came in and wait for it; returns of how many.
     async fn index_words(&self, most: u32) -> Result<u32, StoreError>;
 

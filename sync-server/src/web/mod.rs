@@ -23,6 +23,7 @@ mod live;
 mod map;
 mod messages;
 mod names;
+mod packed;
 mod page;
 mod password;
 mod people;
@@ -63,8 +64,9 @@ pub(crate) use words::Words;
 use crate::{api, state::AppState};
 
 /// The routes of the pages.
-pub(crate) fn router() -> Router<AppState> {
-    pages().router
+pub(crate) fn router(state: &AppState) -> Router<AppState> {
+    let pack = middleware::from_fn_with_state(state.clone(), packed::pack);
+    pages().layer(pack).router
 }
 
 /// What answers where there is nothing: a page for people, an error for software.

@@ -3,11 +3,7 @@
 //!
 //! What it shows is the same for all who see the same territories, so it is read once for them ([`Fresh`]).
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -17,7 +13,7 @@ use fieldledger_core::{
         ConfirmationVerdict, Customer, CustomerId, Delivery, DocumentKind, LedgerRecord, Money, OrganisationId, Party,
         Policy, RecordKind, Statement, StatementVerdict, TerritoryId, Timestamp, UserId,
     },
-    rules::{promises, warnings},
+    rules::warnings,
 };
 
 use super::{
@@ -32,7 +28,6 @@ use super::{
     quarantine,
 };
 use crate::{
-    ledger::notes,
     state::AppState,
     store::{
         Device, FeedFilter, FeedItem, KindCount, ListPart, Listed, Overview, OverviewOf, StatementSearch,
@@ -46,15 +41,10 @@ const NEWEST: u32 = 5;
 const LATEST: u32 = 8;
 /// Days for which a broken promise is shown.
 const BROKEN_DAYS: u64 = 14;
-/// Days before today in which a promise may have been due that is found broken within [`BROKEN_DAYS`].
-const PROMISED_DAYS: u64 = 30;
-/// So long what was found broken is shown without looking again: promises break overnight, not within a minute.
-const BROKEN_FOR: Duration = Duration::from_secs(60);
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 struct Broken {
     customer: CustomerId,
-    territory: TerritoryId,
     rep: Option<UserId>,
     missing: Money,
     due: NaiveDate,
@@ -81,8 +71,6 @@ struct Picture {
     day: NaiveDate,
 }
 
-type BrokenSlot = Arc<tokio::sync::Mutex<Option<(Instant, NaiveDate, Arc<Vec<Broken>>)>>>;
-
 /// Who is shown the same: company, territories, day, language, and whether phones are among it.
 type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, bool);
 
@@ -90,14 +78,6 @@ type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, b
 #[derive(Default)]
 pub(crate) struct TodayCache {
     shown: Fresh<Key, Today>,
-    broken: Mutex<HashMap<OrganisationId, BrokenSlot>>,
-}
-
-impl TodayCache {
-    fn broken_slot(&self, org: OrganisationId) -> BrokenSlot {
-        let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(kept.entry(org).or_default())
-    }
 }
 
 async fn read(
@@ -157,8 +137,7 @@ async fn read(
         },
     )
     .await?;
-    let mut broken: Vec<Broken> = broken(app, org, &policy, day, viewer.zone).await?.as_ref().clone();
-    broken.retain(|it| viewer.account.may_read(it.territory));
+    let broken = broken(app, viewer, day).await?;
     let devices = store.devices(org).await?;
     let accounts = store.accounts(org).await?;
     let known = |device: &Device| {
@@ -246,52 +225,28 @@ pub(super) async fn policy(store: &dyn Store, org: OrganisationId) -> Result<Pol
     })
 }
 
-/// The promises broken lately in the whole company, the newest first.
-async fn broken(
-    app: &AppState,
-    org: OrganisationId,
-    policy: &Policy,
-    day: NaiveDate,
-    zone: chrono_tz::Tz,
-) -> Result<Arc<Vec<Broken>>, PageError> {
-    let slot = app.today.broken_slot(org);
-    let mut kept = slot.lock().await;
-    if let Some((at, of, broken)) = kept.as_ref()
-        && *of == day
-        && at.elapsed() < BROKEN_FOR
-    {
-        return Ok(Arc::clone(broken));
-    }
-    let store = app.store.as_ref();
-    let before = |days| day.checked_sub_days(Days::new(days)).unwrap_or(day);
+/// The promises broken lately that the reader may know of, the newest first.
+async fn broken(app: &AppState, viewer: &Viewer, day: NaiveDate) -> Result<Vec<Broken>, PageError> {
+    let since = day.checked_sub_days(Days::new(BROKEN_DAYS)).unwrap_or(day);
+    let org = viewer.account.organisation;
+    let overview = match app.overviews.of(app.store.as_ref(), org, day).await {
+        // A company whose profile nobody has written has no books.
+        Err(StoreError::NotFound(_)) => return Ok(Vec::new()),
+        other => other?,
+    };
     let mut found = Vec::new();
-    for customer in store.promising(org, before(PROMISED_DAYS), day).await? {
-        let Some(LedgerRecord::Customer(it)) = store
-            .record(org, &key(RecordKind::Customer, customer))
-            .await?
-            .map(|it| it.record)
-        else {
-            continue;
-        };
-        let made = notes::promises_of(store, org, customer, zone).await?;
-        let receipts: Vec<_> = store
-            .records_about(org, customer, &RecordKind::Receipt)
-            .await?
-            .into_iter()
-            .filter_map(|stored| match stored.record {
-                LedgerRecord::Receipt(receipt) => Some(receipt),
-                _ => None,
-            })
-            .collect();
-        for result in promises::evaluate(&made, &receipts, &policy.promises, day) {
+    for it in overview
+        .customers()
+        .filter(|it| viewer.account.may_read(it.customer.territory))
+    {
+        for result in &it.promises {
             if let Some(broken_on) = result.broken_on()
-                && broken_on >= before(BROKEN_DAYS)
+                && broken_on >= since
                 && broken_on <= day
             {
                 found.push(Broken {
-                    customer,
-                    territory: it.territory,
-                    rep: it.rep,
+                    customer: it.customer.id,
+                    rep: it.customer.rep,
                     missing: Money::new(result.missing(), result.promise.amount.currency),
                     due: result.promise.due,
                     broken_on,
@@ -301,8 +256,6 @@ async fn broken(
         }
     }
     found.sort_by(|a, b| b.broken_on.cmp(&a.broken_on).then_with(|| a.note.cmp(&b.note)));
-    let found = Arc::new(found);
-    *kept = Some((Instant::now(), day, Arc::clone(&found)));
     Ok(found)
 }
 

@@ -1,4 +1,6 @@
-//! What the office's pages list. Each statement names the condition of its index word for word, or SQLite would not use it.
+//! What the office's pages list. Each statement names the condition of its index word for word, or SQLite could not use it,
+//! and the index itself: SQLite believes that two columns of the unique index of all records say more than one of an index of
+//! the few that are wanted, and would read every record of the kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +32,7 @@ impl DeskStore for SqliteStore {
         self.read(move |connection| {
             let list = List::new(
                 org,
+                "held_order_by_time",
                 "r.kind = 'order_decision' AND json_extract(r.json, '$.standing') = 'held'",
                 "json_extract(r.json, '$.received_at'), r.key",
             );
@@ -47,6 +50,7 @@ impl DeskStore for SqliteStore {
         self.read(move |connection| {
             let list = List::new(
                 org,
+                "open_grant",
                 "r.kind = 'grant' AND json_extract(r.json, '$.state') IN ('open', 'recalled')",
                 "r.customer, r.key",
             );
@@ -65,6 +69,7 @@ impl DeskStore for SqliteStore {
         self.read(move |connection| {
             let mut list = List::new(
                 org,
+                "standing_warning",
                 "r.kind = 'warning' AND json_extract(r.json, '$.cleared_at') IS NULL",
                 "json_extract(r.json, '$.level'), json_extract(r.json, '$.raised_at'), r.key",
             );
@@ -105,7 +110,11 @@ impl DeskStore for SqliteStore {
                 StatementOrder::Period => "json_extract(r.json, '$.from'), r.key",
                 StatementOrder::PeriodDescending => "json_extract(r.json, '$.from') DESC, r.key",
             };
-            let mut list = List::new(org, "r.kind = 'statement'", order);
+            let index = match wanted.customer {
+                Some(_) => "record_of_customer",
+                None => "issued_statement",
+            };
+            let mut list = List::new(org, index, "r.kind = 'statement'", order);
             if let Some(customer) = wanted.customer {
                 list.narrow("r.customer = ??", *customer.as_bytes());
             }
@@ -154,6 +163,7 @@ impl DeskStore for SqliteStore {
             let order = if newest_first { " DESC" } else { "" };
             let mut list = List::new(
                 org,
+                "timed_receipt",
                 "r.kind = 'receipt' AND json_extract(r.json, '$.arrived_at') IS NOT NULL",
                 &format!("json_extract(r.json, '$.arrived_at'){order}, r.key"),
             );
@@ -174,7 +184,8 @@ impl DeskStore for SqliteStore {
     async fn waiting_money(&self, org: OrganisationId) -> Result<Vec<UnidentifiedReceipt>, StoreError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT key, json FROM record WHERE organisation = ?1 AND kind = 'unidentified_receipt'
+                "SELECT key, json FROM record INDEXED BY waiting_money
+                 WHERE organisation = ?1 AND kind = 'unidentified_receipt'
                  AND json_extract(json, '$.identified_as') IS NULL",
             )?;
             let mut rows = statement.query([org.as_bytes()])?;
@@ -258,7 +269,7 @@ impl DeskStore for SqliteStore {
         self.read(move |connection| {
             let one = if customer.is_some() { " AND customer = ?2" } else { "" };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT document, review, tree FROM document
+                "SELECT document, review, tree FROM document INDEXED BY collection_note
                  WHERE organisation = ?1 AND kind = 'collection_note'{one}"
             ))?;
             let mut rows = match customer {
@@ -302,18 +313,17 @@ fn parsed<T: DeserializeOwned>(row: &Row<'_>, json: usize, key: usize) -> Result
 
 /// A list of records, each with its customer's.
 struct List {
+    index: &'static str,
     condition: String,
     order: String,
     values: Vec<Box<dyn ToSql>>,
 }
 
-/// A record of `r` with its customer as `c`.
-const FROM: &str = "FROM record r JOIN record c
-    ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
-
 impl List {
-    fn new(org: OrganisationId, condition: &str, order: &str) -> Self {
+    /// Records as `r`, found by this index.
+    fn new(org: OrganisationId, index: &'static str, condition: &str, order: &str) -> Self {
         Self {
+            index,
             condition: format!("r.organisation = ?1 AND {condition}"),
             order: order.to_owned(),
             values: vec![Box::new(*org.as_bytes())],
@@ -327,11 +337,11 @@ impl List {
             .push_str(&condition.replace("??", &format!("?{}", self.values.len())));
     }
 
-    /// Only of customers in these territories.
+    /// Only of customers in these territories: what is written about a customer is in their stream.
     fn within(mut self, territories: Option<Vec<TerritoryId>>) -> Self {
         if let Some(territories) = territories {
             self.condition
-                .push_str(" AND c.stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+                .push_str(" AND r.stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
             let names = territories.into_iter().map(|it| StreamId::Territory(it).to_bytes());
             push_list(&mut self.condition, &mut self.values, names);
             self.condition.push_str("))");
@@ -341,18 +351,23 @@ impl List {
 
     fn read<T: DeserializeOwned>(self, connection: &Connection, part: ListPart) -> Result<Listed<T>, StoreError> {
         let Self {
+            index,
             condition,
             order,
             mut values,
         } = self;
         let total: i64 = connection
-            .prepare_cached(&format!("SELECT count(*) {FROM} WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM record r INDEXED BY {index} WHERE {condition}"
+            ))?
             .query_row(params_from_iter(&values), |row| row.get(0))?;
         values.push(Box::new(part.limit.min(MAX_LISTED)));
         values.push(Box::new(i64::try_from(part.from).unwrap_or(i64::MAX)));
         let (limit, from) = (values.len() - 1, values.len());
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT r.key, r.json, c.key, c.json {FROM} WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
+            "SELECT r.key, r.json, c.key, c.json FROM record r INDEXED BY {index} JOIN record c
+             ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation
+             WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
         ))?;
         let mut rows = statement.query(params_from_iter(&values))?;
         let mut found = Vec::new();

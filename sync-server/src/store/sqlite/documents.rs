@@ -9,7 +9,6 @@ mod words;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use fieldledger_core::{
     model::{
         ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
@@ -277,16 +276,6 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
-    async fn promising(
-        &self,
-        org: OrganisationId,
-        from: NaiveDate,
-        to: NaiveDate,
-    ) -> Result<Vec<CustomerId>, StoreError> {
-        self.read(move |connection| overview::promising(connection, org, from, to))
-            .await
-    }
-
     async fn index_words(&self, most: u32) -> Result<u32, StoreError> {
         // Looked at first, so that nothing is written when nothing waits.
         if self.read(words::waiting).await? == 0 {
@@ -330,7 +319,8 @@ impl DocumentStore for SqliteStore {
         self.read(move |connection| {
             let ids: Vec<[u8; 16]> = connection
                 .prepare_cached(
-                    "SELECT document FROM document WHERE about = ?1 AND organisation = ?2 AND kind = 'review'
+                    "SELECT document FROM document INDEXED BY document_of_about
+                     WHERE about = ?1 AND organisation = ?2 AND kind = 'review'
                      ORDER BY at, document",
                 )?
                 .query_map(params![about.as_bytes(), org.as_bytes()], |row| row.get(0))?

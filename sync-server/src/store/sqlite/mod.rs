@@ -65,6 +65,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0011_sessions_and_links.sql"),
     include_str!("../../../migrations/0012_team.sql"),
     include_str!("../../../migrations/0013_disputes.sql"),
+    include_str!("../../../migrations/0014_activity.sql"),
 ];
 
 /// The store on embedded SQLite.

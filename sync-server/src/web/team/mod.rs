@@ -31,7 +31,7 @@ use super::{
     today::{policy, stale_millis},
 };
 use crate::{
-    report::team::{RepFigures, Scope, Team, team},
+    report::team::{RepFigures, Scope, Team},
     state::AppState,
     store::{Account, Device},
 };
@@ -169,7 +169,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         }
         scope.territories = Some(vec![territory]);
     }
-    let found = team(store, org, &scope, period).await?;
+    let found = app.months.team(store, org, &scope, period).await?;
     let targets = targets(&app, &viewer, month).await?;
     let devices = store.devices(org).await?;
     let now = app.clock.now();

@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 use super::{asked_month, find_rep, may_lead, money, percent_of, remarks, require_lead, share, targets};
 use crate::{
     administration::TargetWish,
-    report::team::{RepFigures, Scope, Team, team},
+    report::team::{RepFigures, Scope, Team},
     state::AppState,
     store::Account,
     web::{
@@ -110,7 +110,7 @@ async fn page(
         territories: viewer.account.territory_filter(),
         rep: None,
     };
-    let found = team(store, org, &scope, period).await?;
+    let found = app.months.team(store, org, &scope, period).await?;
     let figures = found.reps.get(&Some(rep.user)).cloned().unwrap_or_default();
     let customers = match customer_table(viewer, sent, &found, &rep).await? {
         Answer::File(file) => return Ok(file),

@@ -55,18 +55,14 @@ pub(super) fn feed(
     if verified.is_some() {
         sql.push_str(", tree");
     }
-    sql.push_str(" FROM document WHERE organisation = ?1");
+    sql.push_str(" FROM document ");
+    sql.push_str(path(connection, org, filter, query.as_ref())?);
+    sql.push_str(" WHERE organisation = ?1");
     let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
         values.push(value);
         sql.push_str(" AND ");
         sql.push_str(&condition.replace("??", &format!("?{}", values.len())));
     };
-    if let Some(query) = &query {
-        narrow(
-            "id IN (SELECT rowid FROM document_words WHERE document_words MATCH ??)",
-            Box::new(query.expression.clone()),
-        );
-    }
     if let Some(kind) = &filter.kind {
         narrow("kind = ??", Box::new(kind.as_str().to_owned()));
     }
@@ -84,7 +80,10 @@ pub(super) fn feed(
         narrow("at < ??", Box::new(to.as_millis()));
     }
     if let Some(before) = filter.signed_before {
-        narrow(&format!("{UNCONFIRMED} AND at < ??"), Box::new(before.as_millis()));
+        narrow(
+            &format!("{} AND at < ??", UNCONFIRMED.condition),
+            Box::new(before.as_millis()),
+        );
     }
     if let Some((at, id)) = filter.before {
         narrow("last_received_at <= ??", Box::new(at.as_millis()));
@@ -112,6 +111,10 @@ pub(super) fn feed(
         push_list(&mut sql, &mut values, names);
         sql.push_str("))");
     }
+    if let Some(query) = &query {
+        values.push(Box::new(query.expression.clone()));
+        sql.push_str(&format!(" AND id IN ({WORDS} ?{})", values.len()));
+    }
     let limit = filter.limit.min(MAX_FEED);
     sql.push_str(" ORDER BY last_received_at DESC, document DESC");
     let Some(query) = verified else {
@@ -124,6 +127,68 @@ pub(super) fn feed(
         Ok(query.is_in(&words::searchable(&tree)))
     };
     read(connection, &sql, &values, limit as usize, holds)
+}
+
+/// The rows of the documents that hold words.
+const WORDS: &str = "SELECT rowid FROM document_words WHERE document_words MATCH";
+/// So many documents are read and sorted rather than looking through the newest ones for those that are wanted.
+const SORTED: i64 = 5_000;
+
+/// How the list is read. SQLite does not know how the values are spread, and picks an index that is never so good and
+/// sometimes as slow as reading everything; so it is told. A document has one customer and one owner, who have few
+/// documents; what disagrees or is doubtful is rare; of states there are more than of kinds.
+fn path(
+    connection: &Connection,
+    org: OrganisationId,
+    filter: &FeedFilter,
+    query: Option<&Query>,
+) -> Result<&'static str, StoreError> {
+    if filter.customer.is_some() {
+        return Ok("INDEXED BY document_of_customer");
+    }
+    if filter.owner.is_some() {
+        return Ok("INDEXED BY document_of_owner");
+    }
+    if filter.disagreeing {
+        return Ok("INDEXED BY document_disagreeing");
+    }
+    if let Some(query) = query {
+        let holding = format!("SELECT count(*) FROM ({WORDS} ?1 LIMIT ?2)");
+        let holding: i64 = connection
+            .prepare_cached(&holding)?
+            .query_row(params![query.expression, SORTED + 1], |row| row.get(0))?;
+        if holding <= SORTED {
+            // By their rows, which the words name.
+            return Ok("NOT INDEXED");
+        }
+    }
+    if let Some((from, to)) = filter.happened {
+        let there: i64 = connection
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM document INDEXED BY document_of_moment
+                 WHERE organisation = ?1 AND at >= ?2 AND at < ?3 LIMIT ?4)",
+            )?
+            .query_row(
+                params![org.as_bytes(), from.as_millis(), to.as_millis(), SORTED + 1],
+                |row| row.get(0),
+            )?;
+        if there <= SORTED {
+            return Ok("INDEXED BY document_of_moment");
+        }
+    }
+    Ok(if filter.doubts != 0 {
+        "INDEXED BY document_doubtful"
+    } else if filter.unreviewed {
+        "INDEXED BY document_unreviewed"
+    } else if filter.state.is_some() {
+        "INDEXED BY document_of_state"
+    } else if filter.kind.is_some() {
+        "INDEXED BY document_of_kind"
+    } else if filter.with_evidence {
+        "INDEXED BY document_with_evidence"
+    } else {
+        "INDEXED BY document_of_arrival"
+    })
 }
 
 /// The lines that `sql` selects, which gives [`COLUMNS`].

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
 use fieldledger_core::{
-    model::{Currency, CustomerId, DocumentKind, Money, OrganisationId, TerritoryId, Timestamp},
+    model::{Currency, DocumentKind, Money, OrganisationId, TerritoryId, Timestamp},
     sync::protocol::StreamId,
 };
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ToSql, params_from_iter};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 
@@ -17,12 +16,34 @@ use super::{
 };
 use crate::store::{Counted, FeedItem, KindCount, Overview, OverviewOf, StoreError};
 
-/// Conditions of the partial indexes of 0008 and 0013, word for word: otherwise SQLite does not use them.
-const HELD: &str = "kind = 'order_decision' AND json_extract(json, '$.standing') = 'held'";
-const CRITICAL: &str = "kind = 'warning' AND json_extract(json, '$.level') = 'critical' \
-    AND json_extract(json, '$.cleared_at') IS NULL AND json_extract(json, '$.acknowledged') IS NULL";
-pub(super) const UNCONFIRMED: &str = "kind = 'delivery' AND state = 'signed'";
-const DISPUTED: &str = "kind = 'delivery' AND state = 'disputed'";
+/// A partial index with its condition, word for word: otherwise SQLite cannot use it. It is named in each statement because
+/// SQLite prefers indexes with more columns, and would read everything of the kind.
+pub(super) struct Waiting {
+    index: &'static str,
+    pub(super) condition: &'static str,
+}
+
+const HELD: Waiting = Waiting {
+    index: "held_order_by_time",
+    condition: "kind = 'order_decision' AND json_extract(json, '$.standing') = 'held'",
+};
+const CRITICAL: Waiting = Waiting {
+    index: "critical_warning",
+    condition: "kind = 'warning' AND json_extract(json, '$.level') = 'critical' \
+        AND json_extract(json, '$.cleared_at') IS NULL AND json_extract(json, '$.acknowledged') IS NULL",
+};
+pub(super) const UNCONFIRMED: Waiting = Waiting {
+    index: "document_unconfirmed",
+    condition: "kind = 'delivery' AND state = 'signed'",
+};
+const DISAGREEING: Waiting = Waiting {
+    index: "document_disagreeing",
+    condition: "disagreements > 0",
+};
+const DISPUTED: Waiting = Waiting {
+    index: "document_disputed",
+    condition: "kind = 'delivery' AND state = 'disputed'",
+};
 
 /// Values of a statement in the making; `?1` is the organisation.
 struct Values {
@@ -57,13 +78,13 @@ pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &Overvi
     }
     let (happened, ordered, promised) = happened(connection, org, of)?;
     Ok(Overview {
-        held: records(connection, org, of, HELD)?,
-        critical: records(connection, org, of, CRITICAL)?,
+        held: records(connection, org, of, &HELD)?,
+        critical: records(connection, org, of, &CRITICAL)?,
         unconfirmed: documents(
             connection,
             org,
             of,
-            UNCONFIRMED,
+            &UNCONFIRMED,
             Some(of.signed_before),
             "at ASC, document ASC",
         )?,
@@ -71,7 +92,7 @@ pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &Overvi
             connection,
             org,
             of,
-            DISPUTED,
+            &DISPUTED,
             None,
             "last_received_at DESC, document DESC",
         )?,
@@ -79,7 +100,7 @@ pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &Overvi
             connection,
             org,
             of,
-            "disagreements > 0",
+            &DISAGREEING,
             None,
             "last_received_at DESC, document DESC",
         )?,
@@ -102,10 +123,14 @@ fn records<T: DeserializeOwned>(
     connection: &Connection,
     org: OrganisationId,
     of: &OverviewOf,
-    condition: &str,
+    waiting: &Waiting,
 ) -> Result<Counted<T>, StoreError> {
     let mut values = Values::new(org, of.territories.as_deref());
-    let from = format!("FROM record WHERE organisation = ?1 AND {condition}{}", values.scope);
+    let Waiting { index, condition } = waiting;
+    let from = format!(
+        "FROM record INDEXED BY {index} WHERE organisation = ?1 AND {condition}{}",
+        values.scope
+    );
     let count = count(connection, &format!("SELECT count(*) {from}"), &values.values)?;
     let limit = values.add(of.newest);
     let mut statement = connection.prepare_cached(&format!(
@@ -124,12 +149,16 @@ fn documents(
     connection: &Connection,
     org: OrganisationId,
     of: &OverviewOf,
-    condition: &str,
+    waiting: &Waiting,
     before: Option<Timestamp>,
     order: &str,
 ) -> Result<Counted<FeedItem>, StoreError> {
     let mut values = Values::new(org, of.territories.as_deref());
-    let mut from = format!("FROM document WHERE organisation = ?1 AND {condition}{}", values.scope);
+    let Waiting { index, condition } = waiting;
+    let mut from = format!(
+        "FROM document INDEXED BY {index} WHERE organisation = ?1 AND {condition}{}",
+        values.scope
+    );
     if let Some(before) = before {
         let place = values.add(before.as_millis());
         from.push_str(&format!(" AND at < {place}"));
@@ -145,7 +174,7 @@ fn planned(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Res
     let mut values = Values::new(org, of.territories.as_deref());
     let day = values.add(of.day.to_string());
     let sql = format!(
-        "SELECT kind, state, count(*) FROM document
+        "SELECT kind, state, count(*) FROM document INDEXED BY document_of_day
          WHERE organisation = ?1 AND day = {day} AND kind IN ('visit', 'delivery'){} GROUP BY kind, state",
         values.scope
     );
@@ -167,7 +196,8 @@ fn happened(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Re
     let from = values.add(of.happened.0.as_millis());
     let to = values.add(of.happened.1.as_millis());
     let sql = format!(
-        "SELECT kind, state, amount FROM document WHERE organisation = ?1 AND at >= {from} AND at < {to}{}",
+        "SELECT kind, state, amount FROM document INDEXED BY document_of_moment
+         WHERE organisation = ?1 AND at >= {from} AND at < {to}{}",
         values.scope
     );
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
@@ -206,22 +236,4 @@ fn happened(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Re
 fn add(sums: &mut BTreeMap<Currency, Decimal>, amount: Money) {
     let sum = sums.entry(amount.currency).or_default();
     *sum = sum.saturating_add(amount.amount);
-}
-
-/// The customers with a promise that is due between two days, both included.
-pub(super) fn promising(
-    connection: &Connection,
-    org: OrganisationId,
-    from: NaiveDate,
-    to: NaiveDate,
-) -> Result<Vec<CustomerId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT customer FROM document
-         WHERE organisation = ?1 AND day >= ?2 AND day <= ?3 AND kind = 'collection_note' AND customer IS NOT NULL
-         ORDER BY customer",
-    )?;
-    let rows = statement.query_map(params![org.as_bytes(), from.to_string(), to.to_string()], |row| {
-        Ok(CustomerId::from_bytes(row.get(0)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
