@@ -337,11 +337,11 @@ impl List {
             .push_str(&condition.replace("??", &format!("?{}", self.values.len())));
     }
 
-    /// Only of customers in these territories: what is written about a customer is in their stream.
+    /// Only of customers in these territories: what is written about a customer may be in a phone's own stream.
     fn within(mut self, territories: Option<Vec<TerritoryId>>) -> Self {
         if let Some(territories) = territories {
             self.condition
-                .push_str(" AND r.stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+                .push_str(" AND c.stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
             let names = territories.into_iter().map(|it| StreamId::Territory(it).to_bytes());
             push_list(&mut self.condition, &mut self.values, names);
             self.condition.push_str("))");
@@ -356,17 +356,20 @@ impl List {
             order,
             mut values,
         } = self;
+        let customers = "JOIN record c ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
+        // Counting all of them needs no customers.
+        let narrowed = ["c.stream", "c.json"].iter().any(|it| condition.contains(it));
+        let counted = if narrowed { customers } else { "" };
         let total: i64 = connection
             .prepare_cached(&format!(
-                "SELECT count(*) FROM record r INDEXED BY {index} WHERE {condition}"
+                "SELECT count(*) FROM record r INDEXED BY {index} {counted} WHERE {condition}"
             ))?
             .query_row(params_from_iter(&values), |row| row.get(0))?;
         values.push(Box::new(part.limit.min(MAX_LISTED)));
         values.push(Box::new(i64::try_from(part.from).unwrap_or(i64::MAX)));
         let (limit, from) = (values.len() - 1, values.len());
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT r.key, r.json, c.key, c.json FROM record r INDEXED BY {index} JOIN record c
-             ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation
+            "SELECT r.key, r.json, c.key, c.json FROM record r INDEXED BY {index} {customers}
              WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
         ))?;
         let mut rows = statement.query(params_from_iter(&values))?;
