@@ -63,6 +63,7 @@ describe("on paper", () => {
         );
         assert.deepEqual(cut, [], "text that would be cut off");
         assert.ok((await page.innerText("main")).length > 100);
+        if (role) assert.ok((await page.innerText(".top")).includes("海港食品贸易"), "whose paper it is stands on it");
         if (name === "the office's statement") assert.match(await page.innerText("main"), /104-002[^]*CNY 10,420\.00/);
         const file = await page.pdf({ format: "A4", path: join(world.screenshots, `paper-${name.replaceAll(/\W+/g, "-")}.${lang}.pdf`) });
         assert.ok(file.length > 5_000);

@@ -275,6 +275,7 @@ async fn the_history_of_a_submitted_order_names_the_rules_and_not_their_json() {
     let failed = check.rules.iter().find(|rule| !rule.passed).unwrap();
     let in_chinese = credit::sentence(failed, Language::Chinese, chrono_tz::Asia::Shanghai);
     assert_ne!(in_chinese, failed.sentence);
+    let in_chinese = crate::web::format::spoken(&in_chinese);
     let page = world.get_in(SUPERVISOR, &format!("/records/{id}"), "zh-Hans").await;
     assert!(page.body.contains(&in_chinese), "{in_chinese} is not in\n{}", page.body);
     assert!(
