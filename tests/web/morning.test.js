@@ -76,14 +76,18 @@ describe("a held order", () => {
     await desk.context().close();
   });
 
-  test("is decided on where Today leads to", async () => {
+  test("is decided on where Today leads to, or on its own page", async () => {
     const order = await phone.order("C-111", "SO-LINKED", "", "P-5=102");
     await phone.say("sync");
     const page = await open(browser, "supervisor");
     const watched = await watch(page);
     await page.goto("/");
-    await page.locator(`#deck-held a[href='/records/${order}']`).click();
-    await page.waitForURL(`**/records/${order}`);
+    await page.locator(`#deck-held a[href*='${order}']`).click();
+    await page.waitForURL(`**/credit?order=${order}*`);
+    assert.equal(await page.locator("[data-order]").count(), 1, "the one that was clicked on");
+    assert.ok(await page.locator(`#order-${order} button[value=release]`).isVisible());
+    // The order's own page offers the same.
+    await page.goto(`/records/${order}`);
     const decide = page.locator("#decide");
     assert.match(await decide.innerText(), /the limit is CNY 8,000\.00/);
     await decide.locator("textarea").fill("老账已付 paid this morning");
