@@ -40,7 +40,7 @@ async function send(fields) {
   const { pathname, searchParams } = new URL(response.url);
   // The session is over: what answers is the page to sign in, or a page of whoever signed in meanwhile.
   if (response.redirected && pathname !== "/activity") return said.dataset.signedOut;
-  const problem = page.querySelector("[role=alert]") ?? (response.ok ? null : page.querySelector("main p"));
+  const problem = page.querySelector("[role=alert]:not([hidden])") ?? (response.ok ? null : page.querySelector("main p"));
   if (problem || !response.ok) return problem?.textContent.trim() || said.dataset.unreachable;
   const notice = page.getElementById("notice")?.textContent ?? "";
   if (Number(searchParams.get("failed")) > 0) return notice;
