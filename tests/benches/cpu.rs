@@ -39,6 +39,24 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// CPU time spent so far by the living threads of a process and of its descendants, to the microsecond.
+pub(crate) fn precise(pid: u32) -> Duration {
+    let mut nanos = 0;
+    let mut waiting = vec![pid];
+    while let Some(pid) = waiting.pop() {
+        let threads = fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let times = threads.filter_map(|it| fs::read_to_string(it.path().join("schedstat")).ok());
+        nanos += times
+            .filter_map(|it| it.split(' ').next()?.parse::<u64>().ok())
+            .sum::<u64>();
+        waiting.extend(children_of(pid));
+    }
+    Duration::from_nanos(nanos)
+}
+
 /// How many processes have wanted a processor at a time within the last minute, as the kernel counts them.
 pub(crate) fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg")

@@ -3,12 +3,16 @@
 //! `cargo run --release -p fieldledger-tests --bin bench [-- [--quick] [--only PART] [FILE]]`
 //!
 //! `--only record`, `--only exchange`, `--only large` and `--only credit` measure a part, for whoever works on it, and write no file.
+//!
+//! `--only pages [--data DIR] [--page NAME] [FILE]` measures the pages of the office on a large company, which takes long to
+//! make and is kept in DIR for the next time; it writes its section into FILE. `--page` asks only for some of the pages.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod baseline;
 mod cpu;
 mod credit;
 mod large;
+mod pages;
 mod product;
 mod table;
 
@@ -38,16 +42,26 @@ fn main() -> Result<()> {
             println!("{}", serde_json::to_string(&told)?);
             Ok(())
         }
+        [pages::CHILD, folder] => runtime.block_on(pages::child(folder.as_ref())),
         _ => {
             let quick = arguments.iter().any(|it| it == "--quick");
             let mut rest = arguments.iter().filter(|it| *it != "--quick");
             let (mut part, mut file) = (None, None);
+            let mut of_pages = pages::Options {
+                quick,
+                ..pages::Options::default()
+            };
             while let Some(argument) = rest.next() {
-                if argument == "--only" {
-                    part = rest.next().map(String::as_str);
-                } else {
-                    file = Some(argument);
+                match argument.as_str() {
+                    "--only" => part = rest.next().map(String::as_str),
+                    "--data" => of_pages.data = rest.next().map(PathBuf::from),
+                    "--page" => of_pages.page = rest.next().cloned(),
+                    _ => file = Some(argument),
                 }
+            }
+            if part == Some("pages") {
+                let report = runtime.block_on(pages::measure(&of_pages))?;
+                return pages::write(&report, file);
             }
             let count = if quick { 2_000 } else { 10_000 };
             // Before anything is measured: what is measured makes the machine busy itself.
