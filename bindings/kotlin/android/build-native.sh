@@ -11,9 +11,11 @@ command -v cargo-ndk >/dev/null 2>&1 || { echo "cargo-ndk is not here: cargo ins
 jni="$here/src/main/jniLibs"
 rm -rf "$jni"
 # The oldest Android that the AAR is for.
-export RUSTFLAGS="${RUSTFLAGS:-} -C link-arg=-Wl,-z,max-page-size=16384 -C link-arg=-Wl,--build-id=sha1"
+# Packed relocations, which Android reads since API 23, and only the shared library: without the two a library for x86-64 is 3 MB
+# larger (docs/measurements.md).
+export RUSTFLAGS="${RUSTFLAGS:-} -C link-arg=-Wl,-z,max-page-size=16384 -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,--pack-dyn-relocs=android"
 cargo ndk --target arm64-v8a --target armeabi-v7a --target x86_64 --platform 26 --output-dir "$jni" \
-    build --package fieldledger-ffi --profile mobile --features sqlcipher-vendored
+    rustc --package fieldledger-ffi --profile mobile --features sqlcipher-vendored --crate-type cdylib
 # The description of the interface is in the symbols: the generators read the unstripped library, apps get the stripped one.
 mkdir -p "$here/build/symbols"
 for library in "$jni"/*/libfieldledger_ffi.so; do

@@ -356,7 +356,8 @@ impl List {
             order,
             mut values,
         } = self;
-        let customers = "JOIN record c ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
+        let customers =
+            "JOIN record c ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
         // Counting all of them needs no customers.
         let narrowed = ["c.stream", "c.json"].iter().any(|it| condition.contains(it));
         let counted = if narrowed { customers } else { "" };

@@ -120,7 +120,10 @@ async fn a_contact_confirms_and_disputes_line_by_line_and_every_opening_is_noted
         .0;
     assert_eq!(row.matches("<td").count(), row.matches("data-label=").count());
     assert_eq!(row.matches("<td").count(), 7);
-    assert!(row.contains("<th scope=\"row\">1</th>"), "the line's number is its heading");
+    assert!(
+        row.contains("<th scope=\"row\">1</th>"),
+        "the line's number is its heading"
+    );
     let opened = world.store.audited(ORG, "statement.link_opened").await.unwrap();
     assert!(opened.len() == 1 && opened[0].detail.contains("王老板"), "{opened:?}");
     // No address leads past the log.
