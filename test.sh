@@ -125,8 +125,8 @@ install_package() { # package
 # itself too, so that nothing depends on this.
 fetch_ahead() {
     mkdir -p "$scratch/none"
-    FIELDLEDGER_LIB_DIR="$scratch/none" bindings/swift/with-swift.sh true
-    tests/web/test.sh --fetch
+    FIELDLEDGER_LIB_DIR="$scratch/none" timeout 1200 bindings/swift/with-swift.sh true
+    timeout 600 tests/web/test.sh --fetch
 }
 
 have_component() { # cargo subcommand, rustup component
@@ -191,13 +191,19 @@ if [ "${1:-}" != core ]; then
     operations() { bindings/operations.sh >"$FIELDLEDGER_OPERATIONS" && [ -s "$FIELDLEDGER_OPERATIONS" ]; }
     step "the operations that both packages must have" operations
     kotlin='' swift=''
-    if command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
+    packages_come() {
+        timeout 300 mvn -B -ntp -q -N -f bindings/kotlin/pom.xml dependency:get \
+            -Dartifact=net.java.dev.jna:jna:5.19.1 -Dtransitive=false >/dev/null 2>&1
+    }
+    if ! command -v mvn >/dev/null 2>&1 || ! command -v java >/dev/null 2>&1; then
+        leave_out "Kotlin" "no Java with Maven is here"
+    elif ! packages_come; then
+        leave_out "Kotlin" "Maven fetches no packages here"
+    else
         suite "Kotlin" bindings/kotlin/test.sh
         [ ! -e bindings/kotlin/sample/target/rep.jar ] || kotlin=bindings/kotlin/rep.sh
-    else
-        leave_out "Kotlin" "no Java with Maven is here"
     fi
-    if FIELDLEDGER_LIB_DIR="$scratch" bindings/swift/with-swift.sh true >/dev/null 2>&1; then
+    if FIELDLEDGER_LIB_DIR="$scratch" timeout 600 bindings/swift/with-swift.sh true >/dev/null 2>&1; then
         suite "Swift" bindings/swift/test.sh
         [ ! -e bindings/swift/.build/debug/rep ] || swift=bindings/swift/rep.sh
     else
@@ -206,10 +212,10 @@ if [ "${1:-}" != core ]; then
     suite "the same day in Rust, Kotlin and Swift" bindings/same-day.sh "$target/debug/examples/rep" "$kotlin" "$swift"
 
     # The pages as a person uses them.
-    if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
+    if timeout 600 tests/web/test.sh --fetch >"$scratch/log" 2>&1; then
         suite "pages in a browser" tests/web/test.sh
     else
-        leave_out "pages in a browser" "Node.js with npm is not here"
+        leave_out "pages in a browser" "$(tail -n 1 "$scratch/log")"
     fi
 
     # Last, because its library takes the place of the one without encryption.
