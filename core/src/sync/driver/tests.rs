@@ -194,6 +194,15 @@ async fn in_the_background_local_changes_and_live_notices_are_followed() {
     assert_eq!(sync.run(seen, |_, _| {}).await, Ok(()));
 }
 
+#[test]
+fn too_many_attempts_to_enrol_are_not_taken_for_a_missing_network() {
+    let error = FieldError::from(EnrolError::Transport(TransportFault::RetryAfter(1_500)));
+    assert!(
+        matches!(&error, FieldError::Invalid(it) if it.field == "code" && it.message.contains("in 2 s")),
+        "{error:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_notice_of_what_is_here_already_does_not_make_a_retry_forgotten() {
     let (ann, ben, wire) = (Phone::new(1), Phone::new(2), Arc::new(Wire::default()));

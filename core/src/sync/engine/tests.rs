@@ -161,6 +161,18 @@ fn a_server_that_announces_more_but_moves_nothing_is_not_asked_at_once() {
 }
 
 #[test]
+fn what_was_recorded_while_the_reply_was_awaited_goes_at_once() {
+    let mut bench = Bench::new();
+    let request = bench.begin();
+    bench.reply(request.request_id);
+    let Event::Applied(mut nothing_moved) = applied(false, 1, false) else {
+        panic!("an applied reply")
+    };
+    nothing_moved.recorded_meanwhile = true;
+    assert!(loads(&bench.feed(Event::Applied(nothing_moved))));
+}
+
+#[test]
 fn pauses_grow_with_jitter_up_to_the_ceiling_and_success_forgives() {
     let mut bench = Bench::new();
     let mut request = bench.begin();
