@@ -20,6 +20,8 @@ export FIELDLEDGER_SKIPS="$scratch/skips"
 : >"$FIELDLEDGER_SKIPS"
 report="$scratch/report"
 : >"$report"
+broke="$scratch/broke"
+: >"$broke"
 passed=0
 failed=0
 
@@ -58,6 +60,11 @@ step() { # name, command...
     fi
 }
 
+# The lines by which cargo, JUnit, Swift's testing and Node name a test that failed: repeated at the end, where they are found.
+remember() { # name of the part, log
+    grep -aE '^test .* \.\.\. FAILED|^\[ERROR\]   |^✘ Test .* failed|^✖ |error: |panicked at ' "$2" | head -n 40 | sed "s/^/$1: /" >>"$broke"
+}
+
 # Runs cargo test and adds up what its harnesses count.
 tests() { # name, cargo test arguments...
     local name=$1 started=$SECONDS log="$scratch/log" status ran broken
@@ -77,6 +84,7 @@ tests() { # name, cargo test arguments...
         note RAN "$name" "$ran tests, $((SECONDS - started)) s"
     else
         note FAILED "$name" "$ran passed, $broken failed"
+        remember "$name" "$log"
     fi
 }
 
@@ -105,6 +113,7 @@ suite() { # name, command...
         note RAN "$name" "$ran tests, $((SECONDS - started)) s"
     else
         note FAILED "$name" "$ran passed, $broken failed"
+        remember "$name" "$log"
     fi
 }
 
@@ -234,13 +243,17 @@ if [ "${1:-}" != core ]; then
         export FIELDLEDGER_LIB_DIR="$scratch/encrypted"
         [ -z "$kotlin" ] || suite "encryption from Kotlin" bindings/kotlin/test.sh keys
         [ -z "$swift" ] || suite "encryption from Swift" bindings/swift/test.sh keys
-        # So that whoever uses the folder next finds the usual one.
-        step "build, as it was" cargo build --workspace --all-targets --quiet
+        # So that whoever uses the folder next finds the usual one. A machine that is thrown away has nobody next.
+        [ -n "${FIELDLEDGER_MINUTES:-}" ] || step "build, as it was" cargo build --workspace --all-targets --quiet
     fi
 fi
 
 heading "summary"
 cat "$report"
+if [ -s "$broke" ]; then
+    echo
+    cat "$broke"
+fi
 echo
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -2,6 +2,8 @@
 # Prints the public operations of the core's FieldStore, one a line, sorted: what the Kotlin and Swift packages must offer too.
 #
 #   bindings/operations.sh > OPERATIONS
+#
+# FIELDLEDGER_BINDGEN   folder with the generators; without it the one that is needed is built
 set -eu
 cd "$(dirname "$0")/.."
 target=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -16,4 +18,9 @@ WRAPPER
 chmod +x "$wrapper"
 # The whole workspace, as when it is checked: another choice of crates would have their dependencies checked anew.
 RUSTDOC=$wrapper RUSTDOCFLAGS="-Z unstable-options --output-format json" cargo doc --quiet --workspace --no-deps --lib >&2
-cargo run --quiet -p fieldledger-bindgen --bin operations -- FieldStore <"$target/doc/fieldledger_core.json"
+if [ -n "${FIELDLEDGER_BINDGEN:-}" ]; then
+    operations=("$FIELDLEDGER_BINDGEN/operations")
+else
+    operations=(cargo run --quiet -p fieldledger-bindgen --bin operations --)
+fi
+"${operations[@]}" FieldStore <"$target/doc/fieldledger_core.json"
