@@ -15,7 +15,7 @@ use crate::{
     overview::Overviews,
     report::team::Months,
     store::{AuditEntry, Step, Store, StoreError},
-    web::{FeedCache, TodayCache},
+    web::{FeedCache, ReceivablesCache, TodayCache},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -52,6 +52,8 @@ pub struct Shared {
     pub(crate) today: TodayCache,
     /// What was read for the list of activity.
     pub(crate) feed: FeedCache,
+    /// What was added up for the page of receivables.
+    pub(crate) receivables: ReceivablesCache,
     /// Live connections that are open.
     pub(crate) live_connections: OpenConnections,
     /// Goes up when a device or an account may have been shut out: open live connections look again.
@@ -88,6 +90,7 @@ impl AppState {
             validator,
             today: TodayCache::default(),
             feed: FeedCache::default(),
+            receivables: ReceivablesCache::default(),
             live_connections: OpenConnections::default(),
             overviews: Overviews::default(),
             months: Months::default(),

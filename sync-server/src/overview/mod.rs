@@ -19,7 +19,10 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap},
     ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use chrono::NaiveDate;
@@ -72,9 +75,22 @@ pub struct Overview {
     /// The days of [`Standing::history`], the last of them today.
     pub points: Arc<[Point]>,
     customers: HashMap<CustomerId, Arc<Standing>>,
+    version: u64,
+}
+
+/// The version of the next overview that differs from one before it.
+fn next_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Overview {
+    /// Differs from that of every other overview of this process that says something else: what was made of one may be
+    /// shown again while this is the same.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Every customer, in no order.
     pub fn customers(&self) -> impl Iterator<Item = &Arc<Standing>> {
         self.customers.values()
@@ -124,6 +140,7 @@ impl Overviews {
             if changed.customers.len() <= MOST_CHANGED {
                 if !changed.customers.is_empty() {
                     let mut overview = kept.overview.as_ref().clone();
+                    overview.version = next_version();
                     for customer in changed.customers {
                         match one(store, org, customer, &overview).await? {
                             Some(standing) => overview.customers.insert(customer, Arc::new(standing)),
@@ -234,6 +251,7 @@ async fn everything(
         policy: Arc::new(policy),
         points: points(today).into(),
         customers: HashMap::new(),
+        version: next_version(),
     };
     let known = Arc::new(Mutex::new(known(store, org).await?));
     let parts = stream::iter(CustomerPart::all(PARTS)).map(|part| {

@@ -19,6 +19,7 @@ use fieldledger_core::{
 use serde::Deserialize;
 
 use super::{
+    customers::list::{overview, visible},
     error::PageError,
     format::{self, Moment},
     fresh::Fresh,
@@ -31,13 +32,13 @@ use super::{
 };
 use crate::{
     state::AppState,
-    store::{CustomerSearch, Device, FeedFilter, FeedItem, FoundCustomers, MAX_LISTED, Store, doubt},
+    store::{Device, FeedFilter, FeedItem, MAX_LISTED, Store, doubt},
 };
 
 /// Lines on a page.
 const PAGE: u32 = 50;
 /// Customers offered when a name is not unique.
-const MOST_CANDIDATES: u32 = 20;
+const MOST_CANDIDATES: usize = 20;
 
 /// The filters, as they stand in the address. An empty value is no filter.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -225,7 +226,7 @@ async fn exported(
     filter.before = None;
     filter.limit = MAX_LISTED;
     let mut items: Vec<FeedItem> = Vec::new();
-    match find_customer(store, viewer, &query.customer).await? {
+    match find_customer(app, viewer, &query.customer).await? {
         Named::Several(_) | Named::Unknown => {}
         named => {
             if let Named::One(customer) = named {
@@ -339,7 +340,7 @@ async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: b
     let text = viewer.text;
     let mut names = Names::load(store, org).await?;
     let mut filter = read_filter(app, query, viewer).await?;
-    let named = find_customer(store, viewer, &query.customer).await?;
+    let named = find_customer(app, viewer, &query.customer).await?;
     filter.customer = match &named {
         Named::One(customer) => Some(customer.id),
         _ => None,
@@ -578,12 +579,13 @@ pub(super) enum Named {
     Unknown,
 }
 
-pub(super) async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &str) -> Result<Named, PageError> {
+pub(super) async fn find_customer(app: &AppState, viewer: &Viewer, wanted: &str) -> Result<Named, PageError> {
     let Some(wanted) = some(wanted) else {
         return Ok(Named::Nobody);
     };
     if let Ok(id) = wanted.parse::<CustomerId>() {
-        let found = store
+        let found = app
+            .store
             .record(viewer.account.organisation, &key(RecordKind::Customer, id))
             .await?;
         return Ok(match found.map(|it| it.record) {
@@ -591,12 +593,7 @@ pub(super) async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &s
             _ => Named::Unknown,
         });
     }
-    let search = CustomerSearch {
-        text: wanted.to_owned(),
-        limit: MOST_CANDIDATES,
-        ..CustomerSearch::default()
-    };
-    let mut others = find_visible(store, viewer, search).await?.customers;
+    let mut others = find_visible(app, viewer, wanted).await?;
     let lower = wanted.to_lowercase();
     let exact = |it: &Customer| it.code.to_lowercase() == lower || it.name.to_lowercase() == lower;
     // They come first, so the limit cuts off none of them for a customer of whom it is only a part.
@@ -611,19 +608,27 @@ pub(super) async fn find_customer(store: &dyn Store, viewer: &Viewer, wanted: &s
     })
 }
 
-/// Searches the customers of the reader's territories. Whatever the store answers, no other gets past here.
-pub(super) async fn find_visible(
-    store: &dyn Store,
-    viewer: &Viewer,
-    search: CustomerSearch,
-) -> Result<FoundCustomers, PageError> {
-    let search = CustomerSearch {
-        territories: viewer.account.territory_filter(),
-        ..search
-    };
-    let mut found = store.find_customers(viewer.account.organisation, &search).await?;
-    found.customers.retain(|it| viewer.account.may_read(it.territory));
-    Ok(found)
+/// Searches the customers of the reader's territories by name and number: those come first whose whole name or number it is,
+/// each part by name; [`MOST_CANDIDATES`] at most.
+async fn find_visible(app: &AppState, viewer: &Viewer, wanted: &str) -> Result<Vec<Customer>, PageError> {
+    let overview = overview(app, viewer).await?;
+    let wanted = wanted.to_lowercase();
+    let mut found: Vec<(bool, &Customer)> = visible(&overview, viewer)
+        // What is looked through for it holds more than name and number.
+        .filter(|it| it.searched.contains(&wanted))
+        .filter_map(|it| {
+            let customer = &it.customer;
+            let (name, code) = (customer.name.to_lowercase(), customer.code.to_lowercase());
+            let exact = name == wanted || code == wanted;
+            (exact || name.contains(&wanted) || code.contains(&wanted)).then_some((!exact, customer))
+        })
+        .collect();
+    found.sort_by(|(a_part, a), (b_part, b)| (a_part, &a.name, a.id).cmp(&(b_part, &b.name, b.id)));
+    Ok(found
+        .into_iter()
+        .take(MOST_CANDIDATES)
+        .map(|(_, it)| it.clone())
+        .collect())
 }
 
 /// Reads the feed. Whatever the store answers, nothing of a foreign stream gets past here.

@@ -57,12 +57,25 @@ impl<K: Eq + Hash, V> Fresh<K, V> {
         key: K,
         read: impl Future<Output = Result<V, E>> + Send,
     ) -> Result<Arc<V>, E> {
+        self.get_at(|| live.version(), key, read).await
+    }
+
+    /// The same for what changes with another version than that of what is published.
+    ///
+    /// # Errors
+    /// Those of `read`; what failed is not kept.
+    pub(crate) async fn get_at<E>(
+        &self,
+        version: impl Fn() -> u64 + Send,
+        key: K,
+        read: impl Future<Output = Result<V, E>> + Send,
+    ) -> Result<Arc<V>, E> {
         let slot = self.slot(key);
         // Who comes while somebody reads waits for what that one reads.
         let mut kept = slot.lock().await;
         if let Some(there) = kept.as_ref() {
             let age = there.at.elapsed();
-            if there.version == live.version() && age < OLDEST {
+            if there.version == version() && age < OLDEST {
                 return Ok(Arc::clone(&there.value));
             }
             if let Some(rest) = APART.checked_sub(age) {
@@ -70,7 +83,7 @@ impl<K: Eq + Hash, V> Fresh<K, V> {
             }
         }
         // Taken before the reading: what comes in during it is read the next time.
-        let version = live.version();
+        let version = version();
         let value = Arc::new(read.await?);
         *kept = Some(Kept {
             version,

@@ -58,6 +58,7 @@ use tower::{Layer, Service};
 
 pub(crate) use feed::FeedCache;
 pub(crate) use names::Names;
+pub(crate) use receivables::ReceivablesCache;
 pub(crate) use today::TodayCache;
 pub(crate) use words::Words;
 

@@ -45,7 +45,7 @@ pub(super) async fn show(
     let mut filter = feed::read_filter(&app, &query, &viewer).await?;
     filter.with_evidence = true;
     filter.limit = RECORDS + 1;
-    let items = match feed::find_customer(store, &viewer, query.customer()).await? {
+    let items = match feed::find_customer(&app, &viewer, query.customer()).await? {
         Named::Several(_) | Named::Unknown => Vec::new(),
         Named::One(customer) => {
             filter.customer = Some(customer.id);

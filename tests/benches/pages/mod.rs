@@ -59,6 +59,8 @@ pub(crate) struct Options {
     /// Where the company is kept, so that it need not be made again.
     pub(crate) data: Option<PathBuf>,
     pub(crate) quick: bool,
+    /// Measure in that folder itself, where there is no room for a copy: what the phones bring stays in it.
+    pub(crate) in_place: bool,
     /// Only pages whose name holds this, and no open pages: for whoever works on a page.
     pub(crate) page: Option<String>,
 }
@@ -188,6 +190,9 @@ pub(crate) async fn measure(options: &Options) -> Result<Report> {
     if facts.day != today {
         eprintln!("the company was made on {}: nothing happened in it since", facts.day);
     }
+    if options.in_place {
+        return measure_in(&kept, facts, options).await;
+    }
     // What is measured changes it.
     let run = kept.with_extension("run");
     let _ = std::fs::remove_dir_all(&run);
@@ -201,7 +206,8 @@ pub(crate) async fn measure(options: &Options) -> Result<Report> {
 async fn measure_in(run: &Path, facts: Facts, options: &Options) -> Result<Report> {
     let codes = open::codes(run, &facts).await?;
     let server = Server::start(run)?;
-    let phones = open::phones(run, &server.url, &facts, &codes, options.page.is_some()).await?;
+    let folder = tempfile::tempdir_in(run)?;
+    let phones = open::phones(folder.path(), &server.url, &facts, &codes, options.page.is_some()).await?;
     server.settled().await?;
     // Whatever the phones have brought by being enrolled is in the database by now.
     let mut all = asked::everything(run, &facts)?;

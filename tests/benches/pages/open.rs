@@ -94,8 +94,6 @@ pub(crate) async fn codes(folder: &Path, facts: &Facts) -> Result<Vec<String>> {
 /// The phones, each with everything of its territory; only one of them when `one`.
 pub(crate) async fn phones(folder: &Path, url: &str, facts: &Facts, codes: &[String], one: bool) -> Result<Vec<Phone>> {
     let started = Instant::now();
-    let folder = folder.join("phones");
-    std::fs::create_dir_all(&folder)?;
     let mut phones = Vec::new();
     for (number, ((user, territory, customers), code)) in chosen(facts).zip(codes).enumerate() {
         let store = open_store(&folder.join(format!("{number}.db")))?;

@@ -1,6 +1,6 @@
 //! The customers of the reader's territories: found, sorted, exported.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -199,11 +199,21 @@ fn overdue(it: &Standing) -> Option<Money> {
 fn sort(found: &mut [&Standing], names: &Names, by: Option<(&'static str, Direction)>) {
     let (key, direction) = by.unwrap_or(("name", Direction::Ascending));
     let money = |it: Option<Money>| it.map(|it| (it.currency, it.amount));
+    // Looked up once for each, and not for each comparison.
+    let (mut reps, mut territories) = (HashMap::new(), HashMap::new());
+    for it in found.iter() {
+        if let Some(rep) = it.customer.rep {
+            reps.entry(rep).or_insert_with(|| names.person(rep));
+        }
+        let territory = it.customer.territory;
+        territories
+            .entry(territory)
+            .or_insert_with(|| names.territory(territory));
+    }
     let order = |a: &Standing, b: &Standing| -> (bool, bool, Ordering) {
         fn of<T: Ord>(a: Option<T>, b: Option<T>) -> (bool, bool, Ordering) {
             (a.is_none(), b.is_none(), a.cmp(&b))
         }
-        let rep = |it: &Standing| it.customer.rep.map(|rep| names.person(rep));
         match key {
             "code" => of(Some(&a.customer.code), Some(&b.customer.code)),
             "grade" => of(a.credit.and_then(|it| it.grade), b.credit.and_then(|it| it.grade)),
@@ -219,10 +229,13 @@ fn sort(found: &mut [&Standing], names: &Names, by: Option<(&'static str, Direct
                 overdue(b).map(|_| b.overdue.oldest_days),
             ),
             "contact" => of(filled(&a.customer.contact), filled(&b.customer.contact)),
-            "rep" => of(rep(a), rep(b)),
+            "rep" => of(
+                a.customer.rep.and_then(|it| reps.get(&it)),
+                b.customer.rep.and_then(|it| reps.get(&it)),
+            ),
             "territory" => of(
-                Some(names.territory(a.customer.territory)),
-                Some(names.territory(b.customer.territory)),
+                territories.get(&a.customer.territory),
+                territories.get(&b.customer.territory),
             ),
             "as_of" => of(a.credit.map(|it| it.as_of), b.credit.map(|it| it.as_of)),
             // In lower case, as the beginning of what is searched.

@@ -1,11 +1,11 @@
 //! What is owed and for how long, by customer, territory and rep; DSO and CEI over time.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use fieldledger_core::{
-    model::{Currency, InvalidMoney, Money},
+    model::{Currency, Customer, InvalidMoney, Money, OrganisationId, TerritoryId},
     rules::ageing::{Ageing, AgeingRow, Bucket},
 };
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -18,6 +18,7 @@ use super::super::{
     },
     error::PageError,
     format,
+    fresh::Fresh,
     messages::Text,
     names::Names,
     page::{Frame, Viewer, html},
@@ -42,6 +43,18 @@ struct Figure {
 #[template(path = "receivables.html")]
 struct ReceivablesPage {
     frame: Frame,
+    told: Arc<Receivables>,
+}
+
+/// Who is shown the same: company, territories, language, and what they ask for.
+type Key = (OrganisationId, Option<Vec<TerritoryId>>, &'static str, String);
+
+/// What was added up, for those who ask next while nobody's books have changed.
+#[derive(Default)]
+pub(crate) struct ReceivablesCache(Fresh<Key, Receivables>);
+
+/// What the page says beside its frame.
+struct Receivables {
     as_of: String,
     figures: Vec<Figure>,
     problems: Option<String>,
@@ -71,18 +84,50 @@ fn figure(text: Text, value: Option<Decimal>) -> String {
 
 /// The page.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
-    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
-    let narrowed = Narrowed::of(&sent, &viewer)?;
     let overview = overview(&app, &viewer).await?;
+    if ["format.ageing", "format.history"].iter().any(|it| sent.is_set(it))
+        && let Read::File(file) = read(&app, &viewer, &sent, &overview).await?
+    {
+        return Ok(file);
+    }
+    let mut scope = viewer.account.territory_filter();
+    if let Some(scope) = &mut scope {
+        scope.sort_unstable();
+    }
+    let org = viewer.account.organisation;
+    let key = (org, scope, viewer.text.0.tag(), sent.address_with(&[]));
+    let reading = async {
+        match read(&app, &viewer, &sent, &overview).await? {
+            Read::Shown(told) => Ok(*told),
+            // Asked for above.
+            Read::File(_) => Err(PageError::Internal),
+        }
+    };
+    let told = app.receivables.0.get_at(|| overview.version(), key, reading).await?;
+    html(&ReceivablesPage {
+        frame: viewer.frame("receivables"),
+        told,
+    })
+}
+
+/// A file that was asked for, or what the page says.
+enum Read {
+    File(Response),
+    Shown(Box<Receivables>),
+}
+
+async fn read(app: &AppState, viewer: &Viewer, sent: &Sent, overview: &Overview) -> Result<Read, PageError> {
+    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
+    let narrowed = Narrowed::of(sent, viewer)?;
     let mut names = Names::load(store, org).await?;
-    let counted: Vec<&Standing> = visible(&overview, &viewer).filter(|it| narrowed.fits(it)).collect();
+    let counted: Vec<&Standing> = visible(overview, viewer).filter(|it| narrowed.fits(it)).collect();
     let reps_of: Vec<_> = counted.iter().filter_map(|it| it.customer.rep).collect();
     names.add_people(store, org, reps_of).await?;
     let mut whole = Ageing::new(overview.today);
     for it in &counted {
         whole.merge(&it.ageing).map_err(overflow)?;
     }
-    let history = history(&overview, &counted).map_err(overflow)?;
+    let history = history(overview, &counted).map_err(overflow)?;
     let currencies: Vec<Currency> = whole.rows().map(|(currency, _)| currency).collect();
     let asked: Option<Currency> = sent.parsed("currency", "table.currency")?;
     let currency = asked
@@ -90,28 +135,27 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         .or_else(|| currencies.first().copied())
         .unwrap_or(overview.currency);
     let by = sent.value("by").unwrap_or("customer").to_owned();
-    let table = match table(&viewer, &sent, &names, &by, &counted, (&currencies, currency), &whole).await? {
-        Answer::File(file) => return Ok(file),
+    let table = match table(viewer, sent, &names, &by, &counted, (&currencies, currency), &whole).await? {
+        Answer::File(file) => return Ok(Read::File(file)),
         Answer::Shown(table) => table,
     };
     let none = Vec::new();
     let points = history.get(&currency).unwrap_or(&none);
-    let history = match history_table(&viewer, &sent, &overview, currency, points).await? {
-        Answer::File(file) => return Ok(file),
+    let history = match history_table(viewer, sent, overview, currency, points).await? {
+        Answer::File(file) => return Ok(Read::File(file)),
         Answer::Shown(table) => table,
     };
     let row = whole.row(currency);
-    html(&ReceivablesPage {
-        frame: viewer.frame("receivables"),
+    Ok(Read::Shown(Box::new(Receivables {
         as_of: text.fill("receivables.as_of", "day", overview.today),
         figures: headlines(text, currency, &row, points),
         problems: problems(text, &counted),
         ageing: chart_of_ageing(text, currency, &row)?,
-        dso: chart_of_dso(text, &overview, points)?,
-        cei: chart_of_cei(text, &overview, points)?,
+        dso: chart_of_dso(text, overview, points)?,
+        cei: chart_of_cei(text, overview, points)?,
         table,
         history,
-    })
+    })))
 }
 
 /// What the customers come to at each point, by currency.
@@ -196,14 +240,18 @@ fn problems(text: Text, counted: &[&Standing]) -> Option<String> {
 }
 
 /// A line of the table: whose, in one currency.
-struct Line {
-    name: String,
-    href: Option<String>,
-    code: String,
-    rep: String,
-    territory: String,
+struct Line<'s> {
+    name: Cow<'s, str>,
+    /// Of the customer that it is about; none for a group.
+    customer: Option<&'s Customer>,
     currency: Currency,
     row: AgeingRow,
+}
+
+impl Line<'_> {
+    fn code(&self) -> &str {
+        self.customer.map_or("", |it| &it.code)
+    }
 }
 
 async fn table(
@@ -285,22 +333,25 @@ async fn table(
         spec = spec.footer(cells);
     }
     let mut lines = if by_customer {
-        customers(counted, names)
+        customers(counted)
     } else {
         groups(counted, names, by).map_err(overflow)?
     };
     let total = lines.len();
     let wanted = spec.wanted(sent);
-    sort(&mut lines, wanted.sort);
+    sort(&mut lines, names, wanted.sort);
     let rows = part(lines, wanted)
         .into_iter()
         .map(|line| {
-            let mut cells = vec![match line.href {
-                Some(href) => Cell::link(href, line.name),
-                None => Cell::text(line.name),
-            }];
-            if by_customer {
-                cells.extend([Cell::text(line.code), Cell::text(line.rep), Cell::text(line.territory)]);
+            let mut cells = Vec::with_capacity(13);
+            match line.customer {
+                Some(customer) => cells.extend([
+                    Cell::link(format!("/customers/{}", customer.id), &customer.name),
+                    Cell::text(&customer.code),
+                    Cell::text(rep_of(names, customer)),
+                    Cell::text(names.territory(customer.territory)),
+                ]),
+                None => cells.push(Cell::text(line.name.as_ref())),
             }
             cells.extend(amounts(&line.row, line.currency));
             Row::new(cells)
@@ -320,16 +371,17 @@ fn is_something(row: &AgeingRow) -> bool {
     !row.open().is_zero() || !row.credits().is_zero()
 }
 
-fn customers(counted: &[&Standing], names: &Names) -> Vec<Line> {
+fn rep_of(names: &Names, customer: &Customer) -> String {
+    customer.rep.map(|rep| names.person(rep)).unwrap_or_default()
+}
+
+fn customers<'s>(counted: &[&'s Standing]) -> Vec<Line<'s>> {
     let mut lines = Vec::with_capacity(counted.len());
     for it in counted {
         for (currency, row) in it.ageing.rows().filter(|(_, row)| is_something(row)) {
             lines.push(Line {
-                name: it.customer.name.clone(),
-                href: Some(format!("/customers/{}", it.customer.id)),
-                code: it.customer.code.clone(),
-                rep: it.customer.rep.map(|rep| names.person(rep)).unwrap_or_default(),
-                territory: names.territory(it.customer.territory),
+                name: Cow::Borrowed(it.customer.name.as_str()),
+                customer: Some(&it.customer),
                 currency,
                 row: *row,
             });
@@ -338,20 +390,17 @@ fn customers(counted: &[&Standing], names: &Names) -> Vec<Line> {
     lines
 }
 
-fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line>, InvalidMoney> {
+fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line<'static>>, InvalidMoney> {
     // Two people may have one name.
     let mut groups: BTreeMap<(String, Option<[u8; 16]>), Ageing> = BTreeMap::new();
     for it in counted {
+        let customer = &it.customer;
         let whose = match by {
-            "territory" => {
-                let territory = it.customer.territory;
-                (names.territory(territory), Some(*territory.as_bytes()))
-            }
-            _ => {
-                let rep = it.customer.rep;
-                let name = rep.map(|rep| names.person(rep)).unwrap_or_default();
-                (name, rep.map(|rep| *rep.as_bytes()))
-            }
+            "territory" => (
+                names.territory(customer.territory),
+                Some(*customer.territory.as_bytes()),
+            ),
+            _ => (rep_of(names, customer), customer.rep.map(|rep| *rep.as_bytes())),
         };
         let sum = groups.entry(whose).or_insert_with(|| Ageing::new(it.ageing.as_of()));
         sum.merge(&it.ageing)?;
@@ -360,11 +409,8 @@ fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line>, I
     for ((name, _), ageing) in groups {
         for (currency, row) in ageing.rows().filter(|(_, row)| is_something(row)) {
             lines.push(Line {
-                name: name.clone(),
-                href: None,
-                code: String::new(),
-                rep: String::new(),
-                territory: String::new(),
+                name: Cow::Owned(name.clone()),
+                customer: None,
                 currency,
                 row: *row,
             });
@@ -373,7 +419,7 @@ fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line>, I
     Ok(lines)
 }
 
-fn sort(lines: &mut [Line], by: Option<(&'static str, Direction)>) {
+fn sort(lines: &mut Vec<Line<'_>>, names: &Names, by: Option<(&'static str, Direction)>) {
     let (key, direction) = by.unwrap_or(("balance", Direction::Descending));
     let amount = |it: &Line| match key {
         "not_due" => it.row.in_bucket(Bucket::NotDue),
@@ -386,21 +432,25 @@ fn sort(lines: &mut [Line], by: Option<(&'static str, Direction)>) {
         "credits" => it.row.credits(),
         _ => it.row.balance(),
     };
-    lines.sort_by(|a, b| {
-        let order = match key {
-            "name" => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
-            "code" => a.code.cmp(&b.code),
-            "rep" => a.rep.cmp(&b.rep),
-            "territory" => a.territory.cmp(&b.territory),
-            _ => (a.currency, amount(a)).cmp(&(b.currency, amount(b))),
+    let directed = |order: Ordering| match direction {
+        Direction::Descending => order.reverse(),
+        Direction::Ascending => order,
+    };
+    let then = |a: &Line<'_>, b: &Line<'_>| (&a.name, a.code(), a.currency).cmp(&(&b.name, b.code(), b.currency));
+    if matches!(key, "name" | "code" | "rep" | "territory") {
+        // Made once for each, and not for each comparison.
+        let word = |it: &Line<'_>| match (key, it.customer) {
+            ("name", _) => it.name.to_lowercase(),
+            ("rep", Some(customer)) => rep_of(names, customer),
+            ("territory", Some(customer)) => names.territory(customer.territory),
+            _ => it.code().to_owned(),
         };
-        let order = if direction == Direction::Descending {
-            order.reverse()
-        } else {
-            order
-        };
-        order.then_with(|| (&a.name, &a.code, a.currency).cmp(&(&b.name, &b.code, b.currency)))
-    });
+        let mut worded: Vec<(String, Line<'_>)> = lines.drain(..).map(|it| (word(&it), it)).collect();
+        worded.sort_by(|(a_word, a), (b_word, b)| directed(a_word.cmp(b_word)).then_with(|| then(a, b)));
+        lines.extend(worded.into_iter().map(|(_, it)| it));
+    } else {
+        lines.sort_by(|a, b| directed((a.currency, amount(a)).cmp(&(b.currency, amount(b)))).then_with(|| then(a, b)));
+    }
 }
 
 async fn history_table(

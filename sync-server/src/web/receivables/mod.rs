@@ -16,6 +16,7 @@ mod timers;
 mod unmatched;
 mod worklist;
 
+pub(crate) use ageing::ReceivablesCache;
 use axum::routing::{get, post};
 use fieldledger_core::model::{Customer, CustomerId, InvalidField};
 

@@ -8,7 +8,10 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use crate::{overview::Standing, store::NumberOf};
+use crate::{
+    overview::{OpenAmount, Standing},
+    store::NumberOf,
+};
 
 /// Candidates that are told.
 pub(super) const MOST: usize = 5;
@@ -116,15 +119,21 @@ impl<'s> Index<'s> {
             by_whole: HashMap::new(),
             standings: Vec::new(),
         };
+        let mut wanted: Vec<u64> = Vec::with_capacity(receipts.len());
         for it in receipts {
             let key = (it.amount.currency, it.amount.amount);
             index.by_amount.insert(key, Vec::new());
             index.by_whole.insert(key, Vec::new());
+            index.by_name.insert(normal(&it.payer), Vec::new());
+            wanted.push(OpenAmount::key_of(it.amount));
         }
+        wanted.sort_unstable();
         for it in &standings {
             let id = it.customer.id;
-            index.by_name.entry(normal(&it.customer.name)).or_default().push(id);
-            for open in &it.open {
+            if let Some(found) = index.by_name.get_mut(&normal(&it.customer.name)) {
+                found.push(id);
+            }
+            for open in it.open.iter().filter(|it| wanted.binary_search(&it.key).is_ok()) {
                 if let Some(found) = index.by_amount.get_mut(&(open.amount.currency, open.amount.amount)) {
                     found.push(id);
                 }

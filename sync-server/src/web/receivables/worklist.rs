@@ -74,21 +74,27 @@ fn is_ranked(it: &Standing) -> bool {
     it.problem.is_none() && it.unconverted.is_none()
 }
 
+/// Whether there is anything that the worklist looks at.
+fn may_matter(it: &Standing) -> bool {
+    let nothing = it.promises.is_empty() && it.reminders.is_empty() && it.disputes.is_empty();
+    !nothing || it.overdue.amount.amount > Decimal::ZERO
+}
+
 /// The list.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let narrowed = Narrowed::of(&sent, &viewer)?;
     let overview = overview(&app, &viewer).await?;
     let mut names = Names::load(store, org).await?;
-    let mut counted: Vec<&Standing> = visible(&overview, &viewer).filter(|it| narrowed.fits(it)).collect();
+    let all: Vec<&Standing> = visible(&overview, &viewer).filter(|it| narrowed.fits(it)).collect();
+    let uncounted = all.iter().filter(|it| !is_ranked(it)).count();
+    let mut counted: Vec<&Standing> = all.into_iter().filter(|it| is_ranked(it) && may_matter(it)).collect();
     // Equal customers stay in the order of their numbers, as on a phone.
     counted.sort_by(|a, b| (&a.customer.code, a.customer.id).cmp(&(&b.customer.code, b.customer.id)));
-    let uncounted = counted.iter().filter(|it| !is_ranked(it)).count();
     let reps_of: Vec<_> = counted.iter().filter_map(|it| it.customer.rep).collect();
     names.add_people(store, org, reps_of).await?;
     let customers: Vec<WorklistCustomer> = counted
         .iter()
-        .filter(|it| is_ranked(it))
         .map(|it| it.for_worklist(overview.today))
         .filter(|it| {
             let nothing = it.promises.is_empty() && it.dunning.is_empty() && it.disputes.is_empty();

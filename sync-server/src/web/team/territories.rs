@@ -8,11 +8,12 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use fieldledger_core::model::{LedgerRecord, RecordKind, TerritoryId};
+use fieldledger_core::model::TerritoryId;
 
 use crate::{
     state::AppState,
     web::{
+        customers::list::overview,
         error::PageError,
         names::Names,
         page::{Frame, Viewer, html},
@@ -63,12 +64,10 @@ async fn page(app: &AppState, viewer: &Viewer, sent: &Sent, refused: Refused) ->
     let names = Names::load(app.store.as_ref(), org).await?;
     let known = names.territories_of(&viewer.account);
     let mut customers: BTreeMap<TerritoryId, (u64, u64)> = BTreeMap::new();
-    for it in app.store.records(org, &RecordKind::Customer).await? {
-        if let LedgerRecord::Customer(it) = it.record {
-            let count = customers.entry(it.territory).or_default();
-            count.0 += 1;
-            count.1 += u64::from(it.rep.is_none());
-        }
+    for it in overview(app, viewer).await?.customers() {
+        let count = customers.entry(it.customer.territory).or_default();
+        count.0 += 1;
+        count.1 += u64::from(it.customer.rep.is_none());
     }
     let accounts = app.store.accounts(org).await?;
     let spec = Spec::new(
