@@ -29,7 +29,7 @@ function soon() {
   }
   if (timer) return;
   const rest = Math.max(0, last + PAUSE - performance.now());
-  timer = setTimeout(refresh, rest + Math.random() * GATHER);
+  timer = setTimeout(refresh, Math.max(rest, Math.random() * GATHER));
 }
 
 async function refresh() {

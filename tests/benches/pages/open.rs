@@ -298,7 +298,7 @@ impl Window {
             told.news.notified().await;
             let rest = PAUSE.saturating_sub(last.elapsed());
             let gather = Duration::from_millis(rand::rng().random_range(0..GATHER_MILLIS));
-            tokio::time::sleep(rest + gather).await;
+            tokio::time::sleep(rest.max(gather)).await;
             last = Instant::now();
             let page = self.browser.get(self.path).await?;
             let done = Instant::now();
