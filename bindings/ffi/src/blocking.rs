@@ -1,7 +1,11 @@
 //! Work that may take a while, off the caller's thread. Kotlin polls a call on the dispatcher of whoever called it: what
 //! blocked there would freeze a screen.
 
-use std::{future::Future, sync::LazyLock};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use fieldledger_core::error::FieldError;
 use tokio::{
@@ -30,35 +34,65 @@ pub(crate) fn runtime() -> Result<&'static Runtime, FieldError> {
         .map_err(|error| FieldError::Internal(format!("no threads could be started: {error}")))
 }
 
+/// What a call comes to, left where its caller finds it. Tasks of one kind carry every call: with a kind of task for each call
+/// the library would be half a megabyte larger.
+struct Left<T>(Arc<Mutex<Option<Result<T, FieldError>>>>);
+
+impl<T> Left<T> {
+    fn nothing_yet() -> (Self, Self) {
+        let place = Arc::default();
+        (Self(Arc::clone(&place)), Self(place))
+    }
+
+    fn leave(&self, result: Result<T, FieldError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    fn take(&self) -> Result<T, FieldError> {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        left.unwrap_or_else(|| Err(FieldError::Internal("a call ended without a result".to_owned())))
+    }
+}
+
 /// Runs `work` on a thread that may block. A call that is given up goes on to its end there: what it began is finished or
 /// undone by its transaction, never left half-way.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FieldError> + Send + 'static,
 ) -> Result<T, FieldError> {
-    joined(runtime()?.spawn_blocking(work).await)
+    let (here, there) = Left::nothing_yet();
+    block(Box::new(move || there.leave(work()))).await?;
+    here.take()
+}
+
+async fn block(work: Box<dyn FnOnce() + Send>) -> Result<(), FieldError> {
+    runtime()?.spawn_blocking(work).await.map_err(broken)
 }
 
 /// Runs `work` on the library's threads. When the caller gives up, so does `work`, at its next pause.
 pub(crate) async fn spawned<T: Send + 'static>(
     work: impl Future<Output = Result<T, FieldError>> + Send + 'static,
 ) -> Result<T, FieldError> {
-    struct GivenUp<T>(JoinHandle<T>);
-    impl<T> Drop for GivenUp<T> {
+    let (here, there) = Left::nothing_yet();
+    spawn(Box::pin(async move { there.leave(work.await) })).await?;
+    here.take()
+}
+
+async fn spawn(work: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), FieldError> {
+    struct GivenUp(JoinHandle<()>);
+    impl Drop for GivenUp {
         fn drop(&mut self) {
             self.0.abort();
         }
     }
     let mut task = GivenUp(runtime()?.spawn(work));
-    joined((&mut task.0).await)
+    (&mut task.0).await.map_err(broken)
 }
 
-fn joined<T>(ended: Result<Result<T, FieldError>, JoinError>) -> Result<T, FieldError> {
-    ended.unwrap_or_else(|error| {
-        if error.is_cancelled() {
-            return Err(FieldError::Cancelled);
-        }
-        Err(FieldError::Internal(panic_text(&*error.into_panic())))
-    })
+fn broken(error: JoinError) -> FieldError {
+    if error.is_cancelled() {
+        return FieldError::Cancelled;
+    }
+    FieldError::Internal(panic_text(&*error.into_panic()))
 }
 
 /// Runs `work` here; a panic becomes an error instead of ending the app.

@@ -21,6 +21,7 @@ mod review;
 mod role;
 mod time;
 mod visit;
+mod zone;
 
 pub use collection::{ClosingReview, CollectionChannel, CollectionNote, CollectionOutcome, LateCause, PromiseToPay};
 pub(crate) use day::check_day;

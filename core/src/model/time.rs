@@ -3,6 +3,8 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::zone;
+
 /// A moment in time, to the millisecond. Which clock it was read from is said where it is used: a phone's clock may be
 /// wrong by years.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -38,10 +40,21 @@ impl Timestamp {
     }
     /// The calendar date of this moment in `zone`.
     pub fn date_in(self, zone: chrono_tz::Tz) -> chrono::NaiveDate {
-        // Local time at the very ends of the range lies outside it.
-        let margin = chrono::TimeDelta::days(2);
-        let (first, last) = (DateTime::<Utc>::MIN_UTC + margin, DateTime::<Utc>::MAX_UTC - margin);
-        self.to_datetime().clamp(first, last).with_timezone(&zone).date_naive()
+        self.local_in(zone).date()
+    }
+    /// What the clocks of `zone` show at this moment. At the very ends of chrono's range, where local time would lie outside
+    /// it, the nearest there is.
+    pub fn local_in(self, zone: chrono_tz::Tz) -> chrono::NaiveDateTime {
+        zone::local(self, zone)
+    }
+    /// The first moment at which the clocks of `zone` show this. What they skip is counted on from before: half past two
+    /// becomes half past three when they are put forward at two.
+    pub fn from_local(shown: chrono::NaiveDateTime, zone: chrono_tz::Tz) -> Self {
+        zone::moment(shown, zone)
+    }
+    /// When a day begins in `zone`; where the clocks skip midnight, when they do.
+    pub fn midnight(day: chrono::NaiveDate, zone: chrono_tz::Tz) -> Self {
+        Self::from_local(day.and_time(chrono::NaiveTime::MIN), zone)
     }
 }
 

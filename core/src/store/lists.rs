@@ -1,4 +1,4 @@
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{Days, NaiveDate};
 use rusqlite::{Connection, types::Value as Sql};
 use rust_decimal::Decimal;
 
@@ -47,8 +47,8 @@ impl FieldStore {
         let identity = self.require_identity()?;
         let zone = self.organisation()?.map_or(chrono_tz::UTC, |profile| profile.time_zone);
         let date = date.unwrap_or_else(|| self.now().date_in(zone));
-        let start = midnight(date, zone);
-        let end = midnight(date.checked_add_days(Days::new(1)).unwrap_or(date), zone);
+        let start = Timestamp::midnight(date, zone);
+        let end = Timestamp::midnight(date.checked_add_days(Days::new(1)).unwrap_or(date), zone);
         self.read(|connection| {
             let me = interned(connection, identity.user.as_bytes())?.unwrap_or(-1);
             let day = day_number(date);
@@ -204,17 +204,4 @@ fn is_kept(
         .map(|receipt| receipt.amount.amount)
         .fold(Decimal::ZERO, Decimal::saturating_add);
     Ok(paid >= amount.amount)
-}
-
-/// When a day begins in a zone; where the clocks skip midnight, at the next moment there is.
-fn midnight(day: NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
-    let start = day.and_time(NaiveTime::MIN);
-    let local = start.and_local_timezone(zone);
-    local
-        .earliest()
-        .or_else(|| (start + chrono::Duration::hours(1)).and_local_timezone(zone).earliest())
-        .map_or_else(
-            || start.and_utc().into(),
-            |moment| moment.with_timezone(&chrono::Utc).into(),
-        )
 }

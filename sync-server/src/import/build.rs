@@ -15,11 +15,10 @@ use std::{
     path::Path,
 };
 
-pub(crate) use cells::midnight;
 use chrono::NaiveDate;
 use fieldledger_core::model::{
     Contract, Customer, CustomerId, Invoice, LedgerOrder, LedgerRecord, OrganisationId, OrganisationProfile, Person,
-    ProductId, Territory, TerritoryId,
+    ProductId, Territory, TerritoryId, Timestamp,
 };
 use load::load;
 
@@ -282,10 +281,9 @@ impl<'m> Builder<'m> {
         }
         let newest = days.into_iter().max();
         // Books without a history are those of today.
-        newest.and_then(|day| day.succ_opt()).unwrap_or_else(|| {
-            let zone = &self.mapping.organisation.time_zone;
-            chrono::Utc::now().with_timezone(zone).date_naive()
-        })
+        newest
+            .and_then(|day| day.succ_opt())
+            .unwrap_or_else(|| Timestamp::from(chrono::Utc::now()).date_in(self.mapping.organisation.time_zone))
     }
 }
 

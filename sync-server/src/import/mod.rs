@@ -22,7 +22,6 @@ use fieldledger_core::model::{
     CustomerId, LedgerRecord, OrganisationId, OrganisationProfile, Role, TerritoryId, UserId,
 };
 
-pub(crate) use build::midnight;
 pub use mapping::{Mapping, MappingError};
 pub use report::{ImportReport, KindReport};
 pub use settle::CreditRow;

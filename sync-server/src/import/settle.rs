@@ -27,7 +27,7 @@ use fieldledger_core::{
 
 pub(super) use self::parts::written_out;
 use self::{account::account, held::Held};
-use super::{Books, RowError, Sourced, midnight};
+use super::{Books, RowError, Sourced};
 use crate::store::CustomerLedger;
 
 /// The word by which what an import decided is known.
@@ -217,7 +217,7 @@ impl Books {
     pub(crate) fn settled_alone(mut self) -> Self {
         let facts = self.take_facts();
         let (profile, policy) = (self.profile.clone(), Policy::default());
-        let now = midnight(self.as_of, profile.time_zone);
+        let now = Timestamp::midnight(self.as_of, profile.time_zone);
         let frame = self.frame(&profile, &policy, &facts, now);
         let mut settled = Settled::default();
         for (customer, facts) in facts {
@@ -438,6 +438,7 @@ fn file(
         currency: frame.profile.currency,
     };
     let zone = frame.profile.time_zone;
-    let file = credit_file(&sources, midnight(frame.as_of, zone), zone).map_err(|error| error.to_string())?;
+    let file =
+        credit_file(&sources, Timestamp::midnight(frame.as_of, zone), zone).map_err(|error| error.to_string())?;
     Ok(file.into())
 }

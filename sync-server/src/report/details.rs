@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{NaiveDate, NaiveTime, TimeZone as _};
+use chrono::{NaiveDate, NaiveTime};
 use fieldledger_core::{
     model::{CreditFile, CreditLimit, Currency, Customer, Horizon, InvalidMoney, StatementLineKind, Timestamp},
     rules::{
@@ -154,8 +154,7 @@ fn file_of(reader: &Reader<'_>, customer: &Customer, ledger: &CustomerLedger) ->
 /// A moment of the day in the zone, whatever the clocks do at midnight.
 fn noon(day: NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
     let noon = day.and_time(NaiveTime::from_hms_opt(12, 0, 0).unwrap_or(NaiveTime::MIN));
-    let local = zone.from_local_datetime(&noon).earliest();
-    local.map_or_else(|| noon.and_utc(), |local| local.to_utc()).into()
+    Timestamp::from_local(noon, zone)
 }
 
 /// What a group of customers comes to in one currency of limits.

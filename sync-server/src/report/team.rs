@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
@@ -468,14 +468,7 @@ async fn visits(
 ) -> Result<Vec<VisitMade>, StoreError> {
     let first = period.from.checked_sub_days(Days::new(longest.into()));
     let after = period.to.succ_opt().unwrap_or(period.to);
-    let begin = |day: NaiveDate| {
-        let midnight = day.and_time(NaiveTime::MIN).and_local_timezone(zone).earliest();
-        // Where a clock change skips midnight, an hour more does no harm: days are told again from each visit.
-        midnight.map_or_else(
-            || Timestamp::from_millis(day.and_time(NaiveTime::MIN).and_utc().timestamp_millis() - 50_400_000),
-            |it| Timestamp::from_millis(it.timestamp_millis()),
-        )
-    };
+    let begin = |day: NaiveDate| Timestamp::midnight(day, zone);
     store
         .visits_between(org, begin(first.unwrap_or(period.from)), begin(after))
         .await

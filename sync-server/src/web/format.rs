@@ -16,21 +16,16 @@ pub(crate) struct Moment {
 
 impl Moment {
     pub(crate) fn new(at: Timestamp, zone: Tz) -> Self {
-        let utc = at.to_datetime();
         Self {
-            iso: utc.to_rfc3339_opts(SecondsFormat::Millis, true),
-            shown: utc.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string(),
+            iso: at.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true),
+            shown: at.local_in(zone).format("%Y-%m-%d %H:%M").to_string(),
         }
     }
 }
 
 /// Midnight at the beginning of `day` in `zone`. Where a clock change skips midnight, the first moment that exists.
 pub(crate) fn start_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
-    (0..=3).find_map(|hour| {
-        let local = day.and_hms_opt(hour, 0, 0)?;
-        let moment = local.and_local_timezone(zone).earliest()?;
-        Some(Timestamp::from_millis(moment.timestamp_millis()))
-    })
+    Some(Timestamp::midnight(day, zone))
 }
 
 /// An amount with its currency and thousands separated, never rounded.

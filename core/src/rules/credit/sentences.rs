@@ -157,10 +157,7 @@ fn chinese(facts: &RuleFacts, passed: bool, zone: Tz) -> Option<String> {
 
 /// A moment to the minute; in UTC it says so.
 fn moment(at: Timestamp, zone: Tz) -> String {
-    // Local time at the very ends of the range lies outside it.
-    let years = 8_000 * 366 * 86_400_000;
-    let at = Timestamp::from_millis(at.as_millis().clamp(-years, years)).to_datetime();
-    let local = at.with_timezone(&zone).format("%Y-%m-%d %H:%M");
+    let local = at.local_in(zone).format("%Y-%m-%d %H:%M");
     if zone == Tz::UTC {
         format!("{local} UTC")
     } else {

@@ -70,7 +70,7 @@ impl Phone {
         let mut table = Table::new(&["id", "when", "kind", "customer", "state", "what", "amount", ""]).right(&[6]);
         for row in rows {
             let when = match (row.at, row.day) {
-                (Some(at), _) => at.to_datetime().with_timezone(&zone).format("%m-%d %H:%M").to_string(),
+                (Some(at), _) => at.local_in(zone).format("%m-%d %H:%M").to_string(),
                 (None, Some(day)) => day.format("%m-%d").to_string(),
                 (None, None) => String::new(),
             };

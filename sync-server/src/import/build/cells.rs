@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use chrono::{NaiveDate, NaiveTime, TimeZone as _};
-use fieldledger_core::model::{CreditGrade, Currency, InvalidField, Money, Timestamp};
+use chrono::NaiveDate;
+use fieldledger_core::model::{CreditGrade, Currency, InvalidField, Money};
 use rust_decimal::Decimal;
 
 use super::RowResult;
@@ -150,14 +150,4 @@ pub(super) fn grade(text: &str) -> Option<CreditGrade> {
         "D" => Some(CreditGrade::D),
         _ => None,
     }
-}
-
-/// The first moment of a day in a time zone; where midnight is skipped by a change of clocks, UTC's.
-pub(crate) fn midnight(day: NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
-    let midnight = day.and_time(NaiveTime::MIN);
-    let moment = zone
-        .from_local_datetime(&midnight)
-        .earliest()
-        .map_or_else(|| midnight.and_utc(), |local| local.to_utc());
-    moment.into()
 }

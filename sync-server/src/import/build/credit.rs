@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use fieldledger_core::model::{
     Assessment, CreditAccount, CreditGrade, CreditLimit, CreditTerms, Currency, CustomerId, InvalidField, LedgerRecord,
-    Money, SpecialLiability,
+    Money, SpecialLiability, Timestamp,
 };
 
 use super::{
     Builder, RowResult,
-    cells::{date, date_required, days_required, grade, invalid, midnight, money, optional, required, unique, yes},
+    cells::{date, date_required, days_required, grade, invalid, money, optional, required, unique, yes},
 };
 use crate::import::{
     CreditRow, Sourced,
@@ -25,7 +25,7 @@ impl<'m> Builder<'m> {
         let Some(section) = &self.mapping.credit_history else {
             return Vec::new();
         };
-        let recorded_at = midnight(as_of, self.mapping.organisation.time_zone);
+        let recorded_at = Timestamp::midnight(as_of, self.mapping.organisation.time_zone);
         let made = self.each(section.source(), |this, row, seen| {
             let home = this.mapping.organisation.currency;
             let customer = this.customer(row, &section.customer)?.id;
@@ -154,7 +154,7 @@ fn check(row: &CreditRow, as_of: NaiveDate) -> Result<(), InvalidField> {
         terms_days: row.terms_days,
         reason: IMPORTED.to_owned(),
         by: None,
-        recorded_at: midnight(as_of, chrono_tz::UTC),
+        recorded_at: Timestamp::midnight(as_of, chrono_tz::UTC),
     });
     account.liabilities.push(SpecialLiability {
         name: IMPORTED.to_owned(),

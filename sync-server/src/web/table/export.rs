@@ -10,7 +10,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
+use chrono::{Datelike as _, NaiveDate, Timelike as _};
 use chrono_tz::Tz;
 use fieldledger_core::model::{Currency, Timestamp};
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
@@ -256,8 +256,8 @@ fn excel_day(day: NaiveDate) -> Option<ExcelDateTime> {
 }
 
 fn excel_moment(at: Timestamp, zone: Tz) -> Option<ExcelDateTime> {
-    let local: DateTime<Tz> = at.to_datetime().with_timezone(&zone);
-    let day = excel_day(local.date_naive())?;
+    let local = at.local_in(zone);
+    let day = excel_day(local.date())?;
     let hour = u16::try_from(local.hour()).ok()?;
     let (minute, second) = (u8::try_from(local.minute()).ok()?, u8::try_from(local.second()).ok()?);
     day.and_hms(hour, minute, second).ok()

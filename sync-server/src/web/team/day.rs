@@ -101,7 +101,7 @@ pub(in crate::web) async fn show(
         })
         .collect();
     let rows = feed::rows(store, &viewer, &mut names, &devices, items).await?;
-    let clock = |at: Timestamp| at.to_datetime().with_timezone(&viewer.zone).format("%H:%M").to_string();
+    let clock = |at: Timestamp| at.local_in(viewer.zone).format("%H:%M").to_string();
     let entries = rows
         .into_iter()
         .zip(times)

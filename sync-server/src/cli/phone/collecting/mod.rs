@@ -78,11 +78,7 @@ impl Phone {
             .store
             .organisation()?
             .map_or(chrono_tz::UTC, |profile| profile.time_zone);
-        Ok(at
-            .to_datetime()
-            .with_timezone(&zone)
-            .format("%Y-%m-%d %H:%M")
-            .to_string())
+        Ok(at.local_in(zone).format("%Y-%m-%d %H:%M").to_string())
     }
 
     /// As of when an answer is, in words.
