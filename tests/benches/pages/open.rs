@@ -14,7 +14,7 @@ use fieldledger_core::{
     model::{CustomerId, TerritoryId, UserId},
     store::FieldStore,
 };
-use fieldledger_server::store::sqlite::SqliteStore;
+use fieldledger_server::store::{StoreError, sqlite::SqliteStore};
 use rand::RngExt as _;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_stream::StreamExt as _;
@@ -41,6 +41,8 @@ const SHOWN: [&str; 8] = [
     "/credit",
     "/receivables",
 ];
+/// How long the folder of a company may be held by whoever made it.
+const LET_GO_WITHIN: Duration = Duration::from_secs(30);
 /// What came in is looked for in pages for so long.
 const LOOKED_FOR: Duration = Duration::from_secs(5);
 
@@ -84,9 +86,22 @@ fn chosen(facts: &Facts) -> impl Iterator<Item = &(UserId, TerritoryId, Vec<Cust
         .take(PHONES)
 }
 
+/// The store of a folder. Whoever made the company lets go of it only when its last thread has ended.
+async fn opened(folder: &Path) -> Result<SqliteStore> {
+    let started = Instant::now();
+    loop {
+        match SqliteStore::open(folder) {
+            Err(StoreError::InUse) if started.elapsed() < LET_GO_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
 /// Enrolment codes, made before the server has the folder.
 pub(crate) async fn codes(folder: &Path, facts: &Facts) -> Result<Vec<String>> {
-    let store = SqliteStore::open(folder)?;
+    let store = opened(folder).await?;
     let users: Vec<UserId> = chosen(facts).map(|it| it.0).collect();
     codes_for(&store, facts, &users).await
 }
