@@ -17,6 +17,10 @@ after(() => browser?.close());
 // Blanks and marks of direction are not seen.
 const bare = (text) => text.replace(/[\s\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
 
+// Forms in which somebody writes; no others are sent.
+const FIELDS = "textarea, input:not([type]), input[type=text]";
+const WRITTEN = `main form[method=post]:has(${FIELDS})`;
+
 async function harmless(page, watched, what) {
   assert.equal(await page.evaluate(() => window.hacked), undefined, `${what}: something was executed`);
   const alive = await page.$$eval("main img[src='x'], main svg[onload], main script, main marquee, [onerror], [onmouseover], [onload]", (all) => all.length);
@@ -109,6 +113,54 @@ describe("hostile text", () => {
     assert.ok(bare(await page.innerText(".threads")).includes(bare(HOSTILE.name)));
     await harmless(page, watched, "a review");
     await page.context().close();
+  });
+
+  test("typed into the forms of finance, of the team and of people stays text", async (t) => {
+    const south = await open(browser, "south");
+    const linksOf = async (page, path, start) => {
+      await page.goto(path);
+      const all = await page.$$eval(`main a[href^='${start}']`, (links) => links.map((it) => new URL(it.href).pathname));
+      return [...new Set(all)].filter((it) => /[0-9a-f]{8}-[0-9a-f-]{27}$/.test(it));
+    };
+    const [customer] = await linksOf(south, "/customers?q=C-901", "/customers/");
+    await south.goto(`${customer}/money`);
+    const invoice = await south.getAttribute(`main a[href^='${customer}/invoices/']`, "href");
+    const [rep] = await linksOf(south, "/team", "/team/");
+    await south.context().close();
+    const forms = {
+      finance: [customer, `${customer}/money`, invoice, "/receivables/unmatched"],
+      administrator: ["/people/new", "/team/territories", rep, rep.replace("/team/", "/people/")],
+    };
+    for (const [role, paths] of Object.entries(forms)) {
+      const page = await open(browser, role);
+      const watched = await watch(page, { statuses: [400, 404, 409, 422] });
+      for (const path of paths) {
+        await t.test(`${path.replace(/[0-9a-f-]{36}/, ":id")} as ${role}`, async () => {
+          await page.goto(path);
+          const count = await page.locator(WRITTEN).count();
+          assert.ok(count > 0, "there is nothing to fill in");
+          for (let index = 0; index < count; index += 1) {
+            await page.goto(path);
+            await page.setViewportSize({ width: 1280, height: 900 });
+            await Promise.all([
+              page.waitForNavigation(),
+              page.evaluate(
+                ([index, text, forms, fields]) => {
+                  const form = document.querySelectorAll(forms)[index];
+                  form.noValidate = true;
+                  for (const it of form.querySelectorAll(fields)) it.value = text;
+                  form.requestSubmit(form.querySelector("button"));
+                },
+                // Longer than anything that is taken, so that nothing of it is done.
+                [index, `'">${HOSTILE.name} ${HOSTILE.note} ${"W".repeat(21_000)}`, WRITTEN, FIELDS],
+              ),
+            ]);
+            await harmless(page, watched, `form ${index} of ${path}`);
+          }
+        });
+      }
+      await page.context().close();
+    }
   });
 
   test("on the page of the customer's contact stays text", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { launch, open, textOf, tooWide, watch } from "./support/browser.js";
+import { judge, launch, open, textOf, tooWide, watch } from "./support/browser.js";
 import { unspoken } from "./support/words.js";
 import { phoneOf, server, world } from "./support/world.js";
 
@@ -27,6 +27,7 @@ async function decent(page, watched, name, lang) {
     all.filter((it) => it.getBoundingClientRect().height < 24).map((it) => it.textContent.trim()),
   );
   assert.deepEqual(small, [], "too small for a finger");
+  assert.deepEqual(await judge(page), []);
   watched.none(name);
   await page.screenshot({ path: join(world.screenshots, `${name}.${lang}.phone.png`), fullPage: true });
 }
@@ -61,6 +62,7 @@ for (const [lang, code] of [["en", "C-101"], ["zh-Hans", "C-102"]]) {
       await server.operate("statement", "revoke-links", world.statements[code], "--as", "fang");
       const answer = await page.goto(address);
       assert.equal(answer.status(), 410);
+      assert.deepEqual(await judge(page), []);
       await page.context().close();
     });
 
@@ -97,6 +99,7 @@ for (const [lang, code] of [["en", "C-101"], ["zh-Hans", "C-102"]]) {
       await office.locator("[role=status]").waitFor();
       const answer = await page.goto(address);
       assert.equal(answer.status(), 410);
+      assert.deepEqual(await judge(page), []);
       for (const it of [office, page]) await it.context().close();
     });
   });

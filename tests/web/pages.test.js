@@ -6,10 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import axe from "axe-core";
-
 import { TYPED } from "./company/day.js";
-import { launch, open, textOf, tooWide, watch } from "./support/browser.js";
+import { judge, launch, open, textOf, tooWide, watch } from "./support/browser.js";
 import { unspoken, untranslated } from "./support/words.js";
 import { world } from "./support/world.js";
 
@@ -92,17 +90,6 @@ const piecesOf = (page) =>
     return [document.title, ...pieces];
   });
 
-async function judge(page, only) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(async (rules) => {
-    const options = rules ? { runOnly: { type: "rule", values: rules } } : {};
-    return await window.axe.run(document, { resultTypes: ["violations"], ...options });
-  }, only);
-  return violations
-    .filter((it) => ["serious", "critical"].includes(it.impact))
-    .map((it) => `${it.id} (${it.impact}): ${it.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
-}
-
 const pictureName = (it) => it.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "start";
 
 describe("every page", async () => {
@@ -132,6 +119,9 @@ describe("every page", async () => {
             await page.goto(href, { waitUntil: "load" });
             const faults = [];
             if ((await page.getAttribute("html", "lang")) !== lang) faults.push("the page says it is in another language");
+            // The lists with the most columns fit the window of an ordinary screen.
+            const scrolled = await page.$$eval(".scroll:has(> .dense)", (all) => all.map((it) => it.scrollWidth - it.clientWidth));
+            if (scrolled.some((it) => it > 0)) faults.push(`a list has to be scrolled sideways by ${scrolled} pixels`);
             if ((await page.locator("h1").count()) !== 1) faults.push("a page has one heading");
             faults.push(...unspoken(await textOf(page)).map((it) => `not in the catalogue: ${it}`));
             faults.push(...untranslated(lang, await piecesOf(page), TYPED).map((it) => `not translated: ${it}`));

@@ -22,11 +22,16 @@ async function papers() {
   const page = await open(browser, "supervisor");
   await page.goto("/team");
   const rep = await page.$$eval("main a[href^='/team/']", (links) => links.map((it) => it.getAttribute("href")).find((it) => /^\/team\/[0-9a-f-]{36}/.test(it)));
+  await page.goto("/customers?q=C-104");
+  const customer = await page.getAttribute("main td a[href^='/customers/']", "href");
+  await page.goto(customer);
+  const statementOfToday = await page.getAttribute("#statement-today", "href");
   await page.context().close();
   const id = rep.split("?")[0].split("/")[2];
   return {
     statement: [undefined, /http:\S+\/s\/\S+/.exec(made)[0]],
     "the office's statement": ["supervisor", `/receivables/statements/${world.statements["C-104"]}`],
+    "a statement of today": ["supervisor", statementOfToday],
     delivery: ["supervisor", `/records/${world.delivery}`],
     day: ["supervisor", `/team/${id}/${day()}`],
     "day on the map": ["supervisor", `/activity/day/${id}/${day()}`],
@@ -41,7 +46,7 @@ describe("on paper", () => {
   });
 
   for (const lang of ["en", "zh-Hans"]) {
-    for (const name of ["statement", "the office's statement", "delivery", "day", "day on the map", "receivables"]) {
+    for (const name of ["statement", "the office's statement", "a statement of today", "delivery", "day", "day on the map", "receivables"]) {
       test(`${name} in ${lang}`, async () => {
         const [role, path] = all[name];
         const page = await open(browser, role, { lang, ...SHEET });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { launch, open, signIn, watch } from "./support/browser.js";
+import { judge, launch, open, signIn, watch } from "./support/browser.js";
 import { world } from "./support/world.js";
 
 let browser;
@@ -43,6 +43,30 @@ describe("signing in", () => {
     await page.context().close();
   });
 
+  test("and what is not there or not possible is told on pages that anybody can use", async () => {
+    const page = await open(browser);
+    const watched = await watch(page, { statuses: [400, 403, 404] });
+    await page.goto("/sign-in");
+    assert.deepEqual(await judge(page), []);
+    await page.goto("/sign-in?left=true");
+    assert.deepEqual(await judge(page), []);
+    await signIn(page, LOGIN);
+    for (const [path, status] of [["/nothing", 404], ["/records/00000000-0000-4000-8000-000000000000", 404], ["/activity?from=x", 400]]) {
+      for (const scheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme: scheme });
+        assert.equal((await page.goto(path)).status(), status);
+        assert.equal(await page.locator("h1").count(), 1);
+        assert.deepEqual(await judge(page), [], `${path} in the ${scheme}`);
+      }
+    }
+    // The tests below count the sessions.
+    await page.goto("/");
+    await page.click("form[action='/sign-out'] button");
+    await page.waitForURL(/\/sign-in/);
+    watched.none("pages of errors");
+    await page.context().close();
+  });
+
   test("with a wrong password says so, keeps the name and asks for the password again", async () => {
     const page = await open(browser, undefined, { lang: "zh-Hans" });
     const watched = await watch(page, { statuses: [401] });
@@ -56,6 +80,7 @@ describe("signing in", () => {
     assert.equal(await page.inputValue("#login"), LOGIN);
     assert.equal(await page.inputValue("#password"), "");
     assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+    assert.deepEqual(await judge(page), []);
     watched.none("a wrong password");
     await page.context().close();
   });
@@ -95,6 +120,7 @@ describe("signing in", () => {
     await page.click("form[action='/sign-in'] button");
     await page.locator("h1", { hasText: "No access" }).waitFor();
     assert.equal(await page.locator(".top nav").count(), 0);
+    assert.deepEqual(await judge(page), []);
     watched.none("a rep's sign-in");
     await page.context().close();
   });

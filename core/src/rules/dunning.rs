@@ -165,7 +165,7 @@ fn first_day(due: NaiveDate, step: &DunningStep) -> NaiveDate {
 /// A task of the ladder in words.
 pub fn task_words(task: DunningTask) -> Sentence {
     match task {
-        DunningTask::Reminder => Sentence::new("remind before it is due", "到期前提醒"),
+        DunningTask::Reminder => Sentence::new("remind of the due date", "提醒到期日"),
         DunningTask::Courtesy => Sentence::new("have a friendly word", "友好提醒"),
         DunningTask::First => Sentence::new("send the first written reminder", "发出第一次书面催款"),
         DunningTask::Second => Sentence::new("send the second written reminder", "发出第二次书面催款"),

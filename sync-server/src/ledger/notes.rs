@@ -48,7 +48,7 @@ pub async fn notes_of(
     loop {
         let page = store.feed(org, &filter).await?;
         let Some(last) = page.last() else { break };
-        filter.before = Some((last.received_at, last.id));
+        filter.after = Some(last.place());
         let full = page.len() >= PAGE as usize;
         let ids: Vec<DocumentId> = page.into_iter().map(|it| it.id).collect();
         for document in store.documents(org, &ids).await?.into_iter().flatten() {

@@ -109,16 +109,8 @@ pub fn due(
     let Some(period) = statement::last_ended(schedule, today) else {
         return Ok(Vec::new());
     };
-    let mut currencies: Vec<Currency> = ledger
-        .invoices
-        .iter()
-        .map(|it| it.amount.currency)
-        .chain(ledger.receipts.iter().map(|it| it.amount.currency))
-        .collect();
-    currencies.sort_unstable();
-    currencies.dedup();
     let mut due = Vec::new();
-    for currency in currencies {
+    for currency in currencies(ledger) {
         let issued = ledger
             .statements
             .iter()
@@ -138,7 +130,22 @@ pub fn due(
     Ok(due)
 }
 
-fn body(ledger: &CustomerLedger, period: Period, currency: Currency) -> Result<StatementBody, InvalidField> {
+/// The currencies in which anything was invoiced or paid.
+pub fn currencies(ledger: &CustomerLedger) -> Vec<Currency> {
+    let invoiced = ledger.invoices.iter().map(|it| it.amount.currency);
+    let mut currencies: Vec<Currency> = invoiced
+        .chain(ledger.receipts.iter().map(|it| it.amount.currency))
+        .collect();
+    currencies.sort_unstable();
+    currencies.dedup();
+    currencies
+}
+
+/// What a statement of this period would say. Nothing is issued.
+///
+/// # Errors
+/// [`InvalidField`] when the books contradict themselves.
+pub fn body(ledger: &CustomerLedger, period: Period, currency: Currency) -> Result<StatementBody, InvalidField> {
     let books = CustomerBooks {
         invoices: &ledger.invoices,
         receipts: &ledger.receipts,

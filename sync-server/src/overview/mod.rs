@@ -39,7 +39,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 pub use history::{Point, PointFigures, points};
 pub use standing::{CreditFigures, OpenAmount, Standing, Stop};
 
-use crate::store::{CustomerPart, HeldBooks, NoteFacts, Store, StoreError};
+use crate::store::{CustomerPart, HeldBooks, NoteFacts, Store, StoreError, record_of};
 use standing::Ground;
 
 /// Into how many parts the customers are divided when all are read.
@@ -208,13 +208,7 @@ async fn one(
     customer: CustomerId,
     overview: &Overview,
 ) -> Result<Option<Standing>, StoreError> {
-    let record = |kind| {
-        let key = RecordKey {
-            kind,
-            id: customer.to_string(),
-        };
-        async move { store.record(org, &key).await.map(|it| it.map(|it| it.record)) }
-    };
+    let record = |kind| record_of(store, org, customer, kind);
     let Some(LedgerRecord::Customer(found)) = record(RecordKind::Customer).await? else {
         return Ok(None);
     };

@@ -35,7 +35,7 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitMade};
+use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitMade, record_of};
 
 /// Periods that are kept: the present month, and one that somebody looks back at or two.
 const KEPT: usize = 3;
@@ -243,13 +243,7 @@ async fn one(
     customer: CustomerId,
     reading: &Reading,
 ) -> Result<Option<OfCustomer>, StoreError> {
-    let record = |kind| {
-        let key = RecordKey {
-            kind,
-            id: customer.to_string(),
-        };
-        async move { store.record(org, &key).await.map(|it| it.map(|it| it.record)) }
-    };
+    let record = |kind| record_of(store, org, customer, kind);
     let Some(LedgerRecord::Customer(found)) = record(RecordKind::Customer).await? else {
         return Ok(None);
     };

@@ -198,7 +198,7 @@ async fn cadence(
     loop {
         let page = reader.store.feed(reader.org, &filter).await?;
         let Some(last) = page.last() else { break };
-        filter.before = Some((last.received_at, last.id));
+        filter.after = Some(last.place());
         // A visit without a check-in did not take place.
         let made = page.iter().filter_map(|it| it.summary.at);
         visits.extend(made.map(|at| at.date_in(reader.profile.time_zone)));

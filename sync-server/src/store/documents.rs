@@ -393,12 +393,40 @@ pub struct FeedFilter {
     pub with_evidence: bool,
     /// Only what holds all of these words: of Chinese, two characters suffice.
     pub text: Option<String>,
-    /// Only received before this (for the next page, together with `before_id`).
-    pub before: Option<(Timestamp, DocumentId)>,
+    /// In which order.
+    pub order: FeedOrder,
+    /// Only what comes after this line in that order: the next page.
+    pub after: Option<FeedPlace>,
     /// Only of this day by the phone's clock, in the organisation's time zone: from (inclusive) and to (exclusive).
     pub happened: Option<(Timestamp, Timestamp)>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// In which order the feed is read. What has not happened yet comes last in an order by when things happened, the newest
+/// received first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeedOrder {
+    /// What came in last.
+    #[default]
+    NewestReceived,
+    /// What came in first.
+    OldestReceived,
+    /// What happened last, by the phone's clock.
+    NewestHappened,
+    /// What happened first, by the phone's clock.
+    OldestHappened,
+}
+
+/// Where a line stands in the feed, in whatever order it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPlace {
+    /// When it came in.
+    pub received: Timestamp,
+    /// When it happened.
+    pub happened: Option<Timestamp>,
+    /// Which of those of the same moment.
+    pub id: DocumentId,
 }
 
 /// One line of the feed.
@@ -420,6 +448,17 @@ pub struct FeedItem {
     pub doubts: u8,
     /// Day it is planned for.
     pub day: Option<NaiveDate>,
+}
+
+impl FeedItem {
+    /// Where it stands in the feed.
+    pub fn place(&self) -> FeedPlace {
+        FeedPlace {
+            received: self.received_at,
+            happened: self.summary.at,
+            id: self.id,
+        }
+    }
 }
 
 /// A visit that took place, as far as figures need it.

@@ -22,6 +22,7 @@ mod tree;
 use std::path::Path;
 
 use async_trait::async_trait;
+use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKey, RecordKind};
 
 pub use desk::*;
 pub use documents::*;
@@ -43,6 +44,20 @@ pub trait Store: DocumentStore + LedgerStore + DeskStore + PeopleStore + Send + 
 
     /// Whether the store can be read and written; for the readiness probe.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The record of `kind` of which a customer has one, under their own id: the customer, their account, their credit file.
+pub(crate) async fn record_of(
+    store: &dyn Store,
+    org: OrganisationId,
+    customer: CustomerId,
+    kind: RecordKind,
+) -> Result<Option<LedgerRecord>, StoreError> {
+    let key = RecordKey {
+        kind,
+        id: customer.to_string(),
+    };
+    Ok(store.record(org, &key).await?.map(|it| it.record))
 }
 
 /// What a backup holds.

@@ -652,10 +652,14 @@ pub(super) async fn the_feed_shows_what_came_in_newest_first(store: &dyn Documen
         .await,
         [6, 5]
     );
-    let page_end = Some((NOW.plus_millis(2), DocumentId::from_bytes(numbered(5))));
+    let page_end = Some(FeedPlace {
+        received: NOW.plus_millis(2),
+        happened: None,
+        id: DocumentId::from_bytes(numbered(5)),
+    });
     assert_eq!(
         feed(FeedFilter {
-            before: page_end,
+            after: page_end,
             ..all()
         })
         .await,

@@ -55,10 +55,10 @@ pub(super) async fn show(
     };
     let more = items.len() > RECORDS as usize;
     let items: Vec<_> = items.into_iter().take(RECORDS as usize).collect();
-    let next = items.last().filter(|_| more).map(|last| {
-        let before = format!("{}.{}", last.received_at.as_millis(), last.id);
-        address_at("/activity/photos", &query, Some(&before))
-    });
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|last| address_at("/activity/photos", &query, Some(&feed::place(last))));
     let ids: Vec<_> = items.iter().map(|it| it.id).collect();
     let documents: Vec<StoredDocument> = store.documents(org, &ids).await?.into_iter().flatten().collect();
     let mut names = Names::load(store, org).await?;

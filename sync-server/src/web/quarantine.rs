@@ -21,6 +21,7 @@ use super::{
     page::{Frame, Viewer, html},
     posted::Posted,
     record::{self, Content, Field, Shown, Voice},
+    refusal,
     table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Tone},
 };
 use crate::{
@@ -129,7 +130,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
                     if it.message.trim().is_empty() {
                         text.t("quarantine.look").to_owned()
                     } else {
-                        it.message
+                        refusal::spoken(text, &it.message)
                     },
                 ),
                 Cell::Moment(it.received_at),
@@ -227,7 +228,7 @@ pub(super) async fn item(
         remarks: Vec::new(),
     };
     let facts = vec![
-        field("quarantine.message", Shown::Prose(item.message.clone())),
+        field("quarantine.message", Shown::Prose(refusal::spoken(text, &item.message))),
         field(
             "quarantine.when",
             Shown::Moment(Moment::new(item.received_at, viewer.zone)),

@@ -25,7 +25,7 @@ use super::{
     messages::Text,
     names::{Names, key},
     page::{Frame, Viewer, html},
-    quarantine,
+    quarantine, refusal,
 };
 use crate::{
     state::AppState,
@@ -551,7 +551,7 @@ fn quarantined(viewer: &Viewer, picture: &Picture) -> Deck {
                 id: it.digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
                 href: quarantine::address_of(&it.digest),
                 title: text.word("rejection", quarantine::code_name(it.code)),
-                details: vec![picture.names.person(it.user), it.message.clone()],
+                details: vec![picture.names.person(it.user), refusal::spoken(text, &it.message)],
                 at: Some(Moment::new(it.received_at, viewer.zone)),
             })
             .collect(),

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
+import axe from "axe-core";
 import { chromium } from "playwright-core";
 
 import { world } from "./world.js";
@@ -105,6 +106,18 @@ export function tooWide(page) {
     const named = wide.map((it) => `${it.tagName.toLowerCase()}.${it.className}#${it.id} ${Math.round(it.getBoundingClientRect().right)}`);
     return named.length > 0 ? named.slice(0, 8) : [`the page itself: ${document.documentElement.scrollWidth} > ${width}`];
   });
+}
+
+/** What is seriously wrong for those who use the keyboard or a screen reader; only by these rules, if there are some. */
+export async function judge(page, only) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(async (rules) => {
+    const options = rules ? { runOnly: { type: "rule", values: rules } } : {};
+    return await window.axe.run(document, { resultTypes: ["violations"], ...options });
+  }, only);
+  return violations
+    .filter((it) => ["serious", "critical"].includes(it.impact))
+    .map((it) => `${it.id} (${it.impact}): ${it.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
 }
 
 /** What can be seen of the page as text. */

@@ -66,6 +66,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0012_team.sql"),
     include_str!("../../../migrations/0013_disputes.sql"),
     include_str!("../../../migrations/0014_activity.sql"),
+    include_str!("../../../migrations/0015_moments.sql"),
 ];
 
 /// The store on embedded SQLite.

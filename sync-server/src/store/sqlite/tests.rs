@@ -51,6 +51,7 @@ suite!(
     the_days_orders_and_promises_are_added_up_by_currency,
     the_feed_is_searched_by_words_of_any_script,
     the_feed_is_narrowed_to_what_is_doubtful,
+    the_feed_is_paged_in_four_orders,
     what_somebody_has_looked_at_in_quarantine_waits_no_more,
     visits_are_told_by_their_day_and_notes_by_their_promise,
     orders_that_wait_are_listed_by_age_within_territories,

@@ -387,3 +387,142 @@ pub(in crate::store) async fn what_somebody_has_looked_at_in_quarantine_waits_no
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|it| it.seen == Some((REP, NOW)) && it.size == 1));
 }
+
+/// The numbers of what each page of two lines shows, page after page.
+async fn paged(store: &dyn DocumentStore, mut filter: FeedFilter) -> Vec<u64> {
+    filter.limit = 2;
+    let mut numbers = Vec::new();
+    loop {
+        let items = store.feed(ORG, &filter).await.unwrap();
+        numbers.extend(
+            items
+                .iter()
+                .map(|it| u64::from_be_bytes(it.id.as_bytes()[..8].try_into().unwrap())),
+        );
+        let Some(last) = items.last().filter(|_| items.len() == 2) else {
+            return numbers;
+        };
+        filter.after = Some(last.place());
+    }
+}
+
+pub(in crate::store) async fn the_feed_is_paged_in_four_orders(store: &dyn DocumentStore) {
+    with_both(store).await;
+    let (north, south) = (StreamId::Territory(NORTH), StreamId::Territory(SOUTH));
+    // When it came in, when it happened: 3 and 4 are of one moment, 5 and 6 are only planned.
+    let visits = [
+        (1, Some(50)),
+        (2, Some(10)),
+        (3, Some(30)),
+        (3, Some(30)),
+        (5, None),
+        (6, None),
+        (7, Some(20)),
+    ];
+    for (number, (received, happened)) in (1..).zip(visits) {
+        let mut tree = visit_tree(CUSTOMER, if number % 2 == 0 { "even 付款" } else { "odd 付款" });
+        match happened {
+            Some(at) => tree["check_in"]["at"] = (NOW.as_millis() + at).into(),
+            None => tree["check_in"] = serde_json::Value::Null,
+        }
+        if number == 7 {
+            tree["customer"] = OTHER.to_string().into();
+        }
+        let item = creating(number, if number == 7 { south } else { north }, &tree);
+        store.append(ORG, vec![item], NOW.plus_millis(received)).await.unwrap();
+    }
+    let orders = [
+        (FeedOrder::NewestReceived, [7, 6, 5, 4, 3, 2, 1]),
+        (FeedOrder::OldestReceived, [1, 2, 3, 4, 5, 6, 7]),
+        (FeedOrder::NewestHappened, [1, 4, 3, 7, 2, 6, 5]),
+        (FeedOrder::OldestHappened, [2, 7, 3, 4, 1, 6, 5]),
+    ];
+    for (order, numbers) in orders {
+        let of = |filter: FeedFilter| FeedFilter { order, ..filter };
+        let all = FeedFilter::default;
+        let without =
+            |left_out: &dyn Fn(u64) -> bool| -> Vec<u64> { numbers.into_iter().filter(|it| !left_out(*it)).collect() };
+        let filters: [(FeedFilter, Vec<u64>); 9] = [
+            (all(), numbers.to_vec()),
+            (
+                FeedFilter {
+                    kind: Some(DocumentKind::Visit),
+                    ..all()
+                },
+                numbers.to_vec(),
+            ),
+            (
+                FeedFilter {
+                    unreviewed: true,
+                    ..all()
+                },
+                numbers.to_vec(),
+            ),
+            (
+                FeedFilter {
+                    owner: Some(REP),
+                    ..all()
+                },
+                numbers.to_vec(),
+            ),
+            (
+                FeedFilter {
+                    customer: Some(CUSTOMER),
+                    ..all()
+                },
+                without(&|it| it == 7),
+            ),
+            (
+                FeedFilter {
+                    state: Some("planned".to_owned()),
+                    ..all()
+                },
+                without(&|it| it != 5 && it != 6),
+            ),
+            (
+                FeedFilter {
+                    text: Some("even".to_owned()),
+                    ..all()
+                },
+                without(&|it| it % 2 == 1),
+            ),
+            (
+                FeedFilter {
+                    territories: Some(vec![NORTH]),
+                    ..all()
+                },
+                without(&|it| it == 7),
+            ),
+            (
+                FeedFilter {
+                    happened: Some((NOW.plus_millis(20), NOW.plus_millis(50))),
+                    ..all()
+                },
+                without(&|it| ![3, 4, 7].contains(&it)),
+            ),
+        ];
+        for (filter, numbers) in filters {
+            assert_eq!(paged(store, of(filter.clone())).await, numbers, "{order:?} {filter:?}");
+        }
+        for filter in [
+            FeedFilter {
+                disagreeing: true,
+                ..all()
+            },
+            FeedFilter {
+                with_evidence: true,
+                ..all()
+            },
+            FeedFilter {
+                doubts: doubt::ANY,
+                ..all()
+            },
+            FeedFilter {
+                signed_before: Some(NOW),
+                ..all()
+            },
+        ] {
+            assert_eq!(paged(store, of(filter)).await, [0; 0]);
+        }
+    }
+}

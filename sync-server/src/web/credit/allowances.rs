@@ -8,8 +8,8 @@ use axum::{
 };
 use fieldledger_core::{
     model::{
-        CreditLimit, Currency, CustomerId, Grant, GrantId, GrantMode, GrantState, InvalidField, LedgerRecord, Money,
-        Policy, RecordKind, Timestamp,
+        CreditLimit, Currency, Customer, CustomerId, Grant, GrantId, GrantMode, GrantState, InvalidField, LedgerRecord,
+        Money, Policy, RecordKind, Timestamp,
     },
     rules::allowance,
 };
@@ -26,7 +26,7 @@ use super::{
         names::{Names, key},
         page::{Frame, Viewer, html, parsed},
         record::Shown,
-        table::{Cell, Column, EVERYTHING, Row, Sent, Spec, read_parts},
+        table::{Cell, Column, Controls, Direction, EVERYTHING, Filter, Row, Sent, Spec, read_parts},
     },
     Tabs, by_customer,
 };
@@ -85,8 +85,10 @@ struct AllowancesPage {
     count: String,
     cut: Option<String>,
     exports: Vec<(&'static str, String)>,
+    controls: Controls,
     customers: Vec<Reserved>,
-    from: usize,
+    /// What the forms carry along, so that the reader comes back to the same list.
+    carried: Vec<(String, String)>,
     previous: Option<String>,
     next: Option<String>,
 }
@@ -99,10 +101,11 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         return exported(&app, &viewer, &sent, spec).await;
     }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
-    page(&app, &viewer, from, done, None).await
+    let sent = spec.whole("/credit/allowances", |name| sent.value(name).map(str::to_owned));
+    page(&app, &viewer, &sent, from, done, None).await
 }
 
-/// The allowances as a file.
+/// The allowances. On the page those of one customer stand together, and the customers in the order of the first of each.
 fn list(viewer: &Viewer) -> Spec {
     let text = viewer.text;
     Spec::new(
@@ -116,12 +119,47 @@ fn list(viewer: &Viewer) -> Spec {
             Column::money("granted", text.t("credit.granted")),
             Column::money("reserved", text.t("credit.reserved")),
             Column::money("worst", text.t("credit.worst")),
-            Column::text("mode", text.t("credit.mode")),
+            Column::text("mode", text.t("credit.mode")).unsorted(),
             Column::moment("until", text.t("credit.until")),
             Column::text("state", text.t("credit.state")),
-            Column::text("reason", text.t("credit.reason")),
+            Column::text("reason", text.t("credit.reason")).unsorted(),
         ],
     )
+    .filter(Filter::search("q", text.t("table.search")))
+    .sorted_by("code", Direction::Ascending)
+}
+
+/// The allowances that a search finds, in the order that was asked for.
+fn arranged(
+    viewer: &Viewer,
+    ground: &Ground,
+    spec: &Spec,
+    sent: &Sent,
+    grants: Vec<(Grant, Customer)>,
+) -> Vec<(Row, (Grant, Customer))> {
+    let rows = grants.into_iter().map(|it| {
+        let (grant, customer) = &it;
+        let shown = ground.grant(viewer, grant, FormView::default());
+        let state = match shown.state {
+            Shown::Good(word) | Shown::Doubt(word) | Shown::Text(word) => word,
+            _ => String::new(),
+        };
+        let row = Row::new(vec![
+            Cell::text(&customer.name),
+            Cell::text(&customer.code),
+            Cell::text(shown.phone),
+            Cell::text(shown.person),
+            Cell::Money(grant.terms.amount),
+            Cell::Money(allowance::unsettled(grant)),
+            Cell::Money(allowance::worst_case(grant)),
+            Cell::text(shown.mode),
+            Cell::Moment(grant.terms.not_after),
+            Cell::text(state),
+            Cell::text(shown.reason),
+        ]);
+        (row, it)
+    });
+    spec.arranged(sent, rows.collect())
 }
 
 async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
@@ -132,33 +170,12 @@ async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> R
         .rows
         .retain(|(_, customer)| viewer.account.may_read(customer.territory));
     let mut ground = Ground::gather(app, viewer).await?;
-    let grants: Vec<Grant> = listed.rows.iter().map(|(grant, _)| grant.clone()).collect();
-    ground.know(app, viewer, &grants).await?;
-    let rows = listed
-        .rows
-        .iter()
-        .map(|(grant, customer)| {
-            let shown = ground.grant(viewer, grant, FormView::default());
-            let state = match shown.state {
-                Shown::Good(word) | Shown::Doubt(word) | Shown::Text(word) => word,
-                _ => String::new(),
-            };
-            Row::new(vec![
-                Cell::text(&customer.name),
-                Cell::text(&customer.code),
-                Cell::text(shown.phone),
-                Cell::text(shown.person),
-                Cell::Money(grant.terms.amount),
-                Cell::Money(allowance::unsettled(grant)),
-                Cell::Money(allowance::worst_case(grant)),
-                Cell::text(shown.mode),
-                Cell::Moment(grant.terms.not_after),
-                Cell::text(state),
-                Cell::text(shown.reason),
-            ])
-        })
-        .collect();
-    spec.file(viewer, sent, rows).await
+    ground
+        .know(app, viewer, listed.rows.iter().map(|(grant, _)| grant))
+        .await?;
+    let rows = arranged(viewer, &ground, &spec, sent, listed.rows);
+    spec.file(viewer, sent, rows.into_iter().map(|(row, _)| row).collect())
+        .await
 }
 
 /// What was sent about a grant and could not be done.
@@ -171,6 +188,7 @@ struct Failed<'f> {
 async fn page(
     app: &AppState,
     viewer: &Viewer,
+    sent: &Sent,
     from: u32,
     done: Option<&'static str>,
     failed: Option<Failed<'_>>,
@@ -187,23 +205,33 @@ async fn page(
         .retain(|(_, customer)| viewer.account.may_read(customer.territory));
     let cut = (listed.total > u64::from(MAX_LISTED)).then(|| text.fill("credit.cut", "count", MAX_LISTED));
     let held = store.held_orders(org, territories, ListPart::default()).await?.total;
+    let mut ground = Ground::gather(app, viewer).await?;
+    ground
+        .know(app, viewer, listed.rows.iter().map(|(grant, _)| grant))
+        .await?;
+    let spec = list(viewer);
+    let controls = spec.controls(viewer, sent);
+    let found = arranged(viewer, &ground, &spec, sent, listed.rows);
     let mut sums: BTreeMap<Currency, Decimal> = BTreeMap::new();
-    for (grant, _) in &listed.rows {
+    for (_, (grant, _)) in &found {
         let unsettled = allowance::unsettled(grant);
         let sum = sums.entry(unsettled.currency).or_default();
         *sum = sum.saturating_add(unsettled.amount);
     }
-    let count = text.fill("credit.grant_count", "count", listed.total);
-    let groups = by_customer(listed.rows);
+    let count = if controls.is_filtered() {
+        found.len() as u64
+    } else {
+        listed.total
+    };
+    let count = text.fill("credit.grant_count", "count", count);
+    let groups = by_customer(found.into_iter().map(|(_, it)| it));
     let total = groups.len();
     let start = usize::try_from(from).unwrap_or(usize::MAX).min(total);
-    let mut ground = Ground::gather(app, viewer).await?;
     let mut customers = Vec::new();
-    for (customer, grants) in groups.into_values().skip(start).take(CUSTOMERS) {
+    for (customer, grants) in groups.into_iter().skip(start).take(CUSTOMERS) {
         let Some(ledger) = store.customer_ledger(org, customer.id).await? else {
             continue;
         };
-        ground.know(app, viewer, &grants).await?;
         let views = grants
             .iter()
             .map(|grant| {
@@ -216,7 +244,9 @@ async fn page(
             .collect();
         customers.push(reserved(text, &ledger, views, app.clock.now()));
     }
-    let turn = |to: usize| format!("/credit/allowances?from={to}");
+    let turn = |to: usize| sent.address_with(&[("from", &to.to_string())]);
+    let mut carried = spec.carried(|name| sent.value(name).map(str::to_owned));
+    carried.push(("from".to_owned(), start.to_string()));
     let refused = failed.is_some();
     // Freed or moved away meanwhile, or nothing more to be done about it by the reader: then no form can say it.
     let problem = failed.filter(|failed| {
@@ -239,9 +269,10 @@ async fn page(
             .collect(),
         count,
         cut,
-        exports: list(viewer).exports(viewer, &Sent::of("/credit/allowances")),
+        exports: spec.exports(viewer, sent),
+        controls,
         customers,
-        from: start,
+        carried,
         previous: (start > 0).then(|| turn(start.saturating_sub(CUSTOMERS))),
         next: (start + CUSTOMERS < total).then(|| turn(start + CUSTOMERS)),
     })?;
@@ -322,10 +353,10 @@ impl Ground {
         &mut self,
         app: &AppState,
         viewer: &Viewer,
-        grants: &[Grant],
+        grants: impl IntoIterator<Item = &Grant>,
     ) -> Result<(), PageError> {
         let people: Vec<_> = grants
-            .iter()
+            .into_iter()
             .flat_map(|it| it.written_off_by.iter().copied().chain([it.terms.user]))
             .collect();
         let org = viewer.account.organisation;
@@ -417,6 +448,8 @@ pub(super) async fn act(
         })
         .await?;
     let from = posted.typed.count("from").ok().flatten().unwrap_or(0);
+    let carried = |name: &str| posted.typed.some(name).map(str::to_owned);
+    let sent = list(viewer).whole("/credit/allowances", carried);
     match outcome {
         Outcome::Done(answer) => {
             let done = match (recall, answer.as_str()) {
@@ -426,7 +459,7 @@ pub(super) async fn act(
             };
             let back = match posted.typed.get("back") {
                 "customer" => format!("/customers/{customer}"),
-                _ => format!("/credit/allowances?from={from}"),
+                _ => sent.address_with(&[("from", &from.to_string())]),
             };
             Ok(form::done(&back, done, "allowances"))
         }
@@ -445,7 +478,7 @@ pub(super) async fn act(
                 typed: &posted.typed,
                 why,
             };
-            page(&app, viewer, from, None, Some(failed)).await
+            page(&app, viewer, &sent, from, None, Some(failed)).await
         }
     }
 }

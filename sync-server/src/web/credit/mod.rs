@@ -7,7 +7,7 @@ pub(super) mod allowances;
 pub(super) mod reasons;
 pub(super) mod warnings;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use askama::Template;
 use axum::{
@@ -17,7 +17,8 @@ use axum::{
     routing::{get, post},
 };
 use fieldledger_core::model::{
-    Customer, DocumentId, LedgerRecord, Money, OrderDecision, OrderEvent, OrderEventKind, OrderStanding, RecordKind,
+    Customer, CustomerId, DocumentId, LedgerRecord, Money, OrderDecision, OrderEvent, OrderEventKind, OrderStanding,
+    RecordKind,
 };
 
 use super::{
@@ -29,7 +30,7 @@ use super::{
     names::{Names, key},
     page::{Frame, Viewer, html},
     record::{Content, Shown, Voice, credit_check},
-    table::{Cell, Column, EVERYTHING, Row, Sent, Spec, read_parts},
+    table::{Cell, Column, Controls, Direction, EVERYTHING, Filter, Row, Sent, Spec, read_parts},
 };
 use crate::{
     ledger,
@@ -101,6 +102,9 @@ struct HeldPage {
     problem: Option<String>,
     may_decide: bool,
     count: String,
+    controls: Controls,
+    /// What the forms carry along, so that the reader comes back to the same list.
+    carried: Vec<(String, String)>,
     from: u64,
     /// Only one of them is shown, wherever it stands among the others.
     is_alone: bool,
@@ -117,17 +121,18 @@ pub(in crate::web) fn place_of(order: DocumentId) -> String {
 
 /// The orders that wait for a person, or only the one in the address.
 async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let spec = list(&viewer);
+    if spec.is_export(&sent) {
+        return exported(&app, &viewer, &sent, spec).await;
+    }
     let part = Part {
+        list: spec.whole("/credit", |name| sent.value(name).map(str::to_owned)),
         from: sent.parsed::<u64>("from", "credit.page")?.unwrap_or(0),
         alone: match sent.value("order") {
             Some(id) => Some(known_order(&app, &viewer, id).await?),
             None => None,
         },
     };
-    let spec = list(&viewer);
-    if spec.is_export(&sent) {
-        return exported(&app, &viewer, &sent, spec).await;
-    }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
     let problem = part
         .alone
@@ -137,7 +142,7 @@ async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result
     page(&app, &viewer, part, done, None, problem).await
 }
 
-/// The orders that wait, as a file.
+/// The orders that wait, the oldest first unless somebody asks for another order.
 fn list(viewer: &Viewer) -> Spec {
     let text = viewer.text;
     Spec::new(
@@ -152,12 +157,23 @@ fn list(viewer: &Viewer) -> Spec {
             Column::moment("received", text.t("feed.received")),
             Column::day("wanted_by", text.t("field.wanted_by")),
             Column::money("total", text.t("field.total")),
-            Column::text("why", text.t("credit.reason")),
+            Column::text("why", text.t("credit.reason")).unsorted(),
         ],
     )
+    .filter(Filter::search("q", text.t("table.search")))
+    .sorted_by("received", Direction::Ascending)
 }
 
-async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
+/// An order that waits, with its customer.
+type Waiting = (OrderDecision, Customer);
+
+/// How many orders wait, and those of them that a search finds, in the order that was asked for.
+async fn arranged(
+    app: &AppState,
+    viewer: &Viewer,
+    spec: &Spec,
+    sent: &Sent,
+) -> Result<(u64, Vec<(Row, Waiting)>), PageError> {
     let (store, org) = (app.store.as_ref(), viewer.account.organisation);
     let territories = viewer.account.territory_filter();
     let mut listed = read_parts(EVERYTHING, |part| store.held_orders(org, territories.clone(), part)).await?;
@@ -168,34 +184,39 @@ async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> R
     names
         .add_people(store, org, listed.rows.iter().map(|(order, _)| order.rep))
         .await?;
-    let rows = listed
-        .rows
-        .iter()
-        .map(|(order, customer)| {
-            let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
-            let failed = check
-                .into_iter()
-                .flat_map(|it| it.rules.iter().filter(|rule| !rule.passed));
-            let failed: Vec<String> = failed.map(|rule| viewer.text.word("rule", &rule.rule)).collect();
-            Row::new(vec![
-                Cell::text(&order.number),
-                Cell::text(&customer.name),
-                Cell::text(&customer.code),
-                Cell::text(names.person(order.rep)),
-                Cell::text(names.territory(customer.territory)),
-                Cell::Moment(order.received_at),
-                Cell::of(order.wanted_by, Cell::Day),
-                Cell::of(total(order), Cell::Money),
-                Cell::text(failed.join(", ")),
-            ])
-        })
-        .collect();
-    spec.file(viewer, sent, rows).await
+    let rows = listed.rows.into_iter().map(|waiting| {
+        let (order, customer) = &waiting;
+        let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
+        let failed = check
+            .into_iter()
+            .flat_map(|it| it.rules.iter().filter(|rule| !rule.passed));
+        let failed: Vec<String> = failed.map(|rule| viewer.text.word("rule", &rule.rule)).collect();
+        let row = Row::new(vec![
+            Cell::text(&order.number),
+            Cell::text(&customer.name),
+            Cell::text(&customer.code),
+            Cell::text(names.person(order.rep)),
+            Cell::text(names.territory(customer.territory)),
+            Cell::Moment(order.received_at),
+            Cell::of(order.wanted_by, Cell::Day),
+            Cell::of(total(order), Cell::Money),
+            Cell::text(failed.join(", ")),
+        ]);
+        (row, waiting)
+    });
+    Ok((listed.total, spec.arranged(sent, rows.collect())))
+}
+
+async fn exported(app: &AppState, viewer: &Viewer, sent: &Sent, spec: Spec) -> Result<Response, PageError> {
+    let (_, rows) = arranged(app, viewer, &spec, sent).await?;
+    spec.file(viewer, sent, rows.into_iter().map(|(row, _)| row).collect())
+        .await
 }
 
 /// Which of the orders that wait.
-#[derive(Default)]
 struct Part {
+    /// Its filters and its order.
+    list: Sent,
     /// So many are passed over.
     from: u64,
     /// Only this one.
@@ -225,11 +246,30 @@ async fn page(
 ) -> Result<Response, PageError> {
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
-    let Part { from, alone } = part;
-    let limit = if alone.is_some() { 0 } else { ORDERS };
-    let part = ListPart { from, limit };
-    let Listed { total, mut rows } = store.held_orders(org, viewer.account.territory_filter(), part).await?;
+    let Part {
+        list: sent,
+        from,
+        alone,
+    } = part;
+    let spec = list(viewer);
     let is_alone = alone.is_some();
+    let territories = viewer.account.territory_filter();
+    let (held_in_all, found, mut rows) = if !is_alone && spec.is_rearranged(&sent) {
+        let (held_in_all, rows) = arranged(app, viewer, &spec, &sent).await?;
+        let found = rows.len() as u64;
+        let passed = usize::try_from(from).unwrap_or(usize::MAX);
+        let rows: Vec<Waiting> = rows
+            .into_iter()
+            .map(|(_, it)| it)
+            .skip(passed)
+            .take(ORDERS as usize)
+            .collect();
+        (held_in_all, found, rows)
+    } else {
+        let limit = if is_alone { 0 } else { ORDERS };
+        let Listed { total, rows } = store.held_orders(org, territories, ListPart { from, limit }).await?;
+        (total, total, rows)
+    };
     if let Some(order) = alone.filter(|it| it.standing == OrderStanding::Held) {
         let customer = super::customers::known(app, viewer, order.customer).await?;
         rows.push((order, customer));
@@ -258,23 +298,25 @@ async fn page(
         .collect();
     let refused = failed.is_some() || problem.is_some();
     let limit = u64::from(ORDERS);
+    let turn = |to: u64| sent.address_with(&[("from", &to.to_string())]);
     let page = html(&HeldPage {
         frame: viewer.frame("credit"),
         tabs: Tabs {
             here: "held",
-            held: total,
+            held: held_in_all,
         },
         done,
         problem,
         may_decide: viewer.may_decide_orders(),
-        count: viewer.text.fill("credit.held_count", "count", total),
+        count: viewer.text.fill("credit.held_count", "count", found),
+        controls: spec.controls(viewer, &sent),
+        carried: spec.carried(|name| sent.value(name).map(str::to_owned)),
         from,
         is_alone,
-        exports: list(viewer).exports(viewer, &Sent::of("/credit")),
+        exports: spec.exports(viewer, &sent),
         orders,
-        previous: (from > 0 && !is_alone).then(|| format!("/credit?from={}", from.saturating_sub(limit))),
-        next: (from.saturating_add(limit) < total && !is_alone)
-            .then(|| format!("/credit?from={}", from.saturating_add(limit))),
+        previous: (from > 0 && !is_alone).then(|| turn(from.saturating_sub(limit))),
+        next: (from.saturating_add(limit) < found && !is_alone).then(|| turn(from.saturating_add(limit))),
     })?;
     Ok(if refused {
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
@@ -412,6 +454,8 @@ async fn decide(State(app): State<AppState>, Path(id): Path<String>, posted: Pos
     let from = posted.typed.count("from").ok().flatten().unwrap_or(0);
     let (document, by, roles) = (order.order, viewer.account.user, viewer.account.roles.clone());
     let (reason, now) = (posted.typed.get("reason").to_owned(), app.clock.now());
+    let carried = |name: &str| posted.typed.some(name).map(str::to_owned);
+    let back = list(viewer).whole("/credit", carried);
     let outcome = posted
         .decide(&app, order.customer, move |ledger| {
             fieldledger_core::model::check_text("reason", &reason)?;
@@ -421,12 +465,13 @@ async fn decide(State(app): State<AppState>, Path(id): Path<String>, posted: Pos
     match outcome {
         Outcome::Done(_) => {
             let done = if release { "order_released" } else { "order_refused" };
-            Ok(form::done(&format!("/credit?from={from}"), done, ""))
+            Ok(form::done(&back.address_with(&[("from", &from.to_string())]), done, ""))
         }
         Outcome::Refused(why) => {
             // Somebody else may have decided meanwhile: then it is not on the page any more.
             let present = known_order(&app, viewer, &id).await?;
             let mut part = Part {
+                list: back,
                 from: from.into(),
                 alone: None,
             };
@@ -446,14 +491,60 @@ async fn decide(State(app): State<AppState>, Path(id): Path<String>, posted: Pos
     }
 }
 
-/// Everything by customer.
-fn by_customer<T>(
-    rows: Vec<(T, Customer)>,
-) -> BTreeMap<(String, fieldledger_core::model::CustomerId), (Customer, Vec<T>)> {
-    let mut found: BTreeMap<_, (Customer, Vec<T>)> = BTreeMap::new();
+/// Everything by customer, who stand in the order of the first of each.
+fn by_customer<T>(rows: impl IntoIterator<Item = (T, Customer)>) -> Vec<(Customer, Vec<T>)> {
+    let mut places: HashMap<CustomerId, usize> = HashMap::new();
+    let mut found: Vec<(Customer, Vec<T>)> = Vec::new();
     for (row, customer) in rows {
-        let key = (customer.code.clone(), customer.id);
-        found.entry(key).or_insert_with(|| (customer, Vec::new())).1.push(row);
+        let place = *places.entry(customer.id).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((_, rows)) => rows.push(row),
+            None => found.push((customer, vec![row])),
+        }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use fieldledger_core::model::{Currency, LineId, OrderDecisionLine, ProductId, Timestamp, UserId};
+
+    use super::*;
+
+    #[test]
+    fn the_total_of_a_held_order_is_the_sum_of_its_lines_as_they_are_shown() {
+        let line = |quantity: &str, price: &str| OrderDecisionLine {
+            product: ProductId::from_bytes([1; 16]),
+            ordered: quantity.parse().unwrap(),
+            delivered: Default::default(),
+            invoiced: Default::default(),
+            unit_price: price.parse().unwrap(),
+        };
+        let order = |currency, lines: Vec<OrderDecisionLine>| OrderDecision {
+            order: DocumentId::from_bytes([2; 16]),
+            number: "SO-1".to_owned(),
+            customer: CustomerId::from_bytes([3; 16]),
+            rep: UserId::from_bytes([4; 16]),
+            received_at: Timestamp::from_millis(0),
+            wanted_by: None,
+            currency,
+            lines: (1..).map(|it| LineId::from_bytes([it; 16])).zip(lines).collect(),
+            deliveries: Default::default(),
+            standing: OrderStanding::Held,
+            spend: None,
+            events: Vec::new(),
+        };
+        let shown = |order: &OrderDecision| total(order).map(format::money);
+        // Each line is rounded by itself: three times 0.335 is 1.01 (rounded once), twice that 2.02 and not 2.01.
+        let thirds = order(Currency::CNY, vec![line("3", "0.335"), line("3", "0.335")]);
+        assert_eq!(shown(&thirds).as_deref(), Some("CNY 2.02"));
+        assert_eq!(shown(&order(Currency::CNY, Vec::new())).as_deref(), Some("CNY 0.00"));
+        let huge = line("79228162514264337593543950335", "2");
+        assert_eq!(
+            shown(&order(Currency::CNY, vec![huge])),
+            None,
+            "it is not told rather than told wrongly"
+        );
+    }
 }

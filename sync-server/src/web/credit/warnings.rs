@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use fieldledger_core::{
-    model::{CustomerId, InvalidField, Warning, WarningLevel, WarningRule},
+    model::{Customer, CustomerId, InvalidField, Warning, WarningLevel, WarningRule},
     rules::warnings,
 };
 
@@ -20,7 +20,7 @@ use super::{
         messages::{Language, Text},
         names::Names,
         page::{Frame, Viewer, html, parsed},
-        table::{self, Cell, Column, EVERYTHING, Sent, Spec, read_parts},
+        table::{self, Cell, Column, Controls, EVERYTHING, Filter, Sent, Spec, read_parts},
     },
     Tabs,
 };
@@ -63,105 +63,85 @@ struct WarningsPage {
     done: Option<&'static str>,
     problem: Option<String>,
     count: String,
-    critical: bool,
-    mine: bool,
-    unanswered: bool,
-    filtered: bool,
+    controls: Controls,
     exports: Vec<(&'static str, String)>,
     rows: Vec<Row>,
     /// What the forms carry along, so that the reader comes back to the same list.
-    carried: Vec<(&'static str, String)>,
+    carried: Vec<(String, String)>,
     previous: Option<String>,
     next: Option<String>,
 }
 
-/// What stands in the address.
-#[derive(Clone, Copy, Default)]
+/// Which warnings.
 struct Asked {
-    critical: bool,
-    mine: bool,
-    unanswered: bool,
+    /// The filters and the order of the list.
+    list: Sent,
+    /// So many are passed over.
     from: u32,
 }
 
 impl Asked {
-    fn search(self, viewer: &Viewer) -> WarningSearch {
+    fn search(&self, viewer: &Viewer) -> WarningSearch {
+        let is_set = |name| self.list.is_set(name);
         WarningSearch {
-            level: self.critical.then_some(WarningLevel::Critical),
-            owner: self.mine.then_some(viewer.account.user),
-            unanswered: self.unanswered,
+            level: is_set("critical").then_some(WarningLevel::Critical),
+            owner: is_set("mine").then_some(viewer.account.user),
+            unanswered: is_set("unanswered"),
         }
     }
 
-    fn carried(self) -> Vec<(&'static str, String)> {
-        let set = [
-            ("critical", self.critical),
-            ("mine", self.mine),
-            ("unanswered", self.unanswered),
-        ];
-        let set = set.into_iter().filter(|(_, set)| *set);
-        let mut carried: Vec<_> = set.map(|(name, _)| (name, "1".to_owned())).collect();
-        carried.push(("from", self.from.to_string()));
-        carried
-    }
-
-    fn address(self, from: u32) -> String {
-        let mut address = format!("/credit/warnings?from={from}");
-        for (name, set) in [
-            ("critical", self.critical),
-            ("mine", self.mine),
-            ("unanswered", self.unanswered),
-        ] {
-            if set {
-                address.push_str(&format!("&{name}=1"));
-            }
-        }
-        address
+    fn address(&self, from: u32) -> String {
+        self.list.address_with(&[("from", &from.to_string())])
     }
 }
 
 /// The warnings that stand.
 pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent) -> Result<Response, PageError> {
+    let spec = list(&viewer);
     let asked = Asked {
-        critical: sent.is_set("critical"),
-        mine: sent.is_set("mine"),
-        unanswered: sent.is_set("unanswered"),
+        list: spec.whole("/credit/warnings", |name| sent.value(name).map(str::to_owned)),
         from: sent.parsed("from", "credit.page")?.unwrap_or(0),
     };
-    let spec = list(&viewer);
     if spec.is_export(&sent) {
-        return exported(&app, &viewer, &sent, asked, spec).await;
+        let (_, rows) = arranged(&app, &viewer, &spec, &asked).await?;
+        let rows = rows.into_iter().map(|(row, _)| row).collect();
+        return spec.file(&viewer, &sent, rows).await;
     }
     let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
-    page(&app, &viewer, asked, done, None).await
+    page(&app, &viewer, &asked, done, None).await
 }
 
-/// The warnings as a file.
+/// The warnings, critical ones first and of each the oldest unless somebody asks for another order.
 fn list(viewer: &Viewer) -> Spec {
     let text = viewer.text;
     Spec::new(
         "warnings",
         text.t("credit.warnings"),
         vec![
-            Column::text("level", text.t("credit.level")),
+            Column::text("level", text.t("credit.level")).unsorted(),
             Column::text("rule", text.t("credit.rule")),
             Column::text("customer", text.t("record.customer")),
             Column::text("code", text.t("customers.code")),
-            Column::text("sentence", text.t("credit.reason")),
+            Column::text("sentence", text.t("credit.reason")).unsorted(),
             Column::moment("raised", text.t("credit.raised")),
             Column::text("owner", text.t("credit.owner")),
-            Column::text("answer", text.t("credit.what_you_do")),
+            Column::text("answer", text.t("credit.what_you_do")).unsorted(),
         ],
     )
+    .filter(Filter::search("q", text.t("table.search")))
+    .filter(Filter::check("critical", text.t("credit.only_critical")))
+    .filter(Filter::check("mine", text.t("credit.only_mine")))
+    .filter(Filter::check("unanswered", text.t("credit.only_unanswered")))
+    .own_order(text.t("credit.critical_first"))
 }
 
-async fn exported(
+/// How many warnings a search finds, and the warnings in the order that was asked for.
+async fn arranged(
     app: &AppState,
     viewer: &Viewer,
-    sent: &Sent,
-    asked: Asked,
-    spec: Spec,
-) -> Result<Response, PageError> {
+    spec: &Spec,
+    asked: &Asked,
+) -> Result<(u64, Vec<(table::Row, (Warning, Customer))>), PageError> {
     let (store, org) = (app.store.as_ref(), viewer.account.organisation);
     let territories = viewer.account.territory_filter();
     let wanted = asked.search(viewer);
@@ -175,24 +155,23 @@ async fn exported(
     let mut names = Names::load(store, org).await?;
     let named: Vec<_> = listed.rows.iter().flat_map(|(it, _)| people(it)).collect();
     names.add_people(store, org, named).await?;
-    let rows = listed
-        .rows
-        .iter()
-        .map(|(it, customer)| {
-            let shown = view(viewer, &names, it, FormView::default());
-            table::Row::new(vec![
-                Cell::text(shown.level),
-                Cell::text(shown.rule),
-                Cell::text(&customer.name),
-                Cell::text(&customer.code),
-                Cell::text(shown.sentence),
-                Cell::Moment(it.raised_at),
-                Cell::text(shown.owner),
-                Cell::of(shown.answered, |(_, _, note)| Cell::text(note)),
-            ])
-        })
-        .collect();
-    spec.file(viewer, sent, rows).await
+    let rows = listed.rows.into_iter().map(|standing| {
+        let (it, customer) = &standing;
+        let shown = view(viewer, &names, it, FormView::default());
+        let row = table::Row::new(vec![
+            Cell::text(shown.level),
+            Cell::text(shown.rule),
+            Cell::text(&customer.name),
+            Cell::text(&customer.code),
+            Cell::text(shown.sentence),
+            Cell::Moment(it.raised_at),
+            Cell::text(shown.owner),
+            Cell::of(shown.answered, |(_, _, note)| Cell::text(note)),
+        ]);
+        (row, standing)
+    });
+    let found = spec.arranged(&asked.list, rows.collect());
+    Ok((found.len() as u64, found))
 }
 
 struct Failed<'f> {
@@ -205,27 +184,34 @@ struct Failed<'f> {
 async fn page(
     app: &AppState,
     viewer: &Viewer,
-    asked: Asked,
+    asked: &Asked,
     done: Option<&'static str>,
     failed: Option<Failed<'_>>,
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let territories = viewer.account.territory_filter();
-    let wanted = asked.search(viewer);
-    let part = ListPart {
-        from: asked.from.into(),
-        limit: WARNINGS,
+    let spec = list(viewer);
+    let (total, mut rows) = if spec.is_rearranged(&asked.list) {
+        let (total, rows) = arranged(app, viewer, &spec, asked).await?;
+        let passed = usize::try_from(asked.from).unwrap_or(usize::MAX);
+        let rows = rows.into_iter().map(|(_, it)| it).skip(passed);
+        (total, rows.take(WARNINGS as usize).collect())
+    } else {
+        let part = ListPart {
+            from: asked.from.into(),
+            limit: WARNINGS,
+        };
+        let wanted = asked.search(viewer);
+        let listed = store.standing_warnings(org, territories.clone(), wanted, part).await?;
+        (listed.total, listed.rows)
     };
-    let mut listed = store.standing_warnings(org, territories.clone(), wanted, part).await?;
-    listed
-        .rows
-        .retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    rows.retain(|(_, customer)| viewer.account.may_read(customer.territory));
+    let standing = rows;
     let held = store.held_orders(org, territories, ListPart::default()).await?.total;
     let mut names = Names::load(store, org).await?;
-    let named: Vec<_> = listed.rows.iter().flat_map(|(it, _)| people(it)).collect();
+    let named: Vec<_> = standing.iter().flat_map(|(it, _)| people(it)).collect();
     names.add_people(store, org, named).await?;
-    let rows = listed
-        .rows
+    let rows = standing
         .iter()
         .map(|(it, customer)| Row {
             href: format!("/customers/{}", customer.id),
@@ -250,25 +236,24 @@ async fn page(
         let open = |(it, _): &&(Warning, _)| {
             (it.customer, it.rule) == (failed.customer, failed.rule) && it.acknowledged.is_none()
         };
-        listed.rows.iter().find(open).is_none()
+        standing.iter().find(open).is_none()
     });
     let problem = problem.map(|it| form::problem(text, &it.why));
     let (from, limit) = (asked.from, WARNINGS);
+    let mut carried = spec.carried(|name| asked.list.value(name).map(str::to_owned));
+    carried.push(("from".to_owned(), from.to_string()));
     let page = html(&WarningsPage {
         frame: viewer.frame("credit"),
         tabs: Tabs { here: "warnings", held },
         done,
         problem,
-        count: text.fill("credit.warning_count", "count", listed.total),
-        critical: asked.critical,
-        mine: asked.mine,
-        unanswered: asked.unanswered,
-        filtered: asked.critical || asked.mine || asked.unanswered,
-        exports: list(viewer).exports(viewer, &Sent::of(&asked.address(0))),
+        count: text.fill("credit.warning_count", "count", total),
+        controls: spec.controls(viewer, &asked.list),
+        exports: spec.exports(viewer, &asked.list),
         rows,
-        carried: asked.carried(),
+        carried,
         previous: (from > 0).then(|| asked.address(from.saturating_sub(limit))),
-        next: (u64::from(from) + u64::from(limit) < listed.total).then(|| asked.address(from.saturating_add(limit))),
+        next: (u64::from(from) + u64::from(limit) < total).then(|| asked.address(from.saturating_add(limit))),
     })?;
     Ok(if refused {
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
@@ -334,10 +319,9 @@ pub(super) async fn acknowledge(
             collecting::acknowledge(ledger, rule, by, &note, now)
         })
         .await?;
+    let carried = |name: &str| posted.typed.some(name).map(str::to_owned);
     let asked = Asked {
-        critical: posted.typed.some("critical").is_some(),
-        mine: posted.typed.some("mine").is_some(),
-        unanswered: posted.typed.some("unanswered").is_some(),
+        list: list(viewer).whole("/credit/warnings", carried),
         from: posted.typed.count("from").ok().flatten().unwrap_or(0),
     };
     match outcome {
@@ -364,7 +348,7 @@ pub(super) async fn acknowledge(
                 typed: &posted.typed,
                 why,
             };
-            page(&app, viewer, asked, None, Some(failed)).await
+            page(&app, viewer, &asked, None, Some(failed)).await
         }
     }
 }

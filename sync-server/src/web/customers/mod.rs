@@ -2,11 +2,13 @@
 //!
 //! * `list`: found, sorted, exported.
 //! * `show`: one customer: what is decided, owed, promised, said and done.
+//! * `statement`: the account of today as a statement would show it.
 //! * `credit`: what finance decides about credit, and what is reserved for phones.
 
 mod credit;
 pub(super) mod list;
 mod show;
+mod statement;
 pub(super) mod view;
 
 pub(in crate::web) use show::{Failed, page};
@@ -21,6 +23,7 @@ pub(super) fn routes() -> Pages {
     Pages::new()
         .route("/customers", get(list::show))
         .route("/customers/{id}", get(show::show))
+        .route("/customers/{id}/statement", get(statement::show))
         .route("/customers/{id}/terms", post(credit::set_terms))
         .route("/customers/{id}/assessments", post(credit::assess))
         .route("/customers/{id}/holds", post(credit::hold))

@@ -134,7 +134,7 @@ struct CustomerPage {
     assessments: Vec<AssessmentRow>,
     stops: Vec<StopView>,
     warnings: Vec<WarningView>,
-    carried: Vec<(&'static str, String)>,
+    carried: Vec<(String, String)>,
     buckets: [&'static str; 6],
     ageing: Vec<AgeingView>,
     items: Vec<ItemRow>,

@@ -10,7 +10,7 @@ mod invoice;
 mod money;
 mod receipt;
 mod reminders;
-mod statements;
+pub(super) mod statements;
 mod suggest;
 mod timers;
 mod unmatched;

@@ -158,18 +158,19 @@ fn row(viewer: &Viewer, it: &Statement, customer: &Customer) -> Row {
     .id(format!("statement-{}", it.id))
 }
 
-struct Line {
-    no: u32,
-    on: String,
-    what: &'static str,
-    document: String,
-    order: String,
-    products: Vec<String>,
-    debit: String,
-    credit: String,
-    balance: String,
+/// A line of a statement.
+pub(in crate::web) struct Line {
+    pub(in crate::web) no: u32,
+    pub(in crate::web) on: String,
+    pub(in crate::web) what: &'static str,
+    pub(in crate::web) document: String,
+    pub(in crate::web) order: String,
+    pub(in crate::web) products: Vec<String>,
+    pub(in crate::web) debit: String,
+    pub(in crate::web) credit: String,
+    pub(in crate::web) balance: String,
     /// Verdict, whether it is a dispute, by whom, when, remark.
-    answer: Option<(&'static str, bool, String, Moment, String)>,
+    pub(in crate::web) answer: Option<(&'static str, bool, String, Moment, String)>,
 }
 
 struct Link {
@@ -243,12 +244,7 @@ async fn page(
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let mut names = Names::load(store, org).await?;
     names.add_people(store, org, statement.by).await?;
-    let products: Vec<_> = statement
-        .lines
-        .iter()
-        .flat_map(|it| it.products.iter().map(|it| it.product))
-        .collect();
-    names.add_products(store, org, products).await?;
+    let lines = lines(app, viewer, &mut names, statement).await?;
     let now = app.clock.now();
     let stored = store.statement_links(org, statement.id).await?;
     let any_valid = stored.iter().any(|it| it.is_valid(now));
@@ -289,11 +285,7 @@ async fn page(
         corrects: statement.corrects.map(|it| format!("/receivables/statements/{it}")),
         opening: format::money(statement.opening),
         closing: format::money(statement.closing),
-        lines: statement
-            .lines
-            .iter()
-            .map(|it| line(viewer, &names, statement, it))
-            .collect(),
+        lines,
         links,
         any_valid,
         keeps_books: viewer.may_keep_books(),
@@ -309,6 +301,24 @@ async fn page(
     } else {
         page
     })
+}
+
+/// The lines of a statement.
+pub(in crate::web) async fn lines(
+    app: &AppState,
+    viewer: &Viewer,
+    names: &mut Names,
+    statement: &Statement,
+) -> Result<Vec<Line>, PageError> {
+    let products: Vec<_> = statement
+        .lines
+        .iter()
+        .flat_map(|it| it.products.iter().map(|it| it.product))
+        .collect();
+    let org = viewer.account.organisation;
+    names.add_products(app.store.as_ref(), org, products).await?;
+    let lines = statement.lines.iter();
+    Ok(lines.map(|it| line(viewer, names, statement, it)).collect())
 }
 
 fn line(viewer: &Viewer, names: &Names, statement: &Statement, it: &fieldledger_core::model::StatementLine) -> Line {

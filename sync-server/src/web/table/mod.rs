@@ -24,11 +24,13 @@
 //! * [`Spec::answer`] sorts, searches and pages rows in memory. What a filter other than a search means is the page's:
 //!   it reads [`Sent::value`] and leaves rows out.
 //! * [`Spec::answer_from_store`] is for lists that a store sorts and pages: [`Spec::wanted`] says which part to read.
+//! * A list of cards has no headings: [`Spec::controls`] is its form with the order to choose, [`Spec::arranged`] its order.
 //! * Two tables on one page: give each [`Spec::named`], then `sort`, `page` and `format` of each carry its id.
 //!
 //! An export holds every row of the filtered list, not only the page, and at most [`MOST_EXPORTED`] of them: a longer list is
 //! refused with a sentence that says so, never cut in silence. It is built in memory off the threads that serve requests.
 
+mod controls;
 mod export;
 mod view;
 
@@ -43,6 +45,7 @@ use chrono::NaiveDate;
 use fieldledger_core::model::{Money, Timestamp};
 use rust_decimal::Decimal;
 
+pub(crate) use controls::{Controls, Heading};
 pub(crate) use view::TableView;
 
 use super::{
@@ -76,6 +79,8 @@ pub(crate) enum ColumnKind {
 pub(crate) struct Column {
     key: &'static str,
     heading: String,
+    /// What stands in the heading of a wide table in its place.
+    short: Option<&'static str>,
     kind: ColumnKind,
     sortable: bool,
     exported: bool,
@@ -86,6 +91,7 @@ impl Column {
         Self {
             key,
             heading: heading.into(),
+            short: None,
             kind,
             sortable: true,
             exported: true,
@@ -121,6 +127,13 @@ impl Column {
     #[must_use]
     pub(crate) fn unsorted(mut self) -> Self {
         self.sortable = false;
+        self
+    }
+
+    /// With a shorter heading; the whole one is said beside it, and stands in cards and exports.
+    #[must_use]
+    pub(crate) fn short(mut self, heading: &'static str) -> Self {
+        self.short = Some(heading);
         self
     }
 
@@ -253,6 +266,12 @@ impl Row {
     pub(crate) fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
+    }
+
+    /// Whether it holds each of these words, in lower case, in some column.
+    fn holds(&self, wanted: &[String]) -> bool {
+        let words: Vec<String> = self.cells.iter().filter_map(Cell::words).collect();
+        wanted.iter().all(|part| words.iter().any(|it| it.contains(part)))
     }
 }
 
@@ -510,6 +529,7 @@ pub(crate) struct Spec {
     footer: Option<Vec<Cell>>,
     named: bool,
     exports: bool,
+    own_order: Option<String>,
 }
 
 /// A page or a file.
@@ -535,6 +555,7 @@ impl Spec {
             footer: None,
             named: false,
             exports: true,
+            own_order: None,
         }
     }
 
@@ -685,21 +706,9 @@ impl Spec {
     ///
     /// # Errors
     /// [`PageError::Refused`] when an export would be too long.
-    pub(crate) async fn answer(self, viewer: &Viewer, sent: &Sent, mut rows: Vec<Row>) -> Result<Answer, PageError> {
-        for filter in self.filters.iter().filter(|it| matches!(it.kind, FilterKind::Search)) {
-            if let Some(wanted) = sent.value(filter.name) {
-                let wanted: Vec<String> = wanted.to_lowercase().split_whitespace().map(str::to_owned).collect();
-                rows.retain(|row| {
-                    let words: Vec<String> = row.cells.iter().filter_map(Cell::words).collect();
-                    wanted.iter().all(|part| words.iter().any(|it| it.contains(part)))
-                });
-            }
-        }
-        if let Some((key, direction)) = self.sort(sent)
-            && let Some(index) = self.columns.iter().position(|it| it.key == key)
-        {
-            sort_rows(&mut rows, index, direction);
-        }
+    pub(crate) async fn answer(self, viewer: &Viewer, sent: &Sent, rows: Vec<Row>) -> Result<Answer, PageError> {
+        let found = self.arranged(sent, rows.into_iter().map(|it| (it, ())).collect());
+        let mut rows: Vec<Row> = found.into_iter().map(|(row, ())| row).collect();
         let total = rows.len();
         if self.format(sent).is_none() {
             let last = total.saturating_sub(1) / self.rows;
@@ -732,9 +741,9 @@ impl Spec {
 }
 
 /// Sorts rows by one column and keeps the order of equal ones; what has no value comes last either way.
-fn sort_rows(rows: &mut [Row], index: usize, direction: Direction) {
+fn sort_rows<T>(rows: &mut [(Row, T)], index: usize, direction: Direction) {
     let nothing = Cell::Nothing;
-    rows.sort_by(|a, b| {
+    rows.sort_by(|(a, _), (b, _)| {
         let a = a.cells.get(index).unwrap_or(&nothing);
         let b = b.cells.get(index).unwrap_or(&nothing);
         match (a.is_nothing(), b.is_nothing()) {

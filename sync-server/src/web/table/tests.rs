@@ -10,6 +10,7 @@ use super::{
     export::{csv, harmless, xlsx},
     *,
 };
+use crate::web::messages::{Language, Text};
 
 fn money(text: &str) -> Cell {
     Cell::Money(Money::new(text.parse().unwrap(), Currency::CNY))
@@ -51,17 +52,17 @@ fn sent(uri: &str) -> Sent {
     }
 }
 
-fn names(rows: &[Row]) -> Vec<String> {
-    rows.iter().filter_map(|row| row.cells[0].words()).collect()
+fn names(rows: &[(Row, ())]) -> Vec<String> {
+    rows.iter().filter_map(|(row, ())| row.cells[0].words()).collect()
 }
 
 #[test]
 fn rows_are_sorted_by_value_and_what_is_missing_comes_last_either_way() {
     let mut rows = vec![
-        row("nine", money("9.00")),
-        row("none", Cell::Nothing),
-        row("ten", money("10")),
-        row("minus", money("-3")),
+        (row("nine", money("9.00")), ()),
+        (row("none", Cell::Nothing), ()),
+        (row("ten", money("10")), ()),
+        (row("minus", money("-3")), ()),
     ];
     sort_rows(&mut rows, 1, Direction::Ascending);
     assert_eq!(names(&rows), ["minus", "nine", "ten", "none"]);
@@ -71,6 +72,51 @@ fn rows_are_sorted_by_value_and_what_is_missing_comes_last_either_way() {
     assert_eq!(names(&rows), ["minus", "nine", "none", "ten"]);
     sort_rows(&mut rows, 99, Direction::Ascending);
     assert_eq!(rows.len(), 4);
+}
+
+#[test]
+fn cards_are_searched_and_ordered_as_a_table_is() {
+    let spec = spec().filter(Filter::search("q", "Search"));
+    let rows = || {
+        vec![
+            (row("nine", money("9.00")), 9),
+            (row("ten", money("10")), 10),
+            (row("minus", money("-3")), -3),
+        ]
+    };
+    let order = |address: &str| -> Vec<i32> {
+        let arranged = spec.arranged(&sent(address), rows());
+        arranged.into_iter().map(|(_, it)| it).collect()
+    };
+    assert_eq!(order("/owed"), [10, 9, -3]);
+    assert_eq!(order("/owed?sort=owed"), [-3, 9, 10]);
+    assert_eq!(order("/owed?sort=-name&q=e%20IN"), [9]);
+    for (address, is_rearranged) in [
+        ("/owed", false),
+        ("/owed?sort=-owed&q=%20", false),
+        ("/owed?sort=nothing&page=3", false),
+        ("/owed?sort=owed", true),
+        ("/owed?q=ten", true),
+    ] {
+        assert_eq!(spec.is_rearranged(&sent(address)), is_rearranged, "{address}");
+    }
+    // Of what was sent only what says which list it is stays in its address.
+    let address = sent("/owed?q=a%26b&from=3&done=x&sort=-due&order=z");
+    let whole = spec.whole("/owed", |name| address.value(name).map(str::to_owned));
+    assert_eq!(whole.address_with(&[]), "/owed?q=a%26b&sort=-due");
+    let chosen = |address: &str| -> Vec<String> {
+        let orders = spec.orders(Text(Language::English), &sent(address)).into_iter();
+        orders
+            .filter(|it| it.2)
+            .map(|it| format!("{}|{}", it.0, it.1))
+            .collect()
+    };
+    assert_eq!(chosen("/owed"), ["-owed|Owed: largest first"]);
+    assert_eq!(chosen("/owed?sort=due"), ["due|Due: earliest first"]);
+    let own = Spec::new("plain", "Plain", vec![Column::text("name", "Name")]).own_order("As it came");
+    let orders = own.orders(Text(Language::English), &sent("/plain"));
+    assert_eq!(orders[0], (String::new(), "As it came".to_owned(), true));
+    assert_eq!((orders.len(), orders[2].0.as_str(), orders[2].2), (3, "-name", false));
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! A list as it is laid out on a page.
 
 use askama::Template;
+use fieldledger_core::model::{Currency, Money};
 
-use super::{Cell, ColumnKind, Direction, Filter, FilterKind, Row, Sent, Spec, Tone, joined};
+use super::{
+    Cell, Row, Sent, Spec, Tone,
+    controls::{Controls, Heading, is_number},
+    joined,
+};
 use crate::web::{
     format::{self, Moment},
     messages::Text,
@@ -11,17 +16,6 @@ use crate::web::{
 
 /// From so many columns on a table is dense.
 const DENSE: usize = 9;
-
-/// A heading.
-struct Heading {
-    key: &'static str,
-    text: String,
-    /// Where clicking it leads; `None` when it does not sort.
-    href: Option<String>,
-    /// `ascending` or `descending` when the list is sorted by it.
-    sorted: Option<&'static str>,
-    number: bool,
-}
 
 /// A value as it is shown.
 enum Shown {
@@ -47,16 +41,6 @@ struct ShownRow {
     cells: Vec<ShownCell>,
 }
 
-struct Field {
-    id: String,
-    name: &'static str,
-    label: String,
-    value: String,
-    /// `search`, `text`, `choice`, `day` or `check`, as the template asks.
-    kind: &'static str,
-    choices: Vec<(String, String, bool)>,
-}
-
 /// A list, ready to stand in a page: `{{ table|safe }}`. Escapes what it holds.
 #[derive(Template)]
 #[template(path = "table.html")]
@@ -65,17 +49,15 @@ pub(crate) struct TableView {
     id: &'static str,
     caption: String,
     count: String,
+    /// In which currency all amounts are, where each does not say it.
+    amounts: Option<String>,
     /// Whether it has so many columns that they must stand closer.
     dense: bool,
     headings: Vec<Heading>,
     rows: Vec<ShownRow>,
     footer: Option<Vec<ShownCell>>,
-    fields: Vec<Field>,
-    /// What the form has to carry along beside its own fields.
-    hidden: Vec<(String, String)>,
+    controls: Option<Controls>,
     filtered: bool,
-    action: String,
-    clear: String,
     empty: String,
     exports: Vec<(&'static str, String)>,
     previous: Option<String>,
@@ -91,45 +73,23 @@ impl TableView {
 
     pub(super) fn new(spec: Spec, viewer: &Viewer, sent: &Sent, rows: Vec<Row>, total: usize) -> Self {
         let text = viewer.text;
-        let (sort, page) = (spec.parameter("sort"), spec.parameter("page"));
-        let sorted = spec.sort(sent);
-        let headings: Vec<Heading> = spec
-            .columns
-            .iter()
-            .map(|column| {
-                let present = sorted
-                    .filter(|(key, _)| *key == column.key)
-                    .map(|(_, direction)| direction);
-                let other = match present {
-                    Some(Direction::Ascending) => format!("-{}", column.key),
-                    _ => column.key.to_owned(),
-                };
-                Heading {
-                    key: column.key,
-                    text: column.heading.clone(),
-                    href: column
-                        .sortable
-                        .then(|| sent.address_with(&[(&sort, &other), (&page, "")])),
-                    sorted: present.map(|direction| match direction {
-                        Direction::Ascending => "ascending",
-                        Direction::Descending => "descending",
-                    }),
-                    number: is_number(column.kind),
-                }
-            })
-            .collect();
+        let page = spec.parameter("page");
+        let headings: Vec<Heading> = spec.columns.iter().map(|it| spec.heading(sent, it)).collect();
         let pages = total.div_ceil(spec.rows).max(1);
         let here = spec.page(sent).min(pages - 1);
         let turn = |to: usize| sent.address_with(&[(&page, &(to + 1).to_string())]);
-        let names: Vec<&str> = spec.filters.iter().map(|it| it.name).collect();
-        let without: Vec<(&str, &str)> = names.iter().map(|it| (*it, "")).chain([(page.as_str(), "")]).collect();
-        let lay = |cells: Vec<Cell>| lay_out(&spec, viewer, cells);
+        let controls = Controls::of_table(&spec, viewer, sent);
+        let dense = headings.len() >= DENSE;
+        let footer = spec.footer.iter().flatten();
+        let currency = currency_of(rows.iter().flat_map(|row| &row.cells).chain(footer)).filter(|_| dense);
+        let lay = |cells: Vec<Cell>| lay_out(&spec, viewer, currency, cells);
         Self {
             text,
             id: spec.id,
             caption: spec.caption.clone(),
             count: text.fill("table.count", "count", total),
-            dense: headings.len() >= DENSE,
+            amounts: currency.map(|it| text.fill("table.amounts_in", "currency", it)),
+            dense,
             headings,
             rows: rows
                 .into_iter()
@@ -139,17 +99,8 @@ impl TableView {
                 })
                 .collect(),
             footer: spec.footer.clone().map(lay),
-            fields: spec.filters.iter().map(|filter| field(spec.id, filter, sent)).collect(),
-            hidden: sent
-                .pairs
-                .iter()
-                .filter(|(key, value)| !names.contains(&key.as_str()) && *key != page && !value.is_empty())
-                .filter(|(key, _)| *key != spec.parameter("format"))
-                .cloned()
-                .collect(),
-            filtered: names.iter().any(|name| sent.value(name).is_some()),
-            action: sent.path.clone(),
-            clear: sent.address_with(&without),
+            filtered: controls.as_ref().is_some_and(Controls::is_filtered),
+            controls,
             empty: spec.empty.clone(),
             exports: if spec.exports && total > 0 {
                 spec.exports(viewer, sent)
@@ -166,11 +117,17 @@ impl TableView {
     }
 }
 
-fn is_number(kind: ColumnKind) -> bool {
-    matches!(kind, ColumnKind::Money | ColumnKind::Number)
+/// The currency of all amounts among these, when it is one.
+fn currency_of<'c>(cells: impl Iterator<Item = &'c Cell>) -> Option<Currency> {
+    let mut amounts = cells.filter_map(|it| match it {
+        Cell::Money(money) => Some(money.currency),
+        _ => None,
+    });
+    let first = amounts.next()?;
+    amounts.all(|it| it == first).then_some(first)
 }
 
-fn lay_out(spec: &Spec, viewer: &Viewer, cells: Vec<Cell>) -> Vec<ShownCell> {
+fn lay_out(spec: &Spec, viewer: &Viewer, currency: Option<Currency>, cells: Vec<Cell>) -> Vec<ShownCell> {
     spec.columns
         .iter()
         .zip(cells)
@@ -178,18 +135,22 @@ fn lay_out(spec: &Spec, viewer: &Viewer, cells: Vec<Cell>) -> Vec<ShownCell> {
             key: column.key,
             label: column.heading.clone(),
             number: is_number(column.kind),
-            value: shown(viewer, cell),
+            value: shown(viewer, currency, cell),
         })
         .collect()
 }
 
-fn shown(viewer: &Viewer, cell: Cell) -> Shown {
+fn shown(viewer: &Viewer, currency: Option<Currency>, cell: Cell) -> Shown {
+    let amount = |it: Money| match currency {
+        Some(currency) => format::amount(it.amount, currency.minor_digits()),
+        None => format::money(it),
+    };
     match cell {
         Cell::Marks(marks) if marks.is_empty() => Shown::Nothing,
         Cell::Text(text) => Shown::Text(text),
         Cell::Link { href, text } => Shown::Link(href, text),
-        Cell::Money(money) if money.amount.is_zero() => Shown::Zero(format::money(money)),
-        Cell::Money(money) => Shown::Figure(format::money(money)),
+        Cell::Money(money) if money.amount.is_zero() => Shown::Zero(amount(money)),
+        Cell::Money(money) => Shown::Figure(amount(money)),
         Cell::Number(number) => Shown::Figure(format::quantity(number)),
         Cell::Share(share) => Shown::Figure(format!("{} %", format::quantity(share))),
         Cell::Day(day) => Shown::Figure(day.to_string()),
@@ -206,33 +167,6 @@ fn class(tone: Tone) -> &'static str {
         Tone::Good => "good",
         Tone::Doubt => "doubt",
         Tone::Alert => "bad",
-    }
-}
-
-fn field(id: &str, filter: &Filter, sent: &Sent) -> Field {
-    let value = sent.value(filter.name).unwrap_or_default().to_owned();
-    let (kind, choices) = match &filter.kind {
-        FilterKind::Search => ("search", Vec::new()),
-        FilterKind::Text => ("text", Vec::new()),
-        FilterKind::Day => ("day", Vec::new()),
-        FilterKind::Check => ("check", Vec::new()),
-        FilterKind::Choice(choices) => {
-            let chosen = |it: &super::Choice| (it.value.clone(), it.text.clone(), it.value == value);
-            ("choice", choices.iter().map(chosen).collect())
-        }
-        FilterKind::Default(choices, default) => {
-            let present = if value.is_empty() { default } else { &value };
-            let chosen = |it: &super::Choice| (it.value.clone(), it.text.clone(), it.value == *present);
-            ("one_of", choices.iter().map(chosen).collect())
-        }
-    };
-    Field {
-        id: format!("{id}-{}", filter.name),
-        name: filter.name,
-        label: filter.label.clone(),
-        value,
-        kind,
-        choices,
     }
 }
 

@@ -496,3 +496,117 @@ async fn what_is_refused_from_a_customers_page_is_said_on_that_page() {
     assert!(late.body.contains("Somebody has acknowledged this warning already."));
     assert!(late.body.contains("id=\"activity\""));
 }
+
+#[tokio::test]
+async fn held_orders_are_searched_and_ordered_and_whoever_decides_comes_back_to_the_same_list() {
+    let world = World::new().await;
+    with_account(&world, SHOP, 1_000).await;
+    let mut ids = Vec::new();
+    for number in 0..=20 {
+        ids.push(held(&world, &format!("SO-{number:02}")).await);
+    }
+    let shown = |body: &str| -> Vec<String> {
+        let parts = body.split("data-order=\"").skip(1);
+        parts.map(|it| it.split('"').next().unwrap().to_owned()).collect()
+    };
+    let last_first: Vec<String> = ids.iter().rev().map(ToString::to_string).collect();
+    let page = world.get(SUPERVISOR, "/credit?sort=-number").await.body;
+    assert_eq!(shown(&page), last_first[..20]);
+    assert!(
+        page.contains("<option value=\"-number\" selected>Number: Z to A</option>"),
+        "the order stands in the form"
+    );
+    assert!(
+        page.contains("href=\"/credit?sort=-number&#38;from=20\"")
+            || page.contains("href=\"/credit?sort=-number&amp;from=20\"")
+    );
+    let next = world.get(SUPERVISOR, "/credit?sort=-number&from=20").await.body;
+    assert_eq!(shown(&next), last_first[20..]);
+    let found = world.get(SUPERVISOR, "/credit?q=so-07").await.body;
+    assert_eq!(shown(&found), [ids[7].to_string()]);
+    // The badge tells of all of them, the list of what was found.
+    assert!(found.contains("id=\"held-badge\" data-live-refresh>21<") && found.contains("1 waiting"));
+    assert!(
+        world
+            .get(SUPERVISOR, "/credit?q=nobody")
+            .await
+            .body
+            .contains("Nothing matches these filters.")
+    );
+    let file = world
+        .get(SUPERVISOR, "/credit?sort=-number&q=SO-0&format=csv")
+        .await
+        .body;
+    let lines: Vec<&str> = file.lines().skip(1).map(|it| it.split(',').next().unwrap()).collect();
+    assert_eq!((lines.len(), lines[0], lines[9]), (10, "\"SO-09\"", "\"SO-00\""));
+    // A decision leads back to the same list, also one that is refused.
+    let action = format!("/credit/orders/{}", ids[7]);
+    let mut form = vec![
+        ("csrf", csrf(SUPERVISOR)),
+        ("once", once(&found, &action)),
+        ("decision", "release".to_owned()),
+        ("reason", " ".to_owned()),
+        ("q", "so-07".to_owned()),
+        ("sort", "-number".to_owned()),
+        ("from", "0".to_owned()),
+    ];
+    let send = async |form: &[(&str, String)]| {
+        let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        world.post(SUPERVISOR, &action, &fields).await
+    };
+    let refused = send(&form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused
+            .body
+            .contains("<input type=\"hidden\" name=\"q\" value=\"so-07\">")
+    );
+    form[3].1 = "paid".to_owned();
+    assert_eq!(
+        send(&form).await.location(),
+        "/credit?q=so-07&sort=-number&from=0&done=order_released"
+    );
+}
+
+#[tokio::test]
+async fn warnings_and_allowances_are_searched_and_ordered() {
+    let world = World::new().await;
+    put(
+        &world,
+        vec![
+            warning(SHOP, WarningRule::DaysOverdue, WarningLevel::Warning, "F-1"),
+            warning(SHOP, WarningRule::LimitUsed, WarningLevel::Critical, "F-2"),
+            warning(WEST_SHOP, WarningRule::LimitUsed, WarningLevel::Critical, "F-3"),
+        ],
+    )
+    .await;
+    let shown = |body: &str| -> Vec<String> {
+        let parts = body.split("id=\"warning-").skip(1);
+        let parts = parts.filter(|it| it.contains("class=\"warning-line\""));
+        parts.map(|it| it.split('"').next().unwrap().to_owned()).collect()
+    };
+    let (overdue, used) = (format!("{SHOP}-days_overdue"), format!("{SHOP}-limit_used"));
+    let west = format!("{WEST_SHOP}-limit_used");
+    let order = async |query: &str| shown(&world.get(FINANCE, &format!("/credit/warnings{query}")).await.body);
+    let default = order("").await;
+    assert_eq!(
+        (default.len(), default.last()),
+        (3, Some(&overdue)),
+        "critical ones first"
+    );
+    assert_eq!(order("?sort=code").await.last(), Some(&west));
+    assert_eq!(order("?sort=-code").await.first(), Some(&west));
+    assert_eq!(order("?q=C-2").await, std::slice::from_ref(&west));
+    assert_eq!(order("?critical=1&sort=code").await, [used, west]);
+    let page = world.get(FINANCE, "/credit/warnings?critical=1&sort=-code").await.body;
+    assert!(page.contains("name=\"critical\" value=\"1\" checked"));
+    assert!(
+        page.contains("<input type=\"hidden\" name=\"sort\" value=\"-code\">"),
+        "forms carry the order along"
+    );
+    let supervisor = world.get(SUPERVISOR, "/credit/warnings?sort=-code").await.body;
+    assert!(
+        !supervisor.contains("F-3"),
+        "the order of a list changes nothing about who sees what"
+    );
+}

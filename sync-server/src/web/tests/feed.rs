@@ -8,13 +8,13 @@ use axum::{
 };
 use fieldledger_core::{
     document::{self, edit},
-    model::{DocumentId, Review, ReviewVerdict, Timestamp},
+    model::{Currency, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Review, ReviewVerdict, Timestamp},
     sync::protocol::StreamId,
 };
 use tower::ServiceExt as _;
 
 use super::{
-    samples::{HOSTILE, assert_inert, note},
+    samples::{HOSTILE, assert_inert, note, order},
     world::{
         ADMINISTRATOR, DRIVER, EAST, NOON, ORG, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, World, by_rep, csrf, token,
         visit,
@@ -238,4 +238,124 @@ async fn the_live_route_tells_only_of_streams_that_the_reader_may_read() {
         .await
         .unwrap();
     assert!(String::from_utf8_lossy(&told.unwrap().unwrap()).contains("event: news"));
+}
+
+#[tokio::test]
+async fn the_list_is_ordered_by_when_things_happened_or_came_in_and_keeps_that_in_the_address() {
+    let world = World::new().await;
+    // The call was at noon, the visit an hour before: but the visit came in last.
+    let call = world.record(&edit::tree_of(&note("a call")).unwrap()).await;
+    let visit = world.visit(SHOP, "a visit").await;
+    let shown = |body: &str| -> Vec<String> {
+        let lines = body.split("data-record=\"").skip(1);
+        lines.map(|it| it.split('"').next().unwrap().to_owned()).collect()
+    };
+    let (call, visit) = (call.to_string(), visit.to_string());
+    for (sort, order) in [
+        ("", [&call, &visit]),
+        ("-happened", [&call, &visit]),
+        ("happened", [&visit, &call]),
+    ] {
+        let body = world.get(ADMINISTRATOR, &format!("/activity?sort={sort}")).await.body;
+        let mut found = shown(&body);
+        if sort.is_empty() {
+            // Both came in at the same moment of the clock of this test.
+            found.sort();
+            let mut order = [call.clone(), visit.clone()];
+            order.sort();
+            assert_eq!(found, order);
+        } else {
+            assert_eq!(found, order.map(String::clone), "{sort}");
+        }
+    }
+    let body = world
+        .get(ADMINISTRATOR, "/activity?sort=happened&kind=visit")
+        .await
+        .body;
+    assert!(body.contains("<option value=\"happened\" selected>Happened: earliest first</option>"));
+    let heading = body.split_once("aria-sort=\"ascending\">").unwrap().1;
+    let heading = heading
+        .split_once("</th>")
+        .unwrap()
+        .0
+        .replace("&#38;", "&")
+        .replace("&amp;", "&");
+    assert!(
+        heading.starts_with("<a href=\"/activity?kind=visit&sort=-happened\""),
+        "{heading}"
+    );
+    assert!(!body.contains(&format!("data-record=\"{call}\"")));
+    let file = world
+        .get(ADMINISTRATOR, "/activity?sort=happened&format=csv")
+        .await
+        .body;
+    assert!(file.find("a visit") < file.find("a call"), "{file}");
+    // The order is no filter, and what is no order is none.
+    let body = world.get(ADMINISTRATOR, "/activity?sort=happened").await.body;
+    assert!(!body.contains("Clear all filters"));
+    let strange = world.get(ADMINISTRATOR, "/activity?sort=amount%27").await;
+    assert_eq!(
+        (strange.status, strange.body.contains("aria-sort=\"descending\"")),
+        (StatusCode::OK, true)
+    );
+}
+
+#[tokio::test]
+async fn an_order_shows_what_the_office_decided_beside_what_the_phone_knows() {
+    let world = World::new().await;
+    let id = world.record(&edit::tree_of(&order("O-1")).unwrap()).await;
+    let marked = async |language: &str| {
+        let body = world.get_in(ADMINISTRATOR, "/activity?kind=order", language).await.body;
+        let mark = body
+            .split_once("data-office>")
+            .map(|(_, rest)| rest.split_once("</span>").unwrap().0.to_owned());
+        mark.unwrap_or_default()
+    };
+    assert_eq!(marked("en").await, "");
+    for (standing, english, chinese) in [
+        (
+            OrderStanding::Released,
+            "office: <bdi>released</bdi>",
+            "公司： <bdi>已放行</bdi>",
+        ),
+        (
+            OrderStanding::Refused,
+            "office: <bdi>refused</bdi>",
+            "公司： <bdi>已拒绝</bdi>",
+        ),
+        (
+            OrderStanding::Closed,
+            "office: <bdi>closed</bdi>",
+            "公司： <bdi>已关闭</bdi>",
+        ),
+    ] {
+        let decision = OrderDecision {
+            order: id,
+            number: "O-1".to_owned(),
+            customer: SHOP,
+            rep: REP,
+            received_at: Timestamp::from_millis(NOON),
+            wanted_by: None,
+            currency: Currency::CNY,
+            lines: Default::default(),
+            deliveries: Default::default(),
+            standing,
+            spend: None,
+            events: Vec::new(),
+        };
+        let records = vec![LedgerRecord::OrderDecision(decision)];
+        world
+            .store
+            .put_records(ORG, records, true, Timestamp::from_millis(NOON))
+            .await
+            .unwrap();
+        world.state.sync.live().look(ORG);
+        assert_eq!(marked("en").await, english);
+        assert_eq!(marked("zh").await, chinese);
+    }
+    let file = world.get(ADMINISTRATOR, "/activity?kind=order&format=csv").await.body;
+    assert!(
+        file.contains("Office's decision") && file.contains("\"held\",\"closed\","),
+        "{file}"
+    );
 }

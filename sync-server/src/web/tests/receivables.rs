@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use fieldledger_core::{
     model::{
-        CustomerId, Invoice, LedgerRecord, Receipt, Role, StatementLineAnswer, StatementVerdict, Timestamp,
-        UnidentifiedReceipt, UserId,
+        CreditAccount, CustomerId, Invoice, LedgerRecord, Receipt, Role, StatementLineAnswer, StatementVerdict,
+        Suspension, Timestamp, UnidentifiedReceipt, UserId,
     },
     sync::protocol::StreamId,
 };
@@ -742,7 +742,7 @@ async fn two_reps_of_one_name_keep_what_each_is_owed_apart() {
         2,
         "{table}"
     );
-    assert!(table.contains("CNY 1,300.00") && table.contains("CNY 900.00"));
+    assert!(table.contains(">1,300.00<") && table.contains(">900.00<"));
     // What is chosen as long as nobody chooses is what the form shows, and "all" is not offered.
     let form = page
         .split_once("name=\"by\"")
@@ -865,4 +865,184 @@ async fn what_the_office_lists_can_be_had_as_a_file() {
         !file.contains("\"Visit\""),
         "what the filters leave out is not in the file"
     );
+}
+
+#[tokio::test]
+async fn a_supervisor_prints_the_account_of_today_though_no_statement_was_issued() {
+    let world = books().await;
+    let page = world.get(SUPERVISOR, &format!("/customers/{SHOP}")).await.body;
+    let path = format!("/customers/{SHOP}/statement");
+    assert!(page.contains(&format!("<a href=\"{path}\" id=\"statement-today\">")));
+    assert!(!page.contains("id=\"issue\""), "a supervisor issues none");
+    // What was invoiced in January is in the balance before, as in a statement of February.
+    let paper = world.get(SUPERVISOR, &path).await.body;
+    assert!(paper.contains("Not issued: for information only") && paper.contains("data-print"));
+    assert!(paper.contains("<p id=\"as-of\">As of 2026-03-02</p>") && paper.contains("id=\"letterhead\""));
+    assert!(paper.contains("Owed before the period: CNY 1,300.00") && !paper.contains("F-1"));
+    let frame = paper
+        .split_once("<header class=\"top")
+        .unwrap()
+        .1
+        .split('>')
+        .next()
+        .unwrap();
+    assert!(frame.contains("no-print"));
+    assert_eq!(paper.matches("signature-line").count(), 0, "nobody signs it");
+    let all = world.get(SUPERVISOR, &format!("{path}?from=2026-01-01")).await.body;
+    assert!(all.contains("F-1") && all.contains("F-2") && all.contains("CNY 1,300.00"));
+    assert!(!all.contains("Your answer") && !all.contains("id=\"links\""));
+    let before = world
+        .get(SUPERVISOR, &format!("{path}?from=2025-12-01&to=2025-12-31"))
+        .await
+        .body;
+    assert!(before.contains("Nothing happened in these days."));
+    let chinese = world.get_in(SUPERVISOR, &path, "zh").await.body;
+    assert!(chinese.contains("未正式出具，仅供参考") && chinese.contains("截至 2026-03-02"));
+    assert_eq!(world.get(FINANCE, &path).await.status, StatusCode::OK);
+    assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
+    for bad in [
+        "to=2026-03-03",
+        "from=2026-03-03",
+        "from=2026-02-02&to=2026-02-01",
+        "currency=XXX",
+        "to=tomorrow",
+    ] {
+        let reply = world.get(SUPERVISOR, &format!("{path}?{bad}")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    assert!(
+        ledger(&world).await.statements.is_empty(),
+        "nothing was issued by looking"
+    );
+    // After a statement was issued it begins where that one ended.
+    let customer = format!("/customers/{SHOP}");
+    let fields = [("from", "2026-02-01"), ("to", "2026-02-20"), ("currency", "CNY")];
+    let issued = send(&world, FINANCE, &customer, &format!("{customer}/statements"), &fields).await;
+    assert!(issued.location().contains("statement_issued"));
+    assert!(
+        world
+            .get(SUPERVISOR, &path)
+            .await
+            .body
+            .contains("2026-02-21 to 2026-03-02")
+    );
+}
+
+#[tokio::test]
+async fn a_choice_that_has_no_all_keeps_what_counts_unless_somebody_chooses() {
+    let world = books().await;
+    let options = |body: &str, id: &str| -> Vec<String> {
+        let (_, rest) = body.split_once(&format!("<select id=\"{id}\"")).unwrap();
+        let select = rest.split_once("</select>").unwrap().0;
+        select
+            .split("<option ")
+            .skip(1)
+            .map(|it| it.split('>').next().unwrap().to_owned())
+            .collect()
+    };
+    // With one currency there is nothing to choose.
+    let one = world.get(SUPERVISOR, "/receivables").await.body;
+    assert!(!one.contains("id=\"ageing-currency\"") && !one.contains("Clear all filters"));
+    let mut dollars = Invoice::new(
+        "F-9",
+        SHOP,
+        "2026-01-05".parse().unwrap(),
+        "2026-02-04".parse().unwrap(),
+        fieldledger_core::model::Money::new(77.into(), fieldledger_core::model::Currency::USD),
+    );
+    dollars.order_number = None;
+    put(&world, vec![dollars.into()]).await;
+    world.state.sync.live().look(ORG);
+    let shown = |body: &str| {
+        let table = body
+            .split_once("<table class=\"dense\">")
+            .unwrap()
+            .1
+            .split_once("</table>")
+            .unwrap()
+            .0
+            .to_owned();
+        // Of several currencies each amount says its own; of one the caption does.
+        assert!(table.contains("CNY 1,300.00") && table.contains("USD 77.00") && !table.contains("amounts in"));
+    };
+    assert!(one.contains("amounts in CNY") && one.contains(">1,300.00<"));
+    for (path, chosen) in [
+        ("/receivables", "CNY"),
+        ("/receivables?currency=", "CNY"),
+        ("/receivables?currency=CNY", "CNY"),
+        ("/receivables?currency=USD", "USD"),
+    ] {
+        let body = world.get(SUPERVISOR, path).await.body;
+        let options = options(&body, "ageing-currency");
+        let marked = |code: &str| format!("value=\"{code}\"{}", if code == chosen { " selected" } else { "" });
+        assert_eq!(options.len(), 2, "{options:?}");
+        assert!(
+            options.contains(&marked("CNY")) && options.contains(&marked("USD")),
+            "{options:?}"
+        );
+        shown(&body);
+    }
+    // The month of the team: one of them is always chosen.
+    for (path, chosen) in [
+        ("/team", "2026-03"),
+        ("/team?month=", "2026-03"),
+        ("/team?month=2026-02", "2026-02"),
+    ] {
+        let options = options(&world.get(SUPERVISOR, path).await.body, "team-month");
+        let selected: Vec<&String> = options.iter().filter(|it| it.ends_with(" selected")).collect();
+        assert_eq!(selected, [&format!("value=\"{chosen}\" selected")], "{path}");
+        assert!(options.iter().all(|it| !it.starts_with("value=\"\"")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn stops_of_supply_are_turned_page_by_page_beside_the_reminders() {
+    let world = books().await;
+    let mut records = Vec::new();
+    for number in 1..=51_u8 {
+        let id = CustomerId::from_bytes([number; 16]);
+        records.push(super::world::customer(
+            id,
+            &format!("S-{number:02}"),
+            &format!("Shop {number}"),
+            super::world::EAST,
+        ));
+        let mut account = CreditAccount::new(id);
+        account.suspensions.push(Suspension {
+            proposed_on: "2026-03-01".parse().unwrap(),
+            grounds: "late".to_owned(),
+            decision: None,
+            ended_on: None,
+        });
+        records.push(account.into());
+    }
+    put(&world, records).await;
+    world.state.sync.live().look(ORG);
+    let stops = |body: &str| -> Vec<String> {
+        let section = body.split_once("id=\"stops\"").unwrap().1;
+        let codes = section
+            .match_indices(">S-")
+            .map(|(at, _)| section[at + 1..at + 5].to_owned());
+        codes.collect()
+    };
+    let first = world.get(SUPERVISOR, "/receivables/reminders").await.body;
+    let (one, next) = (stops(&first), "/receivables/reminders?stops=50");
+    assert_eq!((one.len(), one[0].as_str(), one[49].as_str()), (50, "S-01", "S-50"));
+    assert!(first.contains(&format!("href=\"{next}\"")));
+    let second = world.get(SUPERVISOR, next).await.body;
+    assert_eq!(stops(&second), ["S-51"]);
+    assert!(second.contains("href=\"/receivables/reminders?stops=0\""));
+    // The reminders beside them stay where they are, and beyond the end there is nothing.
+    assert!(second.contains("F-1"));
+    assert!(
+        stops(
+            &world
+                .get(SUPERVISOR, "/receivables/reminders?stops=4000000000")
+                .await
+                .body
+        )
+        .is_empty()
+    );
+    let bad = world.get(SUPERVISOR, "/receivables/reminders?stops=x").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
 }

@@ -167,6 +167,16 @@ fn table() -> Vec<Line> {
         get("/customers", "/customers", READERS),
         get("/customers/{id}", format!("/customers/{SHOP}"), OF_EAST),
         get("/customers/{id}", format!("/customers/{WEST_SHOP}"), OF_WEST),
+        get(
+            "/customers/{id}/statement",
+            format!("/customers/{SHOP}/statement"),
+            OF_EAST,
+        ),
+        get(
+            "/customers/{id}/statement",
+            format!("/customers/{WEST_SHOP}/statement"),
+            OF_WEST,
+        ),
         post(
             "/customers/{id}/terms",
             format!("/customers/{SHOP}/terms"),

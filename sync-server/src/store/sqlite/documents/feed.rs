@@ -1,4 +1,4 @@
-//! What supervisors see: documents as lines, newest first.
+//! What supervisors see: documents as lines, by when they came in or by when they happened.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use fieldledger_core::{
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::{super::streams::stream_name, overview::UNCONFIRMED, unpacked, words};
-use crate::store::{FeedFilter, FeedItem, StoreError, VisitMade};
+use crate::store::{FeedFilter, FeedItem, FeedOrder, StoreError, VisitMade};
 
 /// Most lines that one call of the feed gives.
 const MAX_FEED: u32 = 1_000;
@@ -48,91 +48,186 @@ pub(super) fn feed(
         return Ok(Vec::new());
     }
     let query = query.flatten();
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
-    let mut sql = format!("SELECT {COLUMNS}");
-    // Runs of three and more characters are looked for in the text itself.
-    let verified = query.as_ref().filter(|it| !it.verify.is_empty());
-    if verified.is_some() {
-        sql.push_str(", tree");
+    let mut items = Vec::new();
+    for run in Run::of(filter) {
+        let limit = filter
+            .limit
+            .min(MAX_FEED)
+            .saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        if limit > 0 {
+            items.extend(run.read(connection, org, filter, query.as_ref(), limit)?);
+        }
     }
-    sql.push_str(" FROM document ");
-    sql.push_str(path(connection, org, filter, query.as_ref())?);
-    sql.push_str(" WHERE organisation = ?1");
-    let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
-        values.push(value);
-        sql.push_str(" AND ");
-        sql.push_str(&condition.replace("??", &format!("?{}", values.len())));
-    };
-    if let Some(kind) = &filter.kind {
-        narrow("kind = ??", Box::new(kind.as_str().to_owned()));
+    Ok(items)
+}
+
+/// A part of the feed that is read along one column. By when things happened there are two: what has happened, and then
+/// what has not.
+struct Run {
+    column: &'static str,
+    newest_first: bool,
+    /// Only what has happened, or only what has not.
+    happened: Option<bool>,
+    after: Option<(Timestamp, DocumentId)>,
+}
+
+impl Run {
+    fn of(filter: &FeedFilter) -> Vec<Self> {
+        let after = filter.after;
+        let received = |newest_first, happened| Self {
+            column: "last_received_at",
+            newest_first,
+            happened,
+            after: after.map(|it| (it.received, it.id)),
+        };
+        let happened = |newest_first| {
+            let made = Self {
+                column: "at",
+                newest_first,
+                happened: Some(true),
+                after: after.and_then(|it| Some((it.happened?, it.id))),
+            };
+            let mut planned = received(true, Some(false));
+            // What is wanted of some moment has happened.
+            if filter.happened.is_some() || filter.signed_before.is_some() {
+                return vec![made];
+            }
+            match after {
+                // The page before ended among what has not happened.
+                Some(it) if it.happened.is_none() => vec![planned],
+                _ => {
+                    planned.after = None;
+                    vec![made, planned]
+                }
+            }
+        };
+        match filter.order {
+            FeedOrder::NewestReceived => vec![received(true, None)],
+            FeedOrder::OldestReceived => vec![received(false, None)],
+            FeedOrder::NewestHappened => happened(true),
+            FeedOrder::OldestHappened => happened(false),
+        }
     }
-    if let Some(owner) = filter.owner {
-        narrow("owner = ??", Box::new(*owner.as_bytes()));
-    }
-    if let Some(customer) = filter.customer {
-        narrow("customer = ??", Box::new(*customer.as_bytes()));
-    }
-    if let Some(state) = &filter.state {
-        narrow("state = ??", Box::new(state.clone()));
-    }
-    if let Some((from, to)) = filter.happened {
-        narrow("at >= ??", Box::new(from.as_millis()));
-        narrow("at < ??", Box::new(to.as_millis()));
-    }
-    if let Some(before) = filter.signed_before {
-        narrow(
-            &format!("{} AND at < ??", UNCONFIRMED.condition),
-            Box::new(before.as_millis()),
-        );
-    }
-    if let Some((at, id)) = filter.before {
-        narrow("last_received_at <= ??", Box::new(at.as_millis()));
-        narrow("(last_received_at < ??", Box::new(at.as_millis()));
-        values.push(Box::new(*id.as_bytes()));
-        sql.push_str(&format!(" OR document < ?{})", values.len()));
-    }
-    if filter.doubts != 0 {
-        values.push(Box::new(filter.doubts));
-        sql.push_str(&format!(" AND doubts > 0 AND doubts & ?{} <> 0", values.len()));
-    }
-    if filter.unreviewed {
-        // A review is not itself a thing to review.
-        sql.push_str(" AND review IS NULL AND kind <> 'review'");
-    }
-    if filter.disagreeing {
-        sql.push_str(" AND disagreements > 0");
-    }
-    if filter.with_evidence {
-        sql.push_str(" AND evidence IS NOT NULL");
-    }
-    if let Some(territories) = &filter.territories {
-        sql.push_str(" AND stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
-        let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
-        push_list(&mut sql, &mut values, names);
-        sql.push_str("))");
-    }
-    if let Some(query) = &query {
-        values.push(Box::new(query.expression.clone()));
-        sql.push_str(&format!(" AND id IN ({WORDS} ?{})", values.len()));
-    }
-    let limit = filter.limit.min(MAX_FEED);
-    sql.push_str(" ORDER BY last_received_at DESC, document DESC");
-    let Some(query) = verified else {
+
+    fn read(
+        &self,
+        connection: &Connection,
+        org: OrganisationId,
+        filter: &FeedFilter,
+        query: Option<&Query>,
+        limit: u32,
+    ) -> Result<Vec<FeedItem>, StoreError> {
+        let path = path(connection, org, filter, query, self)?;
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
+        let condition = self.condition(filter, query, &mut values);
+        let direction = if self.newest_first { "DESC" } else { "ASC" };
+        let order = format!("ORDER BY {} {direction}, document {direction}", self.column);
+        // Runs of three and more characters are looked for in the text itself.
+        if let Some(query) = query.filter(|it| !it.verify.is_empty()) {
+            let sql = format!("SELECT {COLUMNS}, tree FROM document {path} WHERE {condition} {order}");
+            let holds = |row: &Row<'_>| -> Result<bool, StoreError> {
+                let tree: String = row.get("tree")?;
+                Ok(query.is_in(&words::searchable(&tree)))
+            };
+            return read(connection, &sql, &values, limit as usize, holds);
+        }
         values.push(Box::new(limit));
-        sql.push_str(&format!(" LIMIT ?{}", values.len()));
-        return items(connection, &sql, &values);
-    };
-    let holds = |row: &Row<'_>| -> Result<bool, StoreError> {
-        let tree: String = row.get("tree")?;
-        Ok(query.is_in(&words::searchable(&tree)))
-    };
-    read(connection, &sql, &values, limit as usize, holds)
+        let limit = values.len();
+        let sql = if self.is_sorted_by_moment(path) {
+            // What an index holds is sorted without looking at the documents that are not shown.
+            format!(
+                "SELECT {COLUMNS} FROM document
+                 WHERE id IN (SELECT id FROM document {path} WHERE {condition} {order} LIMIT ?{limit}) {order}"
+            )
+        } else {
+            format!("SELECT {COLUMNS} FROM document {path} WHERE {condition} {order} LIMIT ?{limit}")
+        };
+        items(connection, &sql, &values)
+    }
+
+    fn is_sorted_by_moment(&self, path: &str) -> bool {
+        self.column == "at" && path != ALONG_MOMENTS
+    }
+
+    /// What a document must satisfy; `?1` is the organisation.
+    fn condition(&self, filter: &FeedFilter, query: Option<&Query>, values: &mut Vec<Box<dyn ToSql>>) -> String {
+        let mut sql = String::from("organisation = ?1");
+        let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
+            values.push(value);
+            sql.push_str(" AND ");
+            sql.push_str(&condition.replace("??", &format!("?{}", values.len())));
+        };
+        if let Some(kind) = &filter.kind {
+            narrow("kind = ??", Box::new(kind.as_str().to_owned()));
+        }
+        if let Some(owner) = filter.owner {
+            narrow("owner = ??", Box::new(*owner.as_bytes()));
+        }
+        if let Some(customer) = filter.customer {
+            narrow("customer = ??", Box::new(*customer.as_bytes()));
+        }
+        if let Some(state) = &filter.state {
+            narrow("state = ??", Box::new(state.clone()));
+        }
+        if let Some((from, to)) = filter.happened {
+            narrow("at >= ??", Box::new(from.as_millis()));
+            narrow("at < ??", Box::new(to.as_millis()));
+        }
+        if let Some(before) = filter.signed_before {
+            narrow(
+                &format!("{} AND at < ??", UNCONFIRMED.condition),
+                Box::new(before.as_millis()),
+            );
+        }
+        if let Some((at, id)) = self.after {
+            let (column, beyond) = (self.column, if self.newest_first { '<' } else { '>' });
+            narrow(&format!("{column} {beyond}= ??"), Box::new(at.as_millis()));
+            narrow(&format!("({column} {beyond} ??"), Box::new(at.as_millis()));
+            values.push(Box::new(*id.as_bytes()));
+            sql.push_str(&format!(" OR document {beyond} ?{})", values.len()));
+        }
+        match self.happened {
+            Some(true) => sql.push_str(" AND at IS NOT NULL"),
+            Some(false) => sql.push_str(" AND at IS NULL"),
+            None => {}
+        }
+        if filter.doubts != 0 {
+            values.push(Box::new(filter.doubts));
+            sql.push_str(&format!(" AND doubts > 0 AND doubts & ?{} <> 0", values.len()));
+        }
+        if filter.unreviewed {
+            // A review is not itself a thing to review.
+            sql.push_str(" AND review IS NULL AND kind <> 'review'");
+        }
+        if filter.disagreeing {
+            sql.push_str(" AND disagreements > 0");
+        }
+        if filter.with_evidence {
+            sql.push_str(" AND evidence IS NOT NULL");
+        }
+        if let Some(territories) = &filter.territories {
+            sql.push_str(" AND stream IN (SELECT id FROM stream WHERE organisation = ?1 AND name IN (");
+            let names = territories.iter().map(|it| StreamId::Territory(*it).to_bytes());
+            push_list(&mut sql, values, names);
+            sql.push_str("))");
+        }
+        if let Some(query) = query {
+            values.push(Box::new(query.expression.clone()));
+            sql.push_str(&format!(" AND id IN ({WORDS} ?{})", values.len()));
+        }
+        sql
+    }
 }
 
 /// The rows of the documents that hold words.
 const WORDS: &str = "SELECT rowid FROM document_words WHERE document_words MATCH";
 /// So many documents are read and sorted rather than looking through the newest ones for those that are wanted.
 const SORTED: i64 = 5_000;
+/// So many entries of an index are sorted by when things happened. Where more are wanted, they are found soon along the
+/// moments.
+const SORTED_IN_INDEX: i64 = 100_000;
+/// The index of what has happened, by when.
+const ALONG_MOMENTS: &str = "INDEXED BY document_of_moment";
 
 /// How the list is read. SQLite does not know how the values are spread, and picks an index that is never so good and
 /// sometimes as slow as reading everything; so it is told. A document has one customer and one owner, who have few
@@ -142,6 +237,7 @@ fn path(
     org: OrganisationId,
     filter: &FeedFilter,
     query: Option<&Query>,
+    run: &Run,
 ) -> Result<&'static str, StoreError> {
     if filter.customer.is_some() {
         return Ok("INDEXED BY document_of_customer");
@@ -162,6 +258,13 @@ fn path(
             return Ok("NOT INDEXED");
         }
     }
+    let is_by_moment = run.column == "at";
+    if is_by_moment && filter.signed_before.is_some() {
+        return Ok("INDEXED BY document_unconfirmed");
+    }
+    if is_by_moment && (query.is_some() || filter.happened.is_some()) {
+        return Ok(ALONG_MOMENTS);
+    }
     if let Some((from, to)) = filter.happened {
         let there: i64 = connection
             .prepare_cached(
@@ -173,22 +276,47 @@ fn path(
                 |row| row.get(0),
             )?;
         if there <= SORTED {
-            return Ok("INDEXED BY document_of_moment");
+            return Ok(ALONG_MOMENTS);
         }
     }
-    Ok(if filter.doubts != 0 {
-        "INDEXED BY document_doubtful"
+    let (path, held, name) = if filter.doubts != 0 {
+        ("INDEXED BY document_doubtful", "doubts > 0", None)
     } else if filter.unreviewed {
-        "INDEXED BY document_unreviewed"
-    } else if filter.state.is_some() {
-        "INDEXED BY document_of_state"
-    } else if filter.kind.is_some() {
-        "INDEXED BY document_of_kind"
+        (
+            "INDEXED BY document_unreviewed",
+            "review IS NULL AND kind <> 'review'",
+            None,
+        )
+    } else if let Some(state) = &filter.state {
+        ("INDEXED BY document_of_state", "state = ?3", Some(state.as_str()))
+    } else if let Some(kind) = &filter.kind {
+        ("INDEXED BY document_of_kind", "kind = ?3", Some(kind.as_str()))
     } else if filter.with_evidence {
-        "INDEXED BY document_with_evidence"
+        ("INDEXED BY document_with_evidence", "evidence IS NOT NULL", None)
+    } else if is_by_moment {
+        return Ok(ALONG_MOMENTS);
     } else {
-        "INDEXED BY document_of_arrival"
-    })
+        return Ok("INDEXED BY document_of_arrival");
+    };
+    if is_by_moment {
+        // The index of the moments knows the kind.
+        let most = if path.ends_with("_of_kind") {
+            SORTED
+        } else {
+            SORTED_IN_INDEX
+        };
+        let held =
+            format!("SELECT count(*) FROM (SELECT 1 FROM document {path} WHERE organisation = ?1 AND {held} LIMIT ?2)");
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(most + 1)];
+        values.extend(name.map(|it| -> Box<dyn ToSql> { Box::new(it.to_owned()) }));
+        let held: i64 = connection
+            .prepare_cached(&held)?
+            .query_row(params_from_iter(values), |row| row.get(0))?;
+        if held > most {
+            return Ok(ALONG_MOMENTS);
+        }
+    }
+    Ok(path)
 }
 
 /// The lines that `sql` selects, which gives [`COLUMNS`].

@@ -65,16 +65,11 @@ pub(super) fn newest(
     limit: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(limit)];
-    let mut sql = String::from(
-        "SELECT digest, document, territory, user, device, code, message, received_at, bytes FROM quarantine
-         WHERE organisation = ?1",
+    let within = within(&mut values, territories);
+    let sql = format!(
+        "SELECT {COLUMNS}, bytes FROM quarantine
+         WHERE organisation = ?1{within} ORDER BY received_at DESC, id DESC LIMIT ?2"
     );
-    if let Some(territories) = territories {
-        sql.push_str(" AND territory IN (");
-        push_list(&mut sql, &mut values, territories.iter().map(|it| *it.as_bytes()));
-        sql.push(')');
-    }
-    sql.push_str(" ORDER BY received_at DESC, id DESC LIMIT ?2");
     let items = connection
         .prepare_cached(&sql)?
         .query_map(params_from_iter(values), whole)?
@@ -89,17 +84,19 @@ pub(super) fn one(
     digest: [u8; 32],
 ) -> Result<Option<Quarantined>, StoreError> {
     let found = connection
-        .prepare_cached(
-            "SELECT digest, document, territory, user, device, code, message, received_at, bytes FROM quarantine
-             WHERE organisation = ?1 AND digest = ?2",
-        )?
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, bytes FROM quarantine WHERE organisation = ?1 AND digest = ?2"
+        ))?
         .query_row(params![org.as_bytes(), digest], whole)
         .optional()?;
     Ok(found)
 }
 
-/// A row with its bytes.
-fn whole(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+/// What of a row is read everywhere.
+const COLUMNS: &str = "digest, document, territory, user, device, code, message, received_at";
+
+/// A row of [`COLUMNS`], without its bytes.
+fn known(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     Ok(Quarantined {
         digest: row.get(0)?,
         document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
@@ -109,7 +106,15 @@ fn whole(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         code: code_of(row.get(5)?),
         message: row.get(6)?,
         received_at: Timestamp::from_millis(row.get(7)?),
+        bytes: Vec::new(),
+    })
+}
+
+/// The same followed by its bytes.
+fn whole(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
         bytes: row.get(8)?,
+        ..known(row)?
     })
 }
 
@@ -136,22 +141,23 @@ pub(super) fn lines(
     let within = within(&mut values, territories);
     let unseen = if unseen { " AND seen_at IS NULL" } else { "" };
     let sql = format!(
-        "SELECT digest, document, territory, user, device, code, message, received_at, length(bytes), seen_by, seen_at
+        "SELECT {COLUMNS}, length(bytes), seen_by, seen_at
          FROM quarantine WHERE organisation = ?1{unseen}{within} ORDER BY received_at DESC, id DESC LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| {
+        let it = known(row)?;
         let seen_by: Option<[u8; 16]> = row.get(9)?;
         let seen_at: Option<i64> = row.get(10)?;
         Ok(QuarantinedLine {
-            digest: row.get(0)?,
-            document: row.get::<_, Option<_>>(1)?.map(DocumentId::from_bytes),
-            territory: row.get::<_, Option<_>>(2)?.map(TerritoryId::from_bytes),
-            user: UserId::from_bytes(row.get(3)?),
-            device: DeviceId::from_bytes(row.get(4)?),
-            code: code_of(row.get(5)?),
-            message: row.get(6)?,
-            received_at: Timestamp::from_millis(row.get(7)?),
+            digest: it.digest,
+            document: it.document,
+            territory: it.territory,
+            user: it.user,
+            device: it.device,
+            code: it.code,
+            message: it.message,
+            received_at: it.received_at,
             size: row.get::<_, i64>(8)?.unsigned_abs(),
             seen: seen_by
                 .zip(seen_at)
