@@ -6,7 +6,6 @@ use chrono::NaiveDate;
 
 use super::{
     error::PageError,
-    format::start_of_day,
     messages::Text,
     page::{Frame, Viewer, html},
     people::{names_by_id, require_administrator},
@@ -78,8 +77,8 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
         actor: sent.value("actor").map(str::to_owned),
         action: sent.value("action").map(str::to_owned),
         text: sent.value("q").unwrap_or_default().to_owned(),
-        from: day("from", "audit.from")?.and_then(|it| start_of_day(it, viewer.zone)),
-        to: until.and_then(|it| start_of_day(it, viewer.zone)),
+        from: day("from", "audit.from")?.map(|it| Timestamp::midnight(it, viewer.zone)),
+        to: until.map(|it| Timestamp::midnight(it, viewer.zone)),
         skip: wanted.from as u64,
         limit: u32::try_from(wanted.limit).unwrap_or(u32::MAX),
     };

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     error::PageError,
     feed::{self, Doubts},
-    format::{self, Moment, start_of_day},
+    format::{self, Moment},
     map::{self, Place, Stop},
     names::Names,
     page::{Frame, Viewer, html},
@@ -80,9 +80,7 @@ pub(super) async fn show(
     let (Some(before), Some(after)) = (day.pred_opt(), day.succ_opt()) else {
         return Err(PageError::NotFound);
     };
-    let (Some(morning), Some(night)) = (start_of_day(day, viewer.zone), start_of_day(after, viewer.zone)) else {
-        return Err(PageError::NotFound);
-    };
+    let (morning, night) = (Timestamp::midnight(day, viewer.zone), Timestamp::midnight(after, viewer.zone));
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
     let mut names = Names::load(store, org).await?;

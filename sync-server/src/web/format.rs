@@ -23,11 +23,6 @@ impl Moment {
     }
 }
 
-/// Midnight at the beginning of `day` in `zone`. Where a clock change skips midnight, the first moment that exists.
-pub(crate) fn start_of_day(day: NaiveDate, zone: Tz) -> Option<Timestamp> {
-    Some(Timestamp::midnight(day, zone))
-}
-
 /// An amount with its currency and thousands separated, never rounded.
 pub(crate) fn money(money: Money) -> String {
     format!(
@@ -220,16 +215,6 @@ mod tests {
                     .is_empty()
             );
         }
-    }
-
-    #[test]
-    fn a_day_begins_at_midnight_of_the_zone_even_where_midnight_is_skipped() {
-        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let start = start_of_day(day("2026-01-01"), chrono_tz::Asia::Shanghai).unwrap();
-        assert_eq!(start.to_string(), "2025-12-31T16:00:00.000Z");
-        // Beirut turned its clocks forward at midnight.
-        let skipped = start_of_day(day("2024-03-31"), chrono_tz::Asia::Beirut).unwrap();
-        assert_eq!(skipped.to_string(), "2024-03-30T22:00:00.000Z");
     }
 
     #[test]

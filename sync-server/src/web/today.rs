@@ -20,7 +20,7 @@ use super::{
     credit,
     error::PageError,
     feed::{self, Row},
-    format::{self, Moment, start_of_day},
+    format::{self, Moment},
     fresh::Fresh,
     messages::Text,
     names::{Names, key},
@@ -91,11 +91,8 @@ async fn read(
     let org = viewer.account.organisation;
     let policy = policy(store, org).await?;
     let confirm_hours = policy.timers.confirm_delivery_hours;
-    let morning = start_of_day(day, viewer.zone).unwrap_or(now);
-    let tomorrow = day
-        .succ_opt()
-        .and_then(|day| start_of_day(day, viewer.zone))
-        .unwrap_or(now);
+    let morning = Timestamp::midnight(day, viewer.zone);
+    let tomorrow = Timestamp::midnight(day.succ_opt().unwrap_or(day), viewer.zone);
     let mut overview = store
         .overview(
             org,

@@ -192,8 +192,8 @@ pub(in crate::web) async fn read_filter(
 fn whole_day(day: &str, zone: chrono_tz::Tz) -> Option<(Timestamp, Timestamp)> {
     let day: NaiveDate = day.parse().ok()?;
     Some((
-        format::start_of_day(day, zone)?,
-        format::start_of_day(day.succ_opt()?, zone)?,
+        Timestamp::midnight(day, zone),
+        Timestamp::midnight(day.succ_opt()?, zone),
     ))
 }
 

@@ -20,7 +20,7 @@ use crate::{
     web::{
         error::PageError,
         feed::{self, Row},
-        format::{self, start_of_day},
+        format,
         messages::Text,
         names::Names,
         page::{Frame, Viewer, html},
@@ -63,9 +63,7 @@ pub(in crate::web) async fn show(
     let rep = find_rep(&app, &viewer, &id).await?;
     let day: NaiveDate = day.parse().map_err(|_| PageError::NotFound)?;
     let next = day.succ_opt().ok_or(PageError::NotFound)?;
-    let (from, to) = start_of_day(day, viewer.zone)
-        .zip(start_of_day(next, viewer.zone))
-        .ok_or(PageError::NotFound)?;
+    let (from, to) = (Timestamp::midnight(day, viewer.zone), Timestamp::midnight(next, viewer.zone));
     let text = viewer.text;
     let org = viewer.account.organisation;
     let store = app.store.as_ref();

@@ -21,7 +21,7 @@ use crate::{
     web::{
         devices,
         error::PageError,
-        format::{self, start_of_day},
+        format,
         messages::Text,
         names::Names,
         page::{Frame, Viewer, html},
@@ -183,7 +183,7 @@ async fn days(
     from: NaiveDate,
     to: NaiveDate,
 ) -> Result<Vec<(String, NaiveDate, u32)>, PageError> {
-    let begin = |day| start_of_day(day, viewer.zone).unwrap_or(app.clock.now());
+    let begin = |day| Timestamp::midnight(day, viewer.zone);
     let after = to.succ_opt().unwrap_or(to);
     let org = viewer.account.organisation;
     let mut count: BTreeMap<NaiveDate, u32> = BTreeMap::new();
