@@ -18,6 +18,24 @@ if [ -z "$tools" ]; then
     tools=$(cargo metadata --no-deps --offline --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 fi
 "$tools/uniffi-bindgen" generate --language kotlin --no-format --out-dir "$out/kotlin" "$library"
+# Counts that Rust keeps without a sign are an Int or a Long for callers, as Kotlin's own are. What would be negative is refused;
+# what is too large for them becomes the largest. (sed of macOS knows no \b.)
+word() { # type, what it becomes
+    printf '%s' "s/([^A-Za-z.])$1([^A-Za-z]|\$)/\\1$2\\2/g"
+}
+# shellcheck disable=SC2016 # Kotlin's
+refuse='value.also { require(it >= 0) { "a count cannot be negative: $it" } }'
+for file in "$out"/kotlin/com/fieldledger/*/*.kt; do
+    sed -E -e "s/kotlin\.(UInt|UByte)([^A-Za-z]|\$)/kotlin.Int\2/g; s/kotlin\.ULong([^A-Za-z]|\$)/kotlin.Long\1/g" \
+        -e "/^public object FfiConverterUInt:/,/^}/{ $(word UInt Int); s/value\.toUInt\(\)/if (value < 0) Int.MAX_VALUE else value/
+            s/value\.toInt\(\)/$refuse/; }" \
+        -e "/^public object FfiConverterULong:/,/^}/{ $(word ULong Long); s/value\.toULong\(\)/if (value < 0) Long.MAX_VALUE else value/
+            s/value\.toLong\(\)/$refuse/; }" \
+        -e "/^public object FfiConverterUByte:/,/^}/{ $(word UByte Int); s/value\.toUByte\(\)/value.toInt() and 0xFF/
+            s/value\.toByte\(\)/${refuse/>= 0/in 0..255}.toByte()/; }" \
+        "$file" >"$file.signed"
+    mv "$file.signed" "$file"
+done
 "$tools/uniffi-bindgen-swift" "$library" "$out/swift" --swift-sources
 "$tools/uniffi-bindgen-swift" "$library" "$out/headers" --headers --modulemap --module-name FieldledgerRust \
     --modulemap-filename module.modulemap

@@ -16,6 +16,23 @@ trap 'rm -rf "$out"' EXIT
 sed -E 's/: Count = Int64\(([0-9]+)\)/: Count = \1/' "$out/swift/FieldledgerModel.swift" >"$out/model"
 mv "$out/model" "$out/swift/FieldledgerModel.swift"
 
+# UniFFI ends the process at the first call when the library is another one than these sources were written for. These tell before.
+tell_mismatch() { # file, function
+    cat >>"$1" <<SWIFT
+
+/// What differs between these sources and the library; nil when nothing does.
+public func $2() -> String? {
+    switch initializationResult {
+    case .ok: nil
+    case .contractVersionMismatch: "UniFFI contract version mismatch"
+    case .apiChecksumMismatch: "UniFFI API checksum mismatch"
+    }
+}
+SWIFT
+}
+tell_mismatch "$out/swift/FieldledgerModel.swift" modelMismatch
+tell_mismatch "$out/swift/FieldledgerFFI.swift" libraryMismatch
+
 mkdir -p Sources/FieldledgerFFI/Generated Sources/FieldledgerRust Sources/Fieldledger/Generated
 # Written only where they differ, so that what was compiled stays.
 put() { cmp -s "$1" "$2" || cp "$1" "$2"; }

@@ -123,11 +123,9 @@ fn day(store: &FieldStore, code: &str) -> Result<()> {
         println!("  {} {}", if rule.passed { "ok" } else { "NO" }, rule.sentence);
     }
     let order = store.submit_order(&store.create(order)?)?;
-    println!(
-        "order {}: {:?}",
-        order.value.number,
-        order.value.credit.map(|it| it.verdict)
-    );
+    if let Some(credit) = &order.value.credit {
+        println!("order {}: {:?}", order.value.number, credit.verdict);
+    }
 
     // The goods arrive; one unit of the second product is damaged.
     let delivery = store.new_delivery(NewDelivery {

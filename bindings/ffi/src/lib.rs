@@ -64,3 +64,21 @@ pub fn describe_error(error: fieldledger_core::error::FieldError, language: &str
 pub fn library_version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
+
+/// Whether the library has this version. The generated sources compare the default, as they compare every name and type of a
+/// function, with the library's before the first call. So two versions never go together, not even where nothing but a field of a
+/// record differs, which UniFFI does not look at.
+#[uniffi::export(default(version = "0.1.0"))]
+pub fn is_version(version: String) -> bool {
+    version == env!("CARGO_PKG_VERSION")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_that_is_compared_is_that_of_the_package() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(include_str!("lib.rs").contains(&format!("default(version = \"{version}\")")));
+        assert!(super::is_version(version.to_owned()));
+    }
+}

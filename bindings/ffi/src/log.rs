@@ -14,7 +14,13 @@ use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
 };
-use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::LevelFilter,
+    layer::Context,
+    prelude::*,
+    reload::{self, Handle},
+};
 
 use super::CallbackFailed;
 
@@ -61,36 +67,44 @@ const BATCH: usize = 256;
 /// How long the first line of a batch waits for others.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-static SINK: Mutex<Option<Arc<dyn LogSink>>> = Mutex::new(None);
-static INSTALLED: OnceLock<bool> = OnceLock::new();
+static SINK: Mutex<Option<(Arc<dyn LogSink>, LogLevel)>> = Mutex::new(None);
+/// By which the level is changed once the log is set up; `None` when this process has another one.
+static INSTALLED: OnceLock<Option<Handle<LevelFilter, Registry>>> = OnceLock::new();
 
 /// Sends the log of this process to `sink` from now on; `None` sends it nowhere. Lines less urgent than `level` are left
-/// out; the level of the first call with a sink stays. `false` when other Rust code in this process has set up a log of its own
-/// before, which then gets the lines.
+/// out; each call brings its own level. `false` when other Rust code in this process has set up a log of its own before, which
+/// then gets the lines.
 #[uniffi::export]
 pub fn set_log_sink(sink: Option<Arc<dyn LogSink>>, level: LogLevel) -> bool {
-    let given = sink.is_some();
-    *SINK.lock().unwrap_or_else(PoisonError::into_inner) = sink;
-    match INSTALLED.get() {
-        Some(installed) => *installed,
-        None if given => *INSTALLED.get_or_init(|| install(level)),
-        None => true,
+    // Held until the filter is set, so that of two calls at once one counts, with both its sink and its level.
+    let mut place = SINK.lock().unwrap_or_else(PoisonError::into_inner);
+    *place = sink.map(|sink| (sink, level));
+    let filter = match (&*place, level) {
+        (None, _) => LevelFilter::OFF,
+        (_, LogLevel::Error) => LevelFilter::ERROR,
+        (_, LogLevel::Warn) => LevelFilter::WARN,
+        (_, LogLevel::Info) => LevelFilter::INFO,
+        (_, LogLevel::Debug) => LevelFilter::DEBUG,
+    };
+    if place.is_none() && INSTALLED.get().is_none() {
+        return true;
+    }
+    match INSTALLED.get_or_init(install) {
+        Some(handle) => handle.reload(filter).is_ok(),
+        None => false,
     }
 }
 
-fn install(level: LogLevel) -> bool {
+fn install() -> Option<Handle<LevelFilter, Registry>> {
     let (sender, receiver) = sync_channel(QUEUE);
-    let started = std::thread::Builder::new()
-        .name("fieldledger-log".to_owned())
-        .spawn(move || deliver(&receiver));
-    let filter = match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
+    let (filter, handle) = reload::Layer::new(LevelFilter::OFF);
     let layer = Lines { sender }.with_filter(filter);
-    started.is_ok() && tracing_subscriber::registry().with(layer).try_init().is_ok()
+    tracing_subscriber::registry().with(layer).try_init().ok()?;
+    std::thread::Builder::new()
+        .name("fieldledger-log".to_owned())
+        .spawn(move || deliver(&receiver))
+        .ok()?;
+    Some(handle)
 }
 
 fn deliver(lines: &Receiver<LogLine>) {
@@ -104,10 +118,14 @@ fn deliver(lines: &Receiver<LogLine>) {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sink) = sink {
-            // Saying that the sink failed would go to the sink.
-            let _ = sink.write(batch);
+        let place = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((sink, level)) = place {
+            // What was said before the last call may be less urgent than that one asked for.
+            batch.retain(|line| line.level <= level);
+            if !batch.is_empty() {
+                // Saying that the sink failed would go to the sink.
+                let _ = sink.write(batch);
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ public struct StoreOptions: Sendable {
     /// Tells how long the phone has been running. On Apple platforms the system's own unless another is given; on Linux the
     /// library reads the kernel's.
     public var bootClock: (any BootClock)?
-    /// Where the key of an encrypted database comes from, on Apple platforms `KeychainKeys`; `nil` for a plain database. A
+    /// Where the key of an encrypted database comes from, on Apple platforms `StoredKeys.keychain()`; `nil` for a plain database. A
     /// library that was built without encryption refuses a key.
     public var keys: (any KeySupply)?
 
@@ -131,11 +131,19 @@ public final class FieldStore: Sendable {
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` naming `path` when it is a folder, or a file that was never a
     ///   phone's database; it is not touched.
     public static func checkPath(_ file: URL) throws {
+        try Library.check()
         do { try FieldledgerFFI.checkPath(path: file.path) } catch { throw FieldledgerError(error) }
     }
 
     /// The version of the compiled library.
-    public static var libraryVersion: String { FieldledgerFFI.libraryVersion() }
+    ///
+    /// - Throws: ``FieldledgerError/internal(_:)`` when the library is of another build than this package.
+    public static var libraryVersion: String {
+        get throws {
+            try Library.check()
+            return FieldledgerFFI.libraryVersion()
+        }
+    }
 
     /// What was set aside and salvaged when the store was opened; `nil` when the file was whole. Show it to the person: it
     /// says how much is certain to be there, and where the damaged file is.
@@ -176,6 +184,7 @@ public final class FieldStore: Sendable {
 
     /// A fresh key from the phone's random numbers: 32 bytes, for the keychain.
     public static func generateKey() throws -> Data {
+        try Library.check()
         do { return try FieldledgerFFI.generateKey() } catch { throw FieldledgerError(error) }
     }
 

@@ -54,13 +54,29 @@ extension FieldledgerError: LocalizedError {
 
     /// A sentence for the person in `language`: Simplified Chinese for a tag that begins with `zh`, else English.
     public func sentence(in language: String) -> String {
-        FieldledgerFFI.describeError(error: foreign, language: language)
+        // Nothing is asked of a library that does not belong here.
+        if case .internal(let what) = self, Library.mismatch != nil { return what }
+        return FieldledgerFFI.describeError(error: foreign, language: language)
+    }
+}
+
+/// The compiled core, as far as it is the one that the generated sources were written for.
+enum Library {
+    /// What is wrong with it; `nil` when nothing is. UniFFI would end the process at the first call.
+    static let mismatch: FieldledgerError? = (modelMismatch() ?? libraryMismatch()).map {
+        .internal("Fieldledger's library is of another version than the package that uses it; both have to be of one build (\($0))")
+    }
+
+    /// Before the first call: throws where the library is another one.
+    static func check() throws {
+        if let mismatch { throw mismatch }
     }
 }
 
 extension FieldledgerError {
     /// Runs `work` and throws what it throws as one of these.
     static func mapping<T>(_ work: () async throws -> T) async throws -> T {
+        try Library.check()
         do { return try await work() } catch { throw FieldledgerError(error) }
     }
 

@@ -308,12 +308,13 @@ public protocol LogSink: Sendable {
 }
 
 /// Sends the library's log of this process to `sink` from now on; `nil` sends it nowhere. Lines less urgent than `level` are
-/// left out; the level of the first call with a sink stays.
+/// left out; each call brings its own level.
 ///
-/// - Returns: `false` when other Rust code of this process has set up a log of its own before, which then gets the lines.
+/// - Returns: `false` when other Rust code of this process has set up a log of its own before, which then gets the lines; and
+///   when the compiled library is of another build than this package, which ``FieldStore/open(_:)`` throws.
 @discardableResult
 public func setLogSink(_ sink: (any LogSink)?, level: LogLevel = .info) -> Bool {
-    FieldledgerFFI.setLogSink(sink: sink.map(LogAdapter.init), level: level)
+    Library.mismatch == nil && FieldledgerFFI.setLogSink(sink: sink.map(LogAdapter.init), level: level)
 }
 
 private final class LogAdapter: FieldledgerFFI.LogSink {

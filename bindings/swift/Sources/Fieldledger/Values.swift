@@ -46,11 +46,9 @@ extension Money: CustomStringConvertible {
         return Money(amount: amount + other.amount, currency: currency)
     }
 
-    /// For people: with the currency's sign and the separators of `locale`.
+    /// For people: ``rounded``, with the currency's sign and own number of decimals and the separators of `locale`.
     public func formatted(locale: Locale = .current) -> String {
-        amount.formatted(
-            .currency(code: currency.code).locale(locale).precision(.fractionLength(currency.minorDigits...28))
-        )
+        rounded.amount.formatted(.currency(code: currency.code).locale(locale).precision(.fractionLength(currency.minorDigits)))
     }
 
     /// For machines: `12.50 CNY`, with the currency's own number of decimals.

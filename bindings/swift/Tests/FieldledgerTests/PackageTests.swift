@@ -54,6 +54,36 @@ import Fieldledger
         return names
     }
 
+    #if os(Linux)
+        @Test func aLibraryOfAnotherVersionIsAnErrorAndNoCrash() async throws {
+            let right = try await run(executable("measure"), ["version"])
+            #expect(right.code == 0 && right.out.hasPrefix("version 0."), "\(right)")
+            let folder = try temporaryFolder()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            // Loaded before the library, it answers in its place.
+            for (function, type, why) in [
+                ("ffi_fieldledger_ffi_uniffi_contract_version", "UInt32", "contract version"),
+                ("ffi_fieldledger_core_uniffi_contract_version", "UInt32", "contract version"),
+                ("uniffi_fieldledger_ffi_checksum_method_fieldstore_list", "UInt16", "API checksum"),
+            ] {
+                let (source, stub) = (folder.appendingPathComponent("\(function).swift"), folder.appendingPathComponent("\(function).so"))
+                try "@_cdecl(\"\(function)\") public func another() -> \(type) { 1 }\n".write(to: source, atomically: true, encoding: .utf8)
+                let path = Self.environment["PATH"] ?? "/usr/bin:/bin"
+                let made = try await run(
+                    URL(fileURLWithPath: "/usr/bin/env"), ["swiftc", "-emit-library", "-o", stub.path, source.path],
+                    environment: ["PATH": path])
+                #expect(made.code == 0, "\(made.error)")
+                let ended = try await run(executable("measure"), ["version"], environment: ["LD_PRELOAD": stub.path])
+                let said = "Fieldledger's library is of another version than the package that uses it; both have to be of one build (UniFFI \(why) mismatch)"
+                #expect(
+                    ended.out.split(separator: "\n").map(String.init) == [
+                        "version: " + said, "log false", "path: " + said, "key: " + said, "encryption: " + said, "open: " + said,
+                    ], "\(ended)")
+                #expect(ended.code == 0)
+            }
+        }
+    #endif
+
     @Test func theSamplePlaysItsDay() async throws {
         let server = try await Server()
         let folder = try temporaryFolder()

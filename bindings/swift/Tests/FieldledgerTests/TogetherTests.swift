@@ -292,6 +292,62 @@ import Fieldledger
         try await phone.store.syncOnce()
         #expect(try await phone.store.status().waiting == 0)
     }
+
+    @Test func aProcessKilledInTheMiddleOfASyncLosesNothingAndAnotherOneFinishesIt() async throws {
+        let server = try await Server(products: 3_000)
+        let phone = try await Phone()
+        try await phone.store.enrol(serverURL: server.url, code: server.code(), deviceName: "killed")
+        try await phone.store.close()
+        var recorded: [DocumentId] = []
+        var cutShort = 0
+
+        /// A process that syncs and records, killed so long into its first sync.
+        func killed(after: Duration) async throws {
+            let child = try Child(executable("measure"), ["sync", phone.folder.path, phone.installation.uuidString])
+            _ = try await child.lines(atLeast: 1)
+            try await Task.sleep(for: after)
+            child.signal(SIGKILL)
+            let told = try await child.lines(atLeast: nil)
+            recorded += told.compactMap { DocumentId(String($0)) }
+            if told.count(where: { $0 == "syncing" }) > told.count(where: { $0 == "synced" }) { cutShort += 1 }
+            try await phone.store.reopen()
+            #expect(phone.store.openingReport == nil)
+            for id in recorded { #expect(try await phone.store.visit(id) != nil, "\(id) is lost") }
+            try await phone.store.close()
+        }
+        // While the first, large answer comes in.
+        for after in [5, 60, 150] { try await killed(after: .milliseconds(after)) }
+        try await phone.store.reopen()
+        try await phone.store.syncOnce()
+        #expect(try await phone.store.products(limit: 5_000).count == 3_000)
+        try await phone.store.close()
+        // With an answer that never comes, to a request that the server has and will do.
+        for _ in 0..<2 {
+            server.child.signal(SIGSTOP)
+            try await killed(after: .milliseconds(400))
+            server.child.signal(SIGCONT)
+        }
+        // Wherever it happens to be.
+        for after in [20, 90, 250] { try await killed(after: .milliseconds(after)) }
+        #expect(cutShort >= 5 && recorded.count > 5, "\(cutShort) syncs were cut short, \(recorded.count) visits recorded")
+
+        try await phone.store.reopen()
+        try await phone.store.syncOnce()
+        let status = try await phone.store.status()
+        #expect(status.waiting == 0 && status.rejected.isEmpty)
+        func visits(_ store: FieldStore) async throws -> [DocumentId] {
+            var rows: [DocumentRow] = []
+            while true {
+                let page = try await store.list(ListQuery(kind: .visit, limit: 200, before: rows.last?.place))
+                if page.isEmpty { return rows.map(\.id).sorted { $0.description < $1.description } }
+                rows += page
+            }
+        }
+        for id in recorded { #expect(try await phone.store.row(id)?.sync == .synced) }
+        let other = try await server.phone()
+        let here = try await visits(phone.store)
+        #expect(try await visits(other.store) == here && Set(here).count == here.count)
+    }
 }
 
 /// What listeners heard.

@@ -38,6 +38,20 @@ import Fieldledger
         #expect(sum.formatted(locale: Locale(identifier: "zh_CN")).contains("0.30"))
     }
 
+    @Test func moneyForPeopleIsRoundedHalfUpToTheCurrencysOwnDecimals() throws {
+        for (amount, currency, digits) in [
+            ("1.005", "CNY", "1.01"), ("1.015", "CNY", "1.02"), ("1.025", "CNY", "1.03"), ("1.0049999", "CNY", "1.00"),
+            ("2.5", "JPY", "3"), ("3.5", "JPY", "4"), ("2.4999", "JPY", "2"), ("1.0005", "KWD", "1.001"), ("12345.675", "USD", "12,345.68"),
+            ("7", "CNY", "7.00"), ("0.0049", "CNY", "0.00"), ("0.125", "ISK", "0"), ("3", "HUF", "3.00"),
+        ] {
+            let english = Locale(identifier: "en_US")
+            let money = try #require(Money(amount, Currency(code: currency)))
+            let less = try #require(Money("-" + amount, Currency(code: currency)))
+            #expect(money.formatted(locale: english).filter { "0123456789.,".contains($0) } == digits, "\(amount) \(currency)")
+            #expect(less.formatted(locale: english).filter { "0123456789.,".contains($0) } == digits, "-\(amount) \(currency)")
+        }
+    }
+
     @Test func anErrorHasASentenceInTheLanguageOfThePerson() {
         #expect(FieldledgerError.offline.sentence(in: "zh-Hans-CN").contains("连接不上服务器"))
         #expect(FieldledgerError.offline.sentence(in: "en-GB").contains("will be sent later"))

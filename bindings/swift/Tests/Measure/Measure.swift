@@ -1,5 +1,6 @@
 // By hand: what calls cost (`measure costs URL CODE FOLDER [VISITS]`). For the tests: a process that records until it is killed
-// (`measure record FOLDER CUSTOMER INSTALLATION`), and tells of each document once it is recorded.
+// (`measure record FOLDER CUSTOMER INSTALLATION`), and tells of each document once it is recorded; one that syncs without a pause
+// and records beside it (`measure sync FOLDER INSTALLATION`); one that says the library's version (`measure version`).
 import Fieldledger
 import Foundation
 
@@ -11,8 +12,10 @@ struct Measure {
         case ("costs", 4...5):
             try await costs(arguments[1], arguments[2], arguments[3], visits: arguments.count == 5 ? Int(arguments[4]) ?? 1000 : 1000)
         case ("record", 4): try await record(arguments[1], arguments[2], arguments[3])
+        case ("sync", 3): try await sync(arguments[1], arguments[2])
+        case ("version", 1): try await version()
         default:
-            print("usage: measure costs URL CODE FOLDER [VISITS] | measure record FOLDER CUSTOMER INSTALLATION")
+            print("usage: measure costs URL CODE FOLDER [VISITS] | record FOLDER CUSTOMER INSTALLATION | sync FOLDER INSTALLATION | version")
             exit(2)
         }
     }
@@ -24,13 +27,46 @@ struct Measure {
 
     static func record(_ folder: String, _ customer: String, _ installation: String) async throws {
         guard let customer = CustomerId(customer), let installation = UUID(uuidString: installation) else { exit(2) }
-        let store = try await open(folder, installation)
+        try await record(open(folder, installation), customer)
+    }
+
+    static func record(_ store: FieldStore, _ customer: CustomerId) async throws {
         while true {
             let visit = try await store.startVisit(customer: customer, purpose: .sales)
-            // Straight to the pipe: what is printed was acknowledged.
-            FileHandle.standardOutput.write(Data("\(visit.id)\n".utf8))
+            say("\(visit.id)")
         }
     }
+
+    static func sync(_ folder: String, _ installation: String) async throws {
+        guard let installation = UUID(uuidString: installation) else { exit(2) }
+        let store = try await open(folder, installation)
+        let customer = try await store.customers().first?.id
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while true {
+                    say("syncing")
+                    do { try await store.syncOnce() } catch { say("failed \(error)") }
+                    say("synced")
+                }
+            }
+            if let customer { group.addTask { try await record(store, customer) } }
+            try await group.waitForAll()
+        }
+    }
+
+    /// What the library says of itself, in each way in which it can be asked first.
+    static func version() async throws {
+        do { say("version \(try FieldStore.libraryVersion)") } catch { say("version: \(error.localizedDescription)") }
+        say("log \(setLogSink(nil))")
+        let nowhere = URL(fileURLWithPath: "/")
+        do { try FieldStore.checkPath(nowhere) } catch { say("path: \(error.localizedDescription)") }
+        do { _ = try FieldStore.generateKey() } catch { say("key: \(error.localizedDescription)") }
+        do { _ = try await FieldStore.encryption(nowhere) } catch { say("encryption: \(error.localizedDescription)") }
+        do { _ = try await open("/", UUID()) } catch { say("open: \(error.localizedDescription)") }
+    }
+
+    /// Straight to the pipe: what is printed was acknowledged.
+    static func say(_ line: String) { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
 
     static func costs(_ url: String, _ code: String, _ folder: String, visits: Int) async throws {
         let clock = ContinuousClock()
@@ -38,8 +74,8 @@ struct Measure {
             let micros = Double(duration.components.seconds) * 1e6 + Double(duration.components.attoseconds) / 1e12
             print("\(what): \(String(format: "%.1f", micros / Double(count))) µs")
         }
-        tell("first call after load", clock.measure { _ = FieldStore.libraryVersion })
-        tell("the same again", clock.measure { _ = FieldStore.libraryVersion })
+        tell("first call after load", try clock.measure { _ = try FieldStore.libraryVersion })
+        tell("the same again", try clock.measure { _ = try FieldStore.libraryVersion })
         try FieldStore.prepareFolder(at: URL(fileURLWithPath: folder))
         let started = clock.now
         let store = try await open(folder, UUID())

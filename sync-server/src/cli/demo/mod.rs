@@ -298,8 +298,16 @@ async fn show(args: &DemoArgs) -> Result<bool, Broken> {
             "   {program} phone --db {db} disagreements {}",
             &delivery.to_string()[..8]
         );
-        let code = server.enrolment_code(cast.in_the_field()[0].0).await?;
+        let (rep, _) = cast.in_the_field()[0];
+        let code = server.enrolment_code(rep).await?;
         tell!("   {program} phone --db my-phone.db enrol {url} {code}");
+        tell!("A code is good for one phone of {}; another one:", rep.name);
+        tell!(
+            "   {program} device enrol {} --data {}",
+            rep.login,
+            folder.join("server").display()
+        );
+        tell!("The samples in bindings/ play their day with the customer DEMO-SHOP.");
         // The demo's own networks go away with the demo; a phone that is tried by hand talks to the server itself.
         phones.iter().for_each(DemoPhone::release);
         let _ = tokio::signal::ctrl_c().await;

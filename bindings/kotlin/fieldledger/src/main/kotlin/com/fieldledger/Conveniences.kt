@@ -16,17 +16,6 @@ import java.math.BigDecimal
 import java.time.Instant
 import java.time.LocalDate
 
-// Records hold unsigned numbers where the core does. These spare apps from them where they make such records.
-
-/**
- * A position as phones give it.
- *
- * @param accuracyMetres the radius in which the phone is likely to be; nothing when it does not tell.
- * @param mocked whether the phone says that an app made it up.
- */
-public fun Position(latitude: Double, longitude: Double, accuracyMetres: Int?, mocked: Boolean = false): Position =
-    com.fieldledger.model.Position(latitude, longitude, accuracyMetres?.coerceAtLeast(0)?.toUInt(), mocked)
-
 /** A line of an order: [quantity] of [product] at its list price, or at [unitPrice], less [discount] (a part of 1). */
 public fun OrderLine(
     product: Product,
@@ -57,7 +46,7 @@ public suspend fun FieldStore.draftOrder(
     val organisation = organisation() ?: throw FieldledgerException.of(com.fieldledger.model.FieldException.NotEnrolled())
     val me = identity() ?: throw FieldledgerException.of(com.fieldledger.model.FieldException.NotEnrolled())
     // What the customer's credit file grants, unless the order says otherwise.
-    val terms = termsDays?.toUInt() ?: creditFile(customer)?.file?.termsDays ?: 0u
+    val terms = termsDays ?: creditFile(customer)?.file?.termsDays ?: 0
     return Order(
         customer = customer,
         rep = me.user,
@@ -90,13 +79,7 @@ public fun statementReply(
     disputed: Map<Int, String> = emptyMap(),
     confirmTheRest: Boolean = false,
     note: String = "",
-): StatementReply = StatementReply(
-    person = person,
-    confirmed = confirmed.map(Int::toUInt),
-    confirmTheRest = confirmTheRest,
-    disputed = disputed.mapKeys { it.key.toUInt() },
-    note = note,
-)
+): StatementReply = StatementReply(person, confirmed, confirmTheRest, disputed, note)
 
 /** Where this row stands in a list, for the page after it: [FieldStore.timeline], `ListQuery.before`. */
 public val DocumentRow.place: Before

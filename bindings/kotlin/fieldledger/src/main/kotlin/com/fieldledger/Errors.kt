@@ -21,9 +21,10 @@ public sealed class FieldledgerException(internal val error: FieldException, cau
 
     /** The sentence in the language of [locale]: Simplified Chinese for Chinese, else English. */
     public fun describe(locale: Locale): String = try {
+        checkBridge()
         describeError(error, locale.toLanguageTag())
     } catch (_: LinkageError) {
-        // The library itself is what is missing.
+        // The library itself is what is missing, or it is not the one that belongs here: nothing is asked of such a one.
         (error as? FieldException.Internal)?.v1 ?: javaClass.simpleName
     }
 
@@ -149,9 +150,13 @@ internal fun translate(thrown: Throwable): Throwable = when (thrown) {
         else FieldledgerException.internal(thrown.toString(), thrown)
     is BridgeException -> fromBridge(thrown.message.orEmpty(), thrown)
     is ModelBridgeException -> fromBridge(thrown.message.orEmpty(), thrown)
+    // What generate.sh has put in the way of numbers that Rust keeps without a sign.
+    is IllegalArgumentException ->
+        if (thrown.message.orEmpty().startsWith("a count cannot be negative")) FieldledgerException.invalid("value", thrown.message.orEmpty())
+        else FieldledgerException.internal(thrown.toString(), thrown)
     // Half of a character that takes two (an emoji cut in the middle) has no UTF-8.
     is CharacterCodingException -> FieldledgerException.invalid("text", "holds half a character that no other phone could read")
-    is LinkageError -> FieldledgerException.internal("Fieldledger's library could not be loaded: ${thrown.reason()}", thrown)
+    is LinkageError -> FieldledgerException.internal(thrown.reason(), thrown)
     is Exception -> FieldledgerException.internal(thrown.toString(), thrown)
     else -> thrown
 }
@@ -164,9 +169,17 @@ private fun fromBridge(message: String, thrown: Throwable): FieldledgerException
     return FieldledgerException.invalid(refused.groupValues[1], refused.groupValues[2])
 }
 
+/** What UniFFI and JNA say of a library that was built from other sources than the generated ones. */
+private val anotherVersion = Regex("""(contract version|API checksum) mismatch|Error looking up function""")
+
 private fun LinkageError.reason(): String {
     val root = generateSequence<Throwable>(this) { it.cause }.last()
-    return root.message?.lineSequence()?.firstOrNull() ?: root.javaClass.simpleName
+    val said = root.message?.lineSequence()?.firstOrNull() ?: root.javaClass.simpleName
+    return if (anotherVersion.containsMatchIn(said)) {
+        "Fieldledger's library is of another version than the package that uses it; both have to be of one build ($said)"
+    } else {
+        "Fieldledger's library could not be loaded: $said"
+    }
 }
 
 /** Runs [work], with what it throws translated. */

@@ -431,7 +431,7 @@ public class FieldStore internal constructor(
     /** Notes how far a file has been sent: [sent] bytes of it. Throws [FieldledgerException.NotFound]. */
     public suspend fun setEvidenceState(hash: EvidenceHash, state: UploadState, sent: Long): Unit = call {
         if (sent < 0) throw FieldledgerException.invalid("sent", "is less than nothing")
-        bridge.setEvidenceState(hash, state, sent.toULong())
+        bridge.setEvidenceState(hash, state, sent)
     }
 
     // Orders, the credit check and offline allowances --------------------------------------------------------------------

@@ -18,8 +18,8 @@ public object Fieldledger {
         }
 
     /**
-     * Sends the library's log to [sink] from now on; `null` sends it nowhere. Lines less urgent than [level] are left out; the
-     * level of the first call with a sink stays.
+     * Sends the library's log to [sink] from now on; `null` sends it nowhere. Lines less urgent than [level] are left out; each
+     * call brings its own level.
      *
      * @return `false` when other Rust code in this process has set up a log of its own before, which then gets the lines.
      */
@@ -72,10 +72,13 @@ public fun interface LogSink {
 
 private fun BridgeLogLine.native() = LogLine(at, LogLevel.entries[level.ordinal], target, message)
 
+/** What came of loading the library. A virtual machine tells why only the first time; every later call says the same. */
+private val loading: Result<Unit> by lazy { runCatching { uniffiEnsureInitialized() } }
+
 /**
  * Loads the library and compares it with the generated sources, once. UniFFI does so only when asked; with a library of another
  * version the first call would end the process.
  */
 internal fun checkBridge() {
-    uniffiEnsureInitialized()
+    loading.getOrThrow()
 }

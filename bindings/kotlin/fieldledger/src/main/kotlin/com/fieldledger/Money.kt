@@ -51,15 +51,14 @@ public fun Money.rounded(): Money = copy(amount = amount.setScale(currency.minor
 /** The sum of these amounts, which are of [currency]. */
 public fun Iterable<Money>.sum(currency: Currency): Money = fold(currency.zero()) { sum, next -> sum + next }
 
-/** For people: as [locale] writes amounts, with the currency's own number of decimals. */
+/** For people: [rounded], as [locale] writes amounts, with the currency's own number of decimals. */
 public fun Money.format(locale: Locale = Locale.getDefault()): String {
     val known = runCatching { java.util.Currency.getInstance(currency.code) }.getOrNull() ?: return toPlainText()
     val format = NumberFormat.getCurrencyInstance(locale)
     format.currency = known
     format.minimumFractionDigits = currency.minorDigits
     format.maximumFractionDigits = currency.minorDigits
-    format.roundingMode = RoundingMode.HALF_UP
-    return format.format(amount)
+    return format.format(rounded().amount)
 }
 
 /** For machines: `12.50 CNY`, with the currency's own number of decimals. */

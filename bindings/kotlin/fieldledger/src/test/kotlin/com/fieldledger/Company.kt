@@ -60,6 +60,12 @@ class Company(moreProducts: Int = 0) : AutoCloseable {
         return builder
     }
 
+    /** The server stands still, with its connections open, until [goOn]: to a phone a very slow one. */
+    fun standStill() = signal(process, "STOP")
+
+    /** After [standStill]. */
+    fun goOn() = signal(process, "CONT")
+
     /** Ends the server at once. */
     override fun close() {
         process.destroyForcibly().waitFor(30, TimeUnit.SECONDS)
@@ -179,6 +185,11 @@ class Phone private constructor(val folder: File, val store: FieldStore) : AutoC
             return Phone(folder, FieldStore.open(options(usual)))
         }
     }
+}
+
+/** Sends a process a signal. Unlike `destroyForcibly()`, `KILL` leaves what it had said to be read. */
+fun signal(process: Process, name: String) {
+    check(ProcessBuilder("kill", "-$name", process.pid().toString()).start().waitFor() == 0) { "no signal $name" }
 }
 
 fun temporaryFolder(name: String): File = Files.createTempDirectory("fieldledger-$name").toFile().also { folder ->

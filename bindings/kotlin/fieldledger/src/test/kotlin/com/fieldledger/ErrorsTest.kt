@@ -7,6 +7,7 @@ import com.fieldledger.model.FieldException
 import com.fieldledger.model.NewDelivery
 import com.fieldledger.model.NewDeliveryLine
 import com.fieldledger.model.Party
+import com.fieldledger.model.Position
 import com.fieldledger.model.VisitPurpose
 import kotlinx.coroutines.Dispatchers
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Assertions.fail
 import org.junit.jupiter.api.Test
+import java.io.File
 import java.io.RandomAccessFile
 import java.math.BigDecimal
 import java.util.Locale
@@ -92,6 +94,11 @@ class ErrorsTest {
             }
             assertEquals("position.latitude", latitude.field)
             assertTrue(latitude.message.contains(latitude.reason))
+            val negative = fails<FieldledgerException.Invalid> {
+                phone.store.startVisit(customer.id, VisitPurpose.Sales, Position(31.0, 121.0, accuracyMetres = -1))
+            }
+            assertEquals("a count cannot be negative: -1", negative.reason)
+            fails<FieldledgerException.Invalid> { phone.store.create(phone.store.draftOrder(customer.id, "T", emptyList(), termsDays = -30)) }
             val number = fails<FieldledgerException.Invalid> { phone.store.create(phone.store.draftOrder(customer.id, " ", emptyList())) }
             assertEquals("number", number.field)
             val sent = fails<FieldledgerException.Invalid> {
@@ -232,6 +239,43 @@ class ErrorsTest {
         assertTrue(said.startsWith("Internal: Fieldledger's library could not be loaded: "), said)
         val second = Child.start("open", temporaryFolder("nowhere").path, library = null)
         assertTrue(second.inputStream.bufferedReader().readText().startsWith("Internal: Fieldledger's library could not be loaded"))
+    }
+
+    /** A library with the names of the real one, of which nothing can be called but what tells its version. */
+    private fun stub(contract: Int, functions: (String) -> Boolean = { true }): String {
+        val real = File(System.getProperty("jna.library.path"), System.mapLibraryName("fieldledger_ffi"))
+        val names = ProcessBuilder("nm", "-D", "--defined-only", real.path).start().inputStream.bufferedReader().readLines()
+            .map { it.substringAfterLast(' ') }.filter { it.startsWith("uniffi_") || it.startsWith("ffi_") }.filter(functions)
+        assertTrue(names.size > 100, "the library has only ${names.size} functions")
+        val folder = temporaryFolder("stub")
+        val source = File(folder, "stub.c")
+        source.writeText(names.joinToString("\n") { "int $it(void) { ${if (it.endsWith("_contract_version")) "return $contract" else if ("_checksum_" in it) "return 0" else "__builtin_trap()"}; }" })
+        val made = ProcessBuilder("cc", "-w", "-shared", "-fPIC", "-o", File(folder, real.name).path, source.path).redirectErrorStream(true).start()
+        val said = made.inputStream.bufferedReader().readText()
+        assertEquals(0, made.waitFor(), said)
+        return folder.path
+    }
+
+    @Test
+    fun `a library of another version is an error that says so, and nothing is asked of it`() {
+        val contract = com.sun.jna.NativeLibrary.getInstance("fieldledger_ffi")
+            .getFunction("ffi_fieldledger_ffi_uniffi_contract_version").invokeInt(emptyArray())
+        val another = "Internal: Fieldledger's library is of another version than the package that uses it; both have to be of one build"
+        for ((library, why) in listOf(
+            stub(contract + 1) to "UniFFI contract version mismatch",
+            stub(contract) to "UniFFI API checksum mismatch",
+            stub(contract) { "checksum_method_fieldstore_list" !in it } to "Error looking up function",
+        )) {
+            for (what in listOf("version", "open", "log")) {
+                val child = Child.start(what, temporaryFolder("another").path, library = library)
+                val said = child.inputStream.bufferedReader().readText()
+                assertEquals(3, child.waitFor(), said)
+                val lines = said.trim().lines()
+                assertEquals(2, lines.size, said)
+                // Twice the same: the second time the virtual machine only says that it had failed before.
+                assertTrue(lines.all { it.startsWith("$another ($why") }, said)
+            }
+        }
     }
 
     @Test

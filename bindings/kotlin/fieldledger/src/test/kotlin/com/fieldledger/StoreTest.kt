@@ -293,8 +293,7 @@ class StoreTest {
             val lines = child.inputStream.bufferedReader()
             assertEquals("ready", lines.readLine())
             repeat(random.nextInt(5, 40)) { saved += acknowledged(lines.readLine()) }
-            // Not destroyForcibly(), which shuts what it had said away.
-            ProcessBuilder("kill", "-KILL", child.pid().toString()).start().waitFor()
+            signal(child, "KILL")
             // What it had said before it died counts too.
             lines.readLines().filter { it.length == "saved ".length + 36 }.forEach { saved += acknowledged(it) }
             assertEquals(137, child.waitFor())
@@ -304,6 +303,60 @@ class StoreTest {
             saved.forEach { assertNotNull(phone.store.visit(it), "$it is lost") }
             phone.sync()
             assertEquals(0, phone.store.status().waiting)
+        }
+    }
+
+    @Test
+    fun `a process that is killed in the middle of a sync loses nothing, and another one finishes it`() = story {
+        Company(moreProducts = 3_000).use { company ->
+            val folder = company.blankEnrolled().use { it.folder }
+            val saved = mutableListOf<DocumentId>()
+            var cutShort = 0
+
+            /** A process that syncs and records, killed [after] so many milliseconds of its first sync. */
+            suspend fun killed(after: Long) {
+                val child = Child.start("sync", folder.path)
+                val lines = child.inputStream.bufferedReader()
+                val said = mutableListOf<String>()
+                while (said.lastOrNull() != "syncing") said += checkNotNull(lines.readLine()) { said }
+                delay(after)
+                signal(child, "KILL")
+                said += lines.readLines()
+                assertEquals(137, child.waitFor(), said.takeLast(3).toString())
+                said.filter { it.length == "saved ".length + 36 }.forEach { saved += acknowledged(it) }
+                if (said.count { it == "syncing" } > said.count { it.startsWith("synced ") }) cutShort++
+                Phone.open(folder).use { phone ->
+                    assertEquals(null, phone.store.openingReport())
+                    saved.forEach { assertNotNull(phone.store.visit(it), "$it is lost") }
+                }
+            }
+            // While the first, large answer comes in.
+            for (after in listOf(5L, 60, 150)) killed(after)
+            Phone.open(folder).use { phone ->
+                phone.sync()
+                assertEquals(3_003, phone.store.products(limit = 5_000).size)
+            }
+            // With an answer that never comes, to a request that the server has and will do.
+            repeat(2) {
+                company.standStill()
+                killed(400)
+                company.goOn()
+            }
+            // Wherever it happens to be.
+            for (after in listOf(20L, 90, 250)) killed(after)
+            assertTrue(cutShort >= 5, "only $cutShort syncs were cut short")
+            assertTrue(saved.size > 5, "only ${saved.size} visits")
+
+            Phone.open(folder).use { phone ->
+                phone.sync()
+                val status = phone.store.status()
+                assertEquals(0, status.waiting)
+                assertTrue(status.rejected.isEmpty(), status.rejected.toString())
+                saved.forEach { assertInstanceOf(RowSync.Synced::class.java, phone.store.row(it)?.sync) }
+                val here = allVisits(phone).map { it.id }
+                company.phone().use { other -> assertEquals(here.sortedBy { it.toString() }, allVisits(other).map { it.id }.sortedBy { it.toString() }) }
+                assertEquals(here.size, here.toSet().size)
+            }
         }
     }
 

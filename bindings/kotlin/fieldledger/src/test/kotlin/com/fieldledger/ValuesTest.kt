@@ -172,7 +172,7 @@ class ValuesTest {
             assertEquals(UploadState.WAITING, phone.store.evidenceState(hash))
             assertEquals(photo, phone.store.evidenceToUpload().single { it.hash == hash }.path)
             phone.store.setEvidenceState(hash, UploadState.UPLOADING, 500)
-            assertEquals(500uL, phone.store.evidenceToUpload().single { it.hash == hash }.sent)
+            assertEquals(500, phone.store.evidenceToUpload().single { it.hash == hash }.sent)
             assertEquals("门头", phone.store.visit(visit.id)?.value?.evidence?.get(hash)?.caption)
         }
     }
@@ -220,6 +220,22 @@ class ValuesTest {
         assertEquals("5.00 ZZZ", moneyOf("5", "ZZZ").format(Locale.US))
         fails<IllegalArgumentException> { price + moneyOf("1", "USD") }
         fails<IllegalArgumentException> { Currency("yuan") }
+    }
+
+    @Test
+    fun `money for people is rounded half-up to the currency's own decimals`() {
+        val expected = listOf(
+            Triple("1.005", "CNY", "1.01"), Triple("1.015", "CNY", "1.02"), Triple("1.025", "CNY", "1.03"),
+            Triple("1.0049999", "CNY", "1.00"), Triple("2.5", "JPY", "3"), Triple("3.5", "JPY", "4"), Triple("2.4999", "JPY", "2"),
+            Triple("1.0005", "KWD", "1.001"), Triple("12345.675", "USD", "12,345.68"), Triple("7", "CNY", "7.00"),
+            Triple("0.0049", "CNY", "0.00"), Triple("0.125", "ISK", "0"), Triple("3", "HUF", "3.00"),
+        )
+        for ((amount, currency, digits) in expected) {
+            val money = moneyOf(amount, currency)
+            for (each in listOf(money, -money)) {
+                assertEquals(digits, each.format(Locale.US).filter { it.isDigit() || it in ".," }, "$each")
+            }
+        }
     }
 
     @Test
