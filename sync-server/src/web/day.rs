@@ -80,7 +80,10 @@ pub(super) async fn show(
     let (Some(before), Some(after)) = (day.pred_opt(), day.succ_opt()) else {
         return Err(PageError::NotFound);
     };
-    let (morning, night) = (Timestamp::midnight(day, viewer.zone), Timestamp::midnight(after, viewer.zone));
+    let (morning, night) = (
+        Timestamp::midnight(day, viewer.zone),
+        Timestamp::midnight(after, viewer.zone),
+    );
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
     let mut names = Names::load(store, org).await?;

@@ -63,7 +63,10 @@ pub(in crate::web) async fn show(
     let rep = find_rep(&app, &viewer, &id).await?;
     let day: NaiveDate = day.parse().map_err(|_| PageError::NotFound)?;
     let next = day.succ_opt().ok_or(PageError::NotFound)?;
-    let (from, to) = (Timestamp::midnight(day, viewer.zone), Timestamp::midnight(next, viewer.zone));
+    let (from, to) = (
+        Timestamp::midnight(day, viewer.zone),
+        Timestamp::midnight(next, viewer.zone),
+    );
     let text = viewer.text;
     let org = viewer.account.organisation;
     let store = app.store.as_ref();
