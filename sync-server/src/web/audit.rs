@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use chrono::NaiveDate;
+use fieldledger_core::model::Timestamp;
 
 use super::{
     error::PageError,

@@ -1,6 +1,6 @@
 //! How times, durations, amounts and quantities are written. Times are shown in the organisation's zone.
 
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::SecondsFormat;
 use chrono_tz::Tz;
 use fieldledger_core::model::{Money, Position, Timestamp};
 use rust_decimal::Decimal;

@@ -9,7 +9,6 @@ use crate::{
     store::{FeedFilter, FeedItem, FeedOrder, FeedPlace, doubt},
     web::{
         error::PageError,
-        format,
         page::{Viewer, encoded},
         today::{confirmed_by, policy},
     },

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use chrono::NaiveDate;
-use fieldledger_core::model::{Currency, Money, Month, Target};
+use fieldledger_core::model::{Currency, Money, Month, Target, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{asked_month, find_rep, may_lead, money, percent_of, remarks, require_lead, share, targets};
