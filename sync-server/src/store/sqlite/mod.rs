@@ -67,6 +67,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0013_disputes.sql"),
     include_str!("../../../migrations/0014_activity.sql"),
     include_str!("../../../migrations/0015_moments.sql"),
+    include_str!("../../../migrations/0016_customers_of_territories.sql"),
 ];
 
 /// The store on embedded SQLite.
