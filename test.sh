@@ -100,6 +100,8 @@ suite() { # name, command...
     # Nothing here takes half as long; what hangs is ended and has failed.
     timeout --kill-after=30 1500 "$@" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
+    # Maven sets its colours back at the beginning of whatever line comes after it.
+    sed "s/$(printf '\033')\[[0-9;]*m//g" "$log" >"$log.plain" && mv "$log.plain" "$log"
     ran=$(sed -n 's/^\([0-9][0-9]*\) passed, [0-9][0-9]* failed.*/\1/p' "$log" | tail -n 1)
     broken=$(sed -n 's/^[0-9][0-9]* passed, \([0-9][0-9]*\) failed.*/\1/p' "$log" | tail -n 1)
     ran=${ran:-0}
