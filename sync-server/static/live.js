@@ -136,7 +136,7 @@ function alike(a, b) {
 // A window in the background holds no connection: a browser opens only a few to one server.
 function listen() {
   if (document.hidden || source) return;
-  source = new EventSource("/activity/live");
+  source = new EventSource(document.body.dataset.news);
   source.addEventListener("news", soon);
 }
 

@@ -4,9 +4,9 @@
 //!
 //! `--only record`, `--only exchange`, `--only large` and `--only credit` measure a part, for whoever works on it, and write no file.
 //!
-//! `--only pages [--data DIR] [--in-place] [--page NAME] [FILE]` measures the pages of the office on a large company, which takes long to
+//! `--only pages [--data DIR] [--in-place] [--page NAME | --open] [FILE]` measures the pages of the office on a large company, which takes long to
 //! make and is kept in DIR for the next time; it writes its section into FILE. `--page` asks only for some of the pages,
-//! `--in-place` measures in DIR instead of a copy.
+//! `--open` for none, and only has many open; `--in-place` measures in DIR instead of a copy.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod baseline;
@@ -57,6 +57,7 @@ fn main() -> Result<()> {
                     "--only" => part = rest.next().map(String::as_str),
                     "--data" => of_pages.data = rest.next().map(PathBuf::from),
                     "--in-place" => of_pages.in_place = true,
+                    "--open" => of_pages.only_open = true,
                     "--page" => of_pages.page = rest.next().cloned(),
                     _ => file = Some(argument),
                 }

@@ -156,8 +156,8 @@ impl Listener {
             };
             match happened {
                 Happened::People => self.look_again().await?,
-                Happened::News(Heard::Grown(mark)) if self.may_read(mark.stream) => self.pending.push_back(mark),
-                Happened::News(Heard::Grown(_) | Heard::Looked) => {}
+                Happened::News(Heard::Grown(mark, _)) if self.may_read(mark.stream) => self.pending.push_back(mark),
+                Happened::News(Heard::Grown(..) | Heard::Looked) => {}
                 Happened::News(Heard::Missed) => self.tell_heads().await.ok()?,
             }
         }

@@ -11,7 +11,7 @@ use fieldledger_core::{
     sync::protocol::{AllowanceWord, Cursor, MAX_WORDS, StreamId},
 };
 
-use super::SyncService;
+use super::{About, Subject, SyncService};
 use crate::{
     ledger::{self, Arrivals, ArrivedDelivery, ArrivedOrder},
     store::{Account, Decide, Decided, Device, FeedFilter, StoreError, StoredDocument},
@@ -124,8 +124,12 @@ impl SyncService {
     ) -> Result<(), StoreError> {
         match self.store.decide(org, customer, None, decide, now).await {
             Ok(Decided::Done { marks, .. }) => {
+                let about = About::these([Subject {
+                    kind: None,
+                    customer: Some(customer),
+                }]);
                 for mark in marks {
-                    self.live.publish(org, mark);
+                    self.live.publish_about(org, mark, about.clone());
                 }
             }
             Ok(Decided::Refused(why)) => {

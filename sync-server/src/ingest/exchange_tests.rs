@@ -743,7 +743,7 @@ async fn pages_of_the_server_write_by_the_same_rules() {
     let tree = edit::tree_of(&review).unwrap();
     let mut live = world.service.live().subscribe(ORG);
     let made = world.service.create_document(&supervisor, &tree).await.unwrap();
-    let Some(Heard::Grown(StreamMark { stream, .. })) = live.next().await else {
+    let Some(Heard::Grown(StreamMark { stream, .. }, _)) = live.next().await else {
         panic!("nobody was told");
     };
     assert_eq!(stream, StreamId::Territory(NORTH));

@@ -43,7 +43,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::{clock::Clock, store::Store};
 
 pub use exchange::ExchangeError;
-pub use live::{Heard, LiveHub, LiveNews, News};
+pub use live::{About, Heard, LiveHub, LiveNews, News, Subject};
 pub use own::OwnDocumentError;
 pub use validator::{InProcess, Job, Judgement, Refusal, SoundChange, Validator};
 pub use workers::{WorkerCommand, WorkerLimits, WorkerPool};

@@ -1,6 +1,6 @@
 //! Judging, routing and storing changes, each for itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fieldledger_core::{
     model::{ChangeHash, DocumentId, TerritoryId, Timestamp},
@@ -8,7 +8,7 @@ use fieldledger_core::{
 };
 
 use super::{
-    SyncService,
+    About, Subject, SyncService,
     route::{Bringer, Directory, Route, Stopped, check_author, may_bring, route},
     validator::{Job, Judgement, Refusal},
 };
@@ -155,13 +155,20 @@ impl SyncService {
         if appends.is_empty() {
             return Ok(());
         }
-        let mut marks: BTreeMap<StreamId, u64> = BTreeMap::new();
+        let mut grown: BTreeMap<StreamId, (u64, BTreeSet<Subject>)> = BTreeMap::new();
+        let subjects: Vec<Subject> = (appends.iter().map(|it| &it.summary))
+            .map(|it| Subject {
+                kind: Some(it.kind.clone()),
+                customer: it.customer,
+            })
+            .collect();
         let appended = self.store.append(organisation, appends, now).await?;
-        for (place, result) in appended_places.into_iter().zip(appended) {
+        for ((place, result), subject) in appended_places.into_iter().zip(appended).zip(subjects) {
             outcomes[place] = match result {
                 AppendOutcome::Appended { stream, seq } => {
-                    let mark = marks.entry(stream).or_default();
+                    let (mark, about) = grown.entry(stream).or_default();
                     *mark = seq.max(*mark);
+                    about.insert(subject);
                     Some(Outcome::Accepted)
                 }
                 AppendOutcome::Duplicate => Some(Outcome::Duplicate),
@@ -177,8 +184,9 @@ impl SyncService {
                 }
             };
         }
-        for (stream, seq) in marks {
-            self.live.publish(organisation, StreamMark { stream, seq });
+        for (stream, (seq, about)) in grown {
+            let mark = StreamMark { stream, seq };
+            self.live.publish_about(organisation, mark, About::these(about));
         }
         Ok(())
     }

@@ -12,8 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ingest::LiveHub;
-
 /// What was read is shown again for so long at most, also without news: deadlines pass, and people are renamed, in silence.
 const OLDEST: Duration = Duration::from_secs(20);
 /// Between two readings under the same key lies at least so much.
@@ -47,24 +45,12 @@ impl<K: Eq + Hash, V> Fresh<K, V> {
         Arc::clone(kept.entry(key).or_default())
     }
 
-    /// What `read` gave when it was last called under `key`, if nothing was published since; else what it gives now.
+    /// What `read` gave when it was last called under `key`, if `version` is what it was then; else what it gives now. It is
+    /// [`LiveHub::version`](crate::ingest::LiveHub::version) of what the reader may see, or of something less that is shown.
     ///
     /// # Errors
     /// Those of `read`; what failed is not kept.
     pub(crate) async fn get<E>(
-        &self,
-        live: &LiveHub,
-        key: K,
-        read: impl Future<Output = Result<V, E>> + Send,
-    ) -> Result<Arc<V>, E> {
-        self.get_at(|| live.version(), key, read).await
-    }
-
-    /// The same for what changes with another version than that of what is published.
-    ///
-    /// # Errors
-    /// Those of `read`; what failed is not kept.
-    pub(crate) async fn get_at<E>(
         &self,
         version: impl Fn() -> u64 + Send,
         key: K,
@@ -97,29 +83,27 @@ impl<K: Eq + Hash, V> Fresh<K, V> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use fieldledger_core::model::OrganisationId;
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
     use super::*;
 
     #[tokio::test]
     async fn what_was_read_is_shown_until_there_is_news_and_then_read_once_for_all() {
-        let (live, fresh, readings) = (LiveHub::new(), Fresh::default(), AtomicU32::new(0));
+        let (version, fresh, readings) = (AtomicU64::new(0), Fresh::default(), AtomicU32::new(0));
         let read = async |key: u8| {
             let reading = async { Ok::<_, ()>(readings.fetch_add(1, Ordering::SeqCst)) };
-            *fresh.get(&live, key, reading).await.unwrap()
+            *fresh.get(|| version.load(Ordering::SeqCst), key, reading).await.unwrap()
         };
         assert_eq!((read(1).await, read(1).await, read(2).await), (0, 0, 1));
-        live.look(OrganisationId::from_bytes([1; 16]));
+        version.fetch_add(1, Ordering::SeqCst);
         let all = futures::future::join_all((0..50).map(|_| read(1))).await;
         assert_eq!(all, [2; 50]);
     }
 
     #[tokio::test]
     async fn what_failed_is_not_kept() {
-        let (live, fresh) = (LiveHub::new(), Fresh::<u8, u8>::default());
-        assert_eq!(fresh.get(&live, 1, async { Err("no") }).await, Err("no"));
-        assert_eq!(*fresh.get(&live, 1, async { Ok::<_, &str>(7) }).await.unwrap(), 7);
+        let fresh = Fresh::<u8, u8>::default();
+        assert_eq!(fresh.get(|| 0, 1, async { Err("no") }).await, Err("no"));
+        assert_eq!(*fresh.get(|| 0, 1, async { Ok::<_, &str>(7) }).await.unwrap(), 7);
     }
 }

@@ -10,13 +10,14 @@ use axum::{
 };
 use chrono_tz::Tz;
 use fieldledger_core::{
-    model::{LedgerRecord, RecordKind, Role},
+    model::{CustomerId, DocumentKind, LedgerRecord, RecordKind, Role},
     sync::protocol::StreamId,
 };
 
 use super::{
     assets::{ADDRESSES, Assets},
     error::PageError,
+    live::Shows,
     messages::{Language, Text},
     names::key,
 };
@@ -89,9 +90,21 @@ impl Viewer {
             zone: self.zone.name(),
             back: self.path.clone(),
             picked: Vec::new(),
+            shows: Shows {
+                kinds: if matches!(here, "credit" | "receivables") { MONEY.to_vec() } else { Vec::new() },
+                customer: None,
+            },
         }
     }
 }
+
+/// Records that say something about money owed or to be owed.
+const MONEY: [DocumentKind; 4] = [
+    DocumentKind::Order,
+    DocumentKind::Delivery,
+    DocumentKind::CollectionNote,
+    DocumentKind::StatementConfirmation,
+];
 
 /// Where [`Viewer`] leaves the frame of its reader, for the page that says what went wrong.
 #[derive(Clone, Default)]
@@ -279,6 +292,8 @@ pub(crate) struct Frame {
     back: String,
     /// What somebody has picked in a list that has to be shown again.
     picked: Vec<String>,
+    /// What the page is told of while it is open.
+    shows: Shows,
 }
 
 impl Frame {
@@ -296,6 +311,21 @@ impl Frame {
             zone: "",
             back: "/".to_owned(),
             picked: Vec::new(),
+            shows: Shows::default(),
+        }
+    }
+
+    /// For a page about one customer only.
+    pub(crate) fn about(mut self, customer: Option<CustomerId>) -> Self {
+        self.shows.customer = customer;
+        self
+    }
+
+    /// The address of the news for the page.
+    pub(crate) fn news(&self) -> String {
+        match self.shows.query() {
+            query if query.is_empty() => "/activity/live".to_owned(),
+            query => format!("/activity/live?{query}"),
         }
     }
 

@@ -127,11 +127,14 @@ impl Browser {
         })
     }
 
-    /// Opens the live connection of a page.
-    pub(crate) async fn listen(&self) -> Result<Response> {
+    /// Opens the live connection of a page, at the address that the page names for it.
+    pub(crate) async fn listen(&self, page: &Page) -> Result<Response> {
+        let body = String::from_utf8(page.body()?)?;
+        let news = body.split_once("data-news=\"").and_then(|it| it.1.split_once('"'));
+        let (news, _) = news.ok_or("the page names no address for its news")?;
         let response = self
             .client
-            .get(format!("{}/activity/live", self.url))
+            .get(format!("{}{}", self.url, news.replace("&#38;", "&")))
             .header(header::COOKIE, &self.cookie)
             .header(header::ACCEPT, "text/event-stream")
             .send()

@@ -296,7 +296,8 @@ impl Window {
     }
 
     async fn listen(&self, told: &Told) -> Result<()> {
-        let mut events = Box::pin(self.browser.listen().await?.bytes_stream());
+        let page = self.browser.get(self.path).await?;
+        let mut events = Box::pin(self.browser.listen(&page).await?.bytes_stream());
         while let Some(chunk) = events.next().await {
             if chunk?.windows(4).any(|it| it == b"news") {
                 told.tell();

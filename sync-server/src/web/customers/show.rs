@@ -267,7 +267,7 @@ pub(in crate::web) async fn page(
     let all_promises = (promises.len() > MOST).then(|| format!("/activity?customer={id}&kind=collection_note"));
     let all_statements = (statements.len() > MOST).then(|| format!("/receivables/statements?customer={id}"));
     let page = html(&CustomerPage {
-        frame: viewer.frame("customers"),
+        frame: viewer.frame("customers").about(Some(id)),
         done,
         id: id.to_string(),
         name: customer.name.clone(),

@@ -110,7 +110,7 @@ pub(super) async fn show(
     let mut names = Names::default();
     let customer = &ledger.customer;
     html(&StatementOfToday {
-        frame: viewer.frame("customers"),
+        frame: viewer.frame("customers").about(Some(customer.id)),
         customer: format!("/customers/{}", customer.id),
         customer_name: customer.name.clone(),
         customer_code: customer.code.clone(),

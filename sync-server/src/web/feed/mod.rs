@@ -135,9 +135,11 @@ pub(super) async fn page(
     if let Some(scope) = &mut scope {
         scope.sort_unstable();
     }
-    let key = (viewer.account.organisation, scope, text.0.tag(), reviews, here.clone());
+    let org = viewer.account.organisation;
+    let version = || app.sync.live().version(org, scope.as_deref());
+    let key = (org, scope.clone(), text.0.tag(), reviews, here.clone());
     let read = read_all(app, viewer, &query, reviews);
-    let feed = app.feed.0.get(app.sync.live(), key, read).await?;
+    let feed = app.feed.0.get(version, key, read).await?;
     let chosen = |known: &[(String, String)], wanted: &str| {
         let known = known.iter().map(|(id, name)| choice(id.clone(), name.clone(), wanted));
         known.collect::<Vec<_>>()

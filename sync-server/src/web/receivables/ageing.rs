@@ -103,7 +103,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Read::File(_) => Err(PageError::Internal),
         }
     };
-    let told = app.receivables.0.get_at(|| overview.version(), key, reading).await?;
+    let told = app.receivables.0.get(|| overview.version(), key, reading).await?;
     html(&ReceivablesPage {
         frame: viewer.frame("receivables"),
         told,

@@ -249,7 +249,7 @@ async fn page(
     let reviewed = kind != DocumentKind::Review;
     let possible = summary.customer.is_some() && summary.owner.is_some();
     Ok(RecordPage {
-        frame: viewer.frame("activity"),
+        frame: viewer.frame("activity").about(summary.customer),
         id: record.id,
         kind: feed::kind_name(text, &kind),
         state: match standing {

@@ -219,25 +219,75 @@ async fn the_chosen_language_is_remembered_and_never_leads_away() {
     assert!(page.contains("登录名"));
 }
 
+/// What a page of a supervisor's hears at this address.
+struct Listening(axum::body::BodyDataStream);
+
+impl Listening {
+    async fn to(world: &World, address: &str) -> Self {
+        let request = Request::get(address)
+            .header(header::COOKIE, format!("fieldledger_session={}", token(SUPERVISOR)))
+            .body(Body::empty())
+            .unwrap();
+        let response = world.app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        Self(response.into_body().into_data_stream())
+    }
+
+    async fn hears_nothing(&mut self) {
+        let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), self.0.next()).await;
+        assert!(quiet.is_err(), "told of what it does not show");
+    }
+
+    async fn hears_news(&mut self) {
+        let told = tokio::time::timeout(std::time::Duration::from_secs(5), self.0.next()).await;
+        let told = told.unwrap().unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&told).contains("event: news"));
+    }
+}
+
 #[tokio::test]
 async fn the_live_route_tells_only_of_streams_that_the_reader_may_read() {
-    use futures::StreamExt as _;
     let world = World::new().await;
-    let request = Request::get("/activity/live")
-        .header(header::COOKIE, format!("fieldledger_session={}", token(SUPERVISOR)))
-        .body(Body::empty())
-        .unwrap();
-    let response = world.app.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-    let mut news = response.into_body().into_data_stream();
+    let mut news = Listening::to(&world, "/activity/live").await;
     world.visit(WEST_SHOP, "far").await;
-    let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), news.next()).await;
-    assert!(quiet.is_err(), "told of a foreign stream");
+    news.hears_nothing().await;
     world.visit(SHOP, "near").await;
-    let told = tokio::time::timeout(std::time::Duration::from_secs(5), news.next())
-        .await
-        .unwrap();
-    assert!(String::from_utf8_lossy(&told.unwrap().unwrap()).contains("event: news"));
+    news.hears_news().await;
+}
+
+/// The address that an open page listens at.
+async fn address_of_news(world: &World, page: &str) -> String {
+    let body = world.get(SUPERVISOR, page).await.body;
+    let news = body.split_once("data-news=\"").unwrap().1;
+    news.split_once('"').unwrap().0.replace("&#38;", "&")
+}
+
+#[tokio::test]
+async fn an_open_page_is_told_of_what_it_shows() {
+    let world = World::new().await;
+    assert_eq!(address_of_news(&world, "/").await, "/activity/live");
+    let visit = world.visit(SHOP, "first").await;
+    let mut shop = Listening::to(&world, &address_of_news(&world, &format!("/customers/{SHOP}")).await).await;
+    let mut record = Listening::to(&world, &address_of_news(&world, &format!("/records/{visit}")).await).await;
+    let other = CustomerId::from_bytes([9; 16]);
+    let mut elsewhere = Listening::to(&world, &format!("/activity/live?customer={other}")).await;
+    let mut money = Listening::to(&world, &address_of_news(&world, "/credit").await).await;
+    let mut owed = Listening::to(&world, &address_of_news(&world, "/receivables").await).await;
+    world.visit(SHOP, "no money in it").await;
+    shop.hears_news().await;
+    record.hears_news().await;
+    money.hears_nothing().await;
+    owed.hears_nothing().await;
+    elsewhere.hears_nothing().await;
+    world.record(&edit::tree_of(&note("they pay tomorrow")).unwrap()).await;
+    money.hears_news().await;
+    owed.hears_news().await;
+    elsewhere.hears_nothing().await;
+    // What is in no record, and what nobody says anything about, concerns every page.
+    world.state.sync.live().look(ORG);
+    for news in [&mut shop, &mut record, &mut money, &mut owed, &mut elsewhere] {
+        news.hears_news().await;
+    }
 }
 
 #[tokio::test]
