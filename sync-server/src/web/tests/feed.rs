@@ -8,9 +8,10 @@ use axum::{
 };
 use fieldledger_core::{
     document::{self, edit},
-    model::{Currency, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Review, ReviewVerdict, Timestamp},
+    model::{Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Review, ReviewVerdict, Timestamp},
     sync::protocol::StreamId,
 };
+use futures::StreamExt as _;
 use tower::ServiceExt as _;
 
 use super::{

@@ -47,7 +47,7 @@ pub(super) fn feed(
         // Nothing in it is a word, so nothing holds it.
         return Ok(Vec::new());
     }
-    let query = query.flatten();
+    let words = query.flatten().map(|it| Wanted::read(connection, it)).transpose()?;
     let mut items = Vec::new();
     for run in Run::of(filter) {
         let limit = filter
@@ -55,7 +55,7 @@ pub(super) fn feed(
             .min(MAX_FEED)
             .saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
         if limit > 0 {
-            items.extend(run.read(connection, org, filter, query.as_ref(), limit)?);
+            items.extend(run.read(connection, org, filter, words.as_ref(), limit)?);
         }
     }
     Ok(items)
@@ -114,22 +114,21 @@ impl Run {
         connection: &Connection,
         org: OrganisationId,
         filter: &FeedFilter,
-        query: Option<&Query>,
+        words: Option<&Wanted>,
         limit: u32,
     ) -> Result<Vec<FeedItem>, StoreError> {
-        let path = path(connection, org, filter, query, self)?;
+        let path = path(connection, org, filter, words, self)?;
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
-        let condition = self.condition(filter, query, &mut values);
+        let condition = self.condition(filter, words, &mut values);
         let direction = if self.newest_first { "DESC" } else { "ASC" };
         let order = format!("ORDER BY {} {direction}, document {direction}", self.column);
-        // Runs of three and more characters are looked for in the text itself.
-        if let Some(query) = query.filter(|it| !it.verify.is_empty()) {
-            let sql = format!("SELECT {COLUMNS}, tree FROM document {path} WHERE {condition} {order}");
-            let holds = |row: &Row<'_>| -> Result<bool, StoreError> {
-                let tree: String = row.get("tree")?;
-                Ok(query.is_in(&words::searchable(&tree)))
-            };
-            return read(connection, &sql, &values, limit as usize, holds);
+        if let Some(words) = words {
+            // SQLite would sort all that hold the words before it looks at the first; and runs of three and more characters
+            // are looked for in the text itself.
+            let sql = format!("SELECT id FROM document {path} WHERE {condition} {order}");
+            let rows = words.first_of(connection, &sql, &values, limit as usize)?;
+            let sql = format!("SELECT {COLUMNS} FROM document WHERE id IN (SELECT value FROM json_each(?1)) {order}");
+            return items(connection, &sql, &[Box::new(serde_json::Value::from(rows).to_string())]);
         }
         values.push(Box::new(limit));
         let limit = values.len();
@@ -150,7 +149,7 @@ impl Run {
     }
 
     /// What a document must satisfy; `?1` is the organisation.
-    fn condition(&self, filter: &FeedFilter, query: Option<&Query>, values: &mut Vec<Box<dyn ToSql>>) -> String {
+    fn condition(&self, filter: &FeedFilter, words: Option<&Wanted>, values: &mut Vec<Box<dyn ToSql>>) -> String {
         let mut sql = String::from("organisation = ?1");
         let mut narrow = |condition: &str, value: Box<dyn ToSql>| {
             values.push(value);
@@ -211,8 +210,8 @@ impl Run {
             push_list(&mut sql, values, names);
             sql.push_str("))");
         }
-        if let Some(query) = query {
-            values.push(Box::new(query.expression.clone()));
+        if let Some(words) = words.filter(|it| it.are_few()) {
+            values.push(Box::new(words.query.expression.clone()));
             sql.push_str(&format!(" AND id IN ({WORDS} ?{})", values.len()));
         }
         sql
@@ -221,6 +220,78 @@ impl Run {
 
 /// The rows of the documents that hold words.
 const WORDS: &str = "SELECT rowid FROM document_words WHERE document_words MATCH";
+
+/// The documents that hold what is searched for, by their rows.
+struct Wanted {
+    query: Query,
+    /// A bit for each row.
+    held: Vec<u64>,
+    count: i64,
+}
+
+impl Wanted {
+    fn read(connection: &Connection, query: Query) -> Result<Self, StoreError> {
+        let mut statement =
+            connection.prepare_cached(&format!("{WORDS} ?1"))?;
+        let mut rows = statement.query([&query.expression])?;
+        let (mut held, mut count) = (Vec::new(), 0_i64);
+        while let Some(row) = rows.next()? {
+            if let Some((place, bit)) = Self::place(row.get(0)?) {
+                if held.len() <= place {
+                    held.resize(place + 1, 0);
+                }
+                held[place] |= bit;
+                count += 1;
+            }
+        }
+        drop(rows);
+        drop(statement);
+        Ok(Self { query, held, count })
+    }
+
+    fn place(row: i64) -> Option<(usize, u64)> {
+        let row = usize::try_from(row).ok()?;
+        Some((row / 64, 1 << (row % 64)))
+    }
+
+    fn holds(&self, row: i64) -> bool {
+        Self::place(row).is_some_and(|(place, bit)| self.held.get(place).is_some_and(|it| it & bit != 0))
+    }
+
+    /// Whether the documents are looked up one by one, rather than met on the way along a list.
+    fn are_few(&self) -> bool {
+        self.count <= SORTED
+    }
+
+    /// The first of the documents that `sql` names which hold what is searched for.
+    fn first_of(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        values: &[Box<dyn ToSql>],
+        most: usize,
+    ) -> Result<Vec<i64>, StoreError> {
+        let mut text = connection.prepare_cached("SELECT tree FROM document WHERE id = ?1")?;
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut found = Vec::new();
+        while found.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let row = row.get(0)?;
+            let is_it = self.holds(row)
+                && (self.query.verify.is_empty() || {
+                    let tree: String = text.query_row([row], |row| row.get(0))?;
+                    self.query.is_in(&words::searchable(&tree))
+                });
+            if is_it {
+                found.push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// So many documents are read and sorted rather than looking through the newest ones for those that are wanted.
 const SORTED: i64 = 5_000;
 /// So many entries of an index are sorted by when things happened. Where more are wanted, they are found soon along the
@@ -236,7 +307,7 @@ fn path(
     connection: &Connection,
     org: OrganisationId,
     filter: &FeedFilter,
-    query: Option<&Query>,
+    words: Option<&Wanted>,
     run: &Run,
 ) -> Result<&'static str, StoreError> {
     if filter.customer.is_some() {
@@ -248,21 +319,15 @@ fn path(
     if filter.disagreeing {
         return Ok("INDEXED BY document_disagreeing");
     }
-    if let Some(query) = query {
-        let holding = format!("SELECT count(*) FROM ({WORDS} ?1 LIMIT ?2)");
-        let holding: i64 = connection
-            .prepare_cached(&holding)?
-            .query_row(params![query.expression, SORTED + 1], |row| row.get(0))?;
-        if holding <= SORTED {
-            // By their rows, which the words name.
-            return Ok("NOT INDEXED");
-        }
+    if words.is_some_and(Wanted::are_few) {
+        // By their rows.
+        return Ok("NOT INDEXED");
     }
     let is_by_moment = run.column == "at";
     if is_by_moment && filter.signed_before.is_some() {
         return Ok("INDEXED BY document_unconfirmed");
     }
-    if is_by_moment && (query.is_some() || filter.happened.is_some()) {
+    if is_by_moment && (words.is_some() || filter.happened.is_some()) {
         return Ok(ALONG_MOMENTS);
     }
     if let Some((from, to)) = filter.happened {
@@ -325,27 +390,11 @@ pub(super) fn items(
     sql: &str,
     values: &[Box<dyn ToSql>],
 ) -> Result<Vec<FeedItem>, StoreError> {
-    read(connection, sql, values, usize::MAX, |_| Ok(true))
-}
-
-fn read(
-    connection: &Connection,
-    sql: &str,
-    values: &[Box<dyn ToSql>],
-    most: usize,
-    wanted: impl Fn(&Row<'_>) -> Result<bool, StoreError>,
-) -> Result<Vec<FeedItem>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut items = Vec::new();
     let mut streams: BTreeMap<i64, StreamId> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        if items.len() >= most {
-            break;
-        }
-        if !wanted(row)? {
-            continue;
-        }
         let stream = row.get(1)?;
         let name = match streams.get(&stream) {
             Some(name) => *name,
