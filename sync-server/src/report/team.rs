@@ -464,7 +464,7 @@ async fn visits(
     let after = period.to.succ_opt().unwrap_or(period.to);
     let begin = |day: NaiveDate| Timestamp::midnight(day, zone);
     store
-        .visits_between(org, begin(first.unwrap_or(period.from)), begin(after))
+        .visits_between(org, None, begin(first.unwrap_or(period.from)), begin(after))
         .await
 }
 

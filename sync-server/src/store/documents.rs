@@ -183,10 +183,12 @@ pub trait DocumentStore {
     /// What came in, newest first.
     async fn feed(&self, org: OrganisationId, filter: &FeedFilter) -> Result<Vec<FeedItem>, StoreError>;
 
-    /// The visits that took place from the first moment on and before the second, by the phones' clocks, in that order.
+    /// The visits of a rep (`None`: of all) that took place from the first moment on and before the second, by the phones'
+    /// clocks, in that order.
     async fn visits_between(
         &self,
         org: OrganisationId,
+        owner: Option<UserId>,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<VisitMade>, StoreError>;

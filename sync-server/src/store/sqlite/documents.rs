@@ -303,10 +303,11 @@ impl DocumentStore for SqliteStore {
     async fn visits_between(
         &self,
         org: OrganisationId,
+        owner: Option<UserId>,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<VisitMade>, StoreError> {
-        self.read(move |connection| feed::visits_between(connection, org, from, to))
+        self.read(move |connection| feed::visits_between(connection, org, owner, from, to))
             .await
     }
 

@@ -44,10 +44,10 @@ pub(crate) async fn visits_are_told_by_their_day_and_notes_by_their_promise(stor
         creating(7, stream, &review(late.document)),
     ];
     store.append(ORG, items.clone(), NOW).await.unwrap();
-    let made = store
-        .visits_between(ORG, NOW.plus_millis(100), NOW.plus_millis(300))
-        .await
-        .unwrap();
+    let between = async |org, owner| {
+        let (from, to) = (NOW.plus_millis(100), NOW.plus_millis(300));
+        store.visits_between(org, owner, from, to).await.unwrap()
+    };
     let visit = |at, reviewed| VisitMade {
         customer: CUSTOMER,
         owner: REP,
@@ -55,10 +55,12 @@ pub(crate) async fn visits_are_told_by_their_day_and_notes_by_their_promise(stor
         reviewed,
         doubtful: false,
     };
-    assert_eq!(made, [visit(100, false), visit(200, true)]);
+    let made = [visit(100, false), visit(200, true)];
+    assert_eq!(between(ORG, None).await, made);
+    assert_eq!(between(ORG, Some(REP)).await, made);
+    assert_eq!(between(ORG, Some(UserId::from_bytes([0xee; 16]))).await, []);
     let other = OrganisationId::from_bytes([0xee; 16]);
-    let nobody = store.visits_between(other, NOW, NOW.plus_millis(1_000)).await.unwrap();
-    assert_eq!(nobody, []);
+    assert_eq!(between(other, None).await, []);
 
     let promising = store.promising_notes(ORG).await.unwrap();
     let [(id, tree)] = promising.as_slice() else {

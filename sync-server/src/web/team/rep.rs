@@ -187,10 +187,12 @@ async fn days(
     let after = to.succ_opt().unwrap_or(to);
     let org = viewer.account.organisation;
     let mut count: BTreeMap<NaiveDate, u32> = BTreeMap::new();
-    for it in app.store.visits_between(org, begin(from), begin(after)).await? {
-        if it.owner == rep.user {
-            *count.entry(it.at.date_in(viewer.zone)).or_default() += 1;
-        }
+    let visits = app
+        .store
+        .visits_between(org, Some(rep.user), begin(from), begin(after))
+        .await?;
+    for it in visits {
+        *count.entry(it.at.date_in(viewer.zone)).or_default() += 1;
     }
     count.entry(to).or_default();
     let href = |day: NaiveDate| format!("/team/{}/{day}", rep.user);

@@ -409,14 +409,17 @@ pub(super) fn items(
 pub(super) fn visits_between(
     connection: &Connection,
     org: OrganisationId,
+    owner: Option<UserId>,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<VisitMade>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT at, customer, owner, review IS NOT NULL, outside OR mocked FROM document
-         WHERE kind = 'visit' AND at IS NOT NULL AND organisation = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
+         WHERE kind = 'visit' AND at IS NOT NULL AND organisation = ?1 AND at >= ?2 AND at < ?3
+             AND (?4 IS NULL OR owner = ?4) ORDER BY at",
     )?;
-    let mut rows = statement.query(params![org.as_bytes(), from.as_millis(), to.as_millis()])?;
+    let owner = owner.map(|it| *it.as_bytes());
+    let mut rows = statement.query(params![org.as_bytes(), from.as_millis(), to.as_millis(), owner])?;
     let mut visits = Vec::new();
     while let Some(row) = rows.next()? {
         let (customer, owner): (Option<[u8; 16]>, Option<[u8; 16]>) = (row.get(1)?, row.get(2)?);
