@@ -92,7 +92,10 @@ mod tests {
         let (version, fresh, readings) = (AtomicU64::new(0), Fresh::default(), AtomicU32::new(0));
         let read = async |key: u8| {
             let reading = async { Ok::<_, ()>(readings.fetch_add(1, Ordering::SeqCst)) };
-            *fresh.get(|| version.load(Ordering::SeqCst), key, reading).await.unwrap()
+            *fresh
+                .get(|| version.load(Ordering::SeqCst), key, reading)
+                .await
+                .unwrap()
         };
         assert_eq!((read(1).await, read(1).await, read(2).await), (0, 0, 1));
         version.fetch_add(1, Ordering::SeqCst);

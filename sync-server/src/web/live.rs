@@ -44,7 +44,10 @@ impl Shows {
     }
 
     fn is_about(&self, subject: &Subject) -> bool {
-        let kind = subject.kind.as_ref().is_none_or(|it| self.kinds.is_empty() || self.kinds.contains(it));
+        let kind = subject
+            .kind
+            .as_ref()
+            .is_none_or(|it| self.kinds.is_empty() || self.kinds.contains(it));
         let customer = match (self.customer, subject.customer) {
             (Some(shown), Some(changed)) => shown == changed,
             _ => true,

@@ -91,7 +91,11 @@ impl Viewer {
             back: self.path.clone(),
             picked: Vec::new(),
             shows: Shows {
-                kinds: if matches!(here, "credit" | "receivables") { MONEY.to_vec() } else { Vec::new() },
+                kinds: if matches!(here, "credit" | "receivables") {
+                    MONEY.to_vec()
+                } else {
+                    Vec::new()
+                },
                 customer: None,
             },
         }

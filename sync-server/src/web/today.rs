@@ -318,7 +318,11 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer) -> Result<
         viewer.text.0.tag(),
         viewer.may_see_devices(),
     );
-    let version = || app.sync.live().version(viewer.account.organisation, territories.as_deref());
+    let version = || {
+        app.sync
+            .live()
+            .version(viewer.account.organisation, territories.as_deref())
+    };
     let read = read_all(&app, &viewer, territories.clone(), day, now);
     let today = app.today.shown.get(version, key, read).await?;
     html(&TodayPage {

@@ -212,7 +212,11 @@ async fn measure_in(run: &Path, facts: Facts, options: &Options) -> Result<Repor
     let phones = open::phones(folder.path(), &server.url, &facts, &codes, options.page.is_some()).await?;
     server.settled().await?;
     // Whatever the phones have brought by being enrolled is in the database by now.
-    let mut all = if options.only_open { Vec::new() } else { asked::everything(run, &facts)? };
+    let mut all = if options.only_open {
+        Vec::new()
+    } else {
+        asked::everything(run, &facts)?
+    };
     if let Some(part) = &options.page {
         all.retain(|it| it.what.contains(part.as_str()));
     }

@@ -66,30 +66,8 @@ impl DeskStore for SqliteStore {
         wanted: WarningSearch,
         part: ListPart,
     ) -> Result<Listed<Warning>, StoreError> {
-        self.read(move |connection| {
-            let mut list = List::new(
-                org,
-                "standing_warning",
-                "r.kind = 'warning' AND json_extract(r.json, '$.cleared_at') IS NULL",
-                "json_extract(r.json, '$.level'), json_extract(r.json, '$.raised_at'), r.key",
-            );
-            if let Some(level) = wanted.level {
-                let level = match level {
-                    WarningLevel::Warning => "warning",
-                    WarningLevel::Critical => "critical",
-                };
-                list.narrow("json_extract(r.json, '$.level') = ??", level.to_owned());
-            }
-            if let Some(owner) = wanted.owner {
-                list.narrow("json_extract(r.json, '$.owner') = ??", owner.to_string());
-            }
-            if wanted.unanswered {
-                list.condition
-                    .push_str(" AND json_extract(r.json, '$.acknowledged') IS NULL");
-            }
-            list.within(territories).read(connection, part)
-        })
-        .await
+        self.read(move |connection| List::standing_warnings(org, territories, &wanted).read(connection, part))
+            .await
     }
 
     async fn issued_statements(
@@ -99,57 +77,8 @@ impl DeskStore for SqliteStore {
         wanted: StatementSearch,
         part: ListPart,
     ) -> Result<Listed<Statement>, StoreError> {
-        self.read(move |connection| {
-            let order = match wanted.order {
-                StatementOrder::Newest => "json_extract(r.json, '$.issued_at') DESC, r.key",
-                StatementOrder::Oldest => "json_extract(r.json, '$.issued_at'), r.key",
-                StatementOrder::Customer => "c.json ->> '$.name', json_extract(r.json, '$.issued_at') DESC, r.key",
-                StatementOrder::CustomerDescending => {
-                    "c.json ->> '$.name' DESC, json_extract(r.json, '$.issued_at') DESC, r.key"
-                }
-                StatementOrder::Period => "json_extract(r.json, '$.from'), r.key",
-                StatementOrder::PeriodDescending => "json_extract(r.json, '$.from') DESC, r.key",
-            };
-            let index = match (wanted.customer, wanted.standing) {
-                (Some(_), _) => "record_of_customer",
-                (None, Some(StatementStanding::Disputed)) => "disputed_statement",
-                (None, _) => "issued_statement",
-            };
-            let mut list = List::new(org, index, "r.kind = 'statement'", order);
-            if let Some(customer) = wanted.customer {
-                list.narrow("r.customer = ??", *customer.as_bytes());
-            }
-            if let Some(text) = &wanted.text {
-                list.narrow(
-                    "instr(lower(c.json ->> '$.name') || char(10) || lower(c.json ->> '$.code'), lower(??)) > 0",
-                    text.trim().to_owned(),
-                );
-            }
-            if let Some(standing) = wanted.standing {
-                list.condition.push_str(match standing {
-                    StatementStanding::Unsent => {
-                        " AND json_extract(r.json, '$.answers') IS NULL
-                          AND NOT EXISTS (SELECT 1 FROM statement_link AS link
-                                          WHERE link.organisation = ?1 AND link.statement = unhex(r.key, '-'))"
-                    }
-                    StatementStanding::Unanswered => {
-                        " AND instr(r.json, '\"verdict\":\"disputed\"') = 0
-                          AND json_array_length(r.json, '$.lines')
-                              > (SELECT count(*) FROM json_each(r.json, '$.answers'))"
-                    }
-                    // The condition of the index `disputed_statement`, word for word.
-                    StatementStanding::Disputed => " AND instr(r.json, '\"verdict\":\"disputed\"') > 0",
-                });
-                list.condition.push_str(
-                    " AND NOT EXISTS (SELECT 1 FROM record AS later
-                                      WHERE later.organisation = ?1 AND later.kind = 'statement'
-                                        AND json_extract(later.json, '$.corrects') IS NOT NULL
-                                        AND json_extract(later.json, '$.corrects') = r.key)",
-                );
-            }
-            list.within(territories).read(connection, part)
-        })
-        .await
+        self.read(move |connection| List::issued_statements(org, territories, &wanted).read(connection, part))
+            .await
     }
 
     async fn timed_receipts(
@@ -331,6 +260,81 @@ impl List {
         }
     }
 
+    fn standing_warnings(org: OrganisationId, territories: Option<Vec<TerritoryId>>, wanted: &WarningSearch) -> Self {
+        let mut list = List::new(
+            org,
+            "standing_warning",
+            "r.kind = 'warning' AND json_extract(r.json, '$.cleared_at') IS NULL",
+            "json_extract(r.json, '$.level'), json_extract(r.json, '$.raised_at'), r.key",
+        );
+        if let Some(level) = wanted.level {
+            let level = match level {
+                WarningLevel::Warning => "warning",
+                WarningLevel::Critical => "critical",
+            };
+            list.narrow("json_extract(r.json, '$.level') = ??", level.to_owned());
+        }
+        if let Some(owner) = wanted.owner {
+            list.narrow("json_extract(r.json, '$.owner') = ??", owner.to_string());
+        }
+        if wanted.unanswered {
+            list.condition
+                .push_str(" AND json_extract(r.json, '$.acknowledged') IS NULL");
+        }
+        list.within(territories)
+    }
+
+    fn issued_statements(org: OrganisationId, territories: Option<Vec<TerritoryId>>, wanted: &StatementSearch) -> Self {
+        let order = match wanted.order {
+            StatementOrder::Newest => "json_extract(r.json, '$.issued_at') DESC, r.key",
+            StatementOrder::Oldest => "json_extract(r.json, '$.issued_at'), r.key",
+            StatementOrder::Customer => "c.json ->> '$.name', json_extract(r.json, '$.issued_at') DESC, r.key",
+            StatementOrder::CustomerDescending => {
+                "c.json ->> '$.name' DESC, json_extract(r.json, '$.issued_at') DESC, r.key"
+            }
+            StatementOrder::Period => "json_extract(r.json, '$.from'), r.key",
+            StatementOrder::PeriodDescending => "json_extract(r.json, '$.from') DESC, r.key",
+        };
+        let index = match (wanted.customer, wanted.standing) {
+            (Some(_), _) => "record_of_customer",
+            (None, Some(StatementStanding::Disputed)) => "disputed_statement",
+            (None, _) => "issued_statement",
+        };
+        let mut list = List::new(org, index, "r.kind = 'statement'", order);
+        if let Some(customer) = wanted.customer {
+            list.narrow("r.customer = ??", *customer.as_bytes());
+        }
+        if let Some(text) = &wanted.text {
+            list.narrow(
+                "instr(lower(c.json ->> '$.name') || char(10) || lower(c.json ->> '$.code'), lower(??)) > 0",
+                text.trim().to_owned(),
+            );
+        }
+        if let Some(standing) = wanted.standing {
+            list.condition.push_str(match standing {
+                StatementStanding::Unsent => {
+                    " AND json_extract(r.json, '$.answers') IS NULL
+                      AND NOT EXISTS (SELECT 1 FROM statement_link AS link
+                                      WHERE link.organisation = ?1 AND link.statement = unhex(r.key, '-'))"
+                }
+                StatementStanding::Unanswered => {
+                    " AND instr(r.json, '\"verdict\":\"disputed\"') = 0
+                      AND json_array_length(r.json, '$.lines')
+                          > (SELECT count(*) FROM json_each(r.json, '$.answers'))"
+                }
+                // The condition of the index `disputed_statement`, word for word.
+                StatementStanding::Disputed => " AND instr(r.json, '\"verdict\":\"disputed\"') > 0",
+            });
+            list.condition.push_str(
+                " AND NOT EXISTS (SELECT 1 FROM record AS later INDEXED BY correcting_statement
+                                  WHERE later.organisation = ?1 AND later.kind = 'statement'
+                                    AND json_extract(later.json, '$.corrects') IS NOT NULL
+                                    AND json_extract(later.json, '$.corrects') = r.key)",
+            );
+        }
+        list.within(territories)
+    }
+
     fn narrow(&mut self, condition: &str, value: impl ToSql + 'static) {
         self.values.push(Box::new(value));
         self.condition.push_str(" AND ");
@@ -356,29 +360,38 @@ impl List {
         self
     }
 
-    fn read<T: DeserializeOwned>(self, connection: &Connection, part: ListPart) -> Result<Listed<T>, StoreError> {
+    /// The statement that counts the list, and the one that reads a part of it: its limit and its beginning are the last
+    /// two values.
+    fn statements(&self) -> [String; 2] {
         let Self {
             index,
             condition,
             order,
-            mut values,
+            values,
         } = self;
         // In this order: beginning with the customers would go through the index of the list for each of them.
         let customers = "CROSS JOIN record c ON c.customer = r.customer AND c.kind = 'customer' AND c.organisation = r.organisation";
         // Counting all of them needs no customers.
         let counted = if condition.contains("c.json") { customers } else { "" };
+        let (limit, from) = (values.len() + 1, values.len() + 2);
+        [
+            format!("SELECT count(*) FROM record r INDEXED BY {index} {counted} WHERE {condition}"),
+            format!(
+                "SELECT r.key, r.json, c.key, c.json FROM record r INDEXED BY {index} {customers}
+                 WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
+            ),
+        ]
+    }
+
+    fn read<T: DeserializeOwned>(self, connection: &Connection, part: ListPart) -> Result<Listed<T>, StoreError> {
+        let [counting, reading] = self.statements();
+        let mut values = self.values;
         let total: i64 = connection
-            .prepare_cached(&format!(
-                "SELECT count(*) FROM record r INDEXED BY {index} {counted} WHERE {condition}"
-            ))?
+            .prepare_cached(&counting)?
             .query_row(params_from_iter(&values), |row| row.get(0))?;
         values.push(Box::new(part.limit.min(MAX_LISTED)));
         values.push(Box::new(i64::try_from(part.from).unwrap_or(i64::MAX)));
-        let (limit, from) = (values.len() - 1, values.len());
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT r.key, r.json, c.key, c.json FROM record r INDEXED BY {index} {customers}
-             WHERE {condition} ORDER BY {order} LIMIT ?{limit} OFFSET ?{from}"
-        ))?;
+        let mut statement = connection.prepare_cached(&reading)?;
         let mut rows = statement.query(params_from_iter(&values))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -433,4 +446,130 @@ fn changed_since(connection: &Connection, org: OrganisationId, marks: &[StreamMa
         }
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ops::Range;
+
+    use chrono::NaiveDate;
+    use fieldledger_core::model::{Currency, LedgerRecord, Money, StatementId, WarningRule};
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::store::{
+        DocumentStore as _,
+        suite::{NORTH, NOW, ORG, SOUTH, customer, numbered, territory},
+    };
+
+    /// What SQLite does to count a list and to read its first ten, in steps of its machine.
+    fn steps(connection: &Connection, list: List) -> i32 {
+        let [counting, reading] = list.statements();
+        let taken = |sql: &str, values: &[Box<dyn ToSql>]| {
+            let mut statement = connection.prepare(sql).unwrap();
+            let mut rows = statement.query(params_from_iter(values)).unwrap();
+            while rows.next().unwrap().is_some() {}
+            drop(rows);
+            statement.get_status(StatementStatus::VmStep)
+        };
+        let mut values = list.values;
+        let counted = taken(&counting, &values);
+        values.extend([10, 0].map(|it| -> Box<dyn ToSql> { Box::new(it) }));
+        counted + taken(&reading, &values)
+    }
+
+    /// Customers of a territory, each with a warning, a statement and a disputed one.
+    fn shops(of: TerritoryId, numbers: Range<u64>) -> Vec<LedgerRecord> {
+        let shop = |number: u64| {
+            let LedgerRecord::Customer(mut shop) = customer(of, &format!("Shop {number}")) else {
+                panic!("no customer");
+            };
+            shop.id = CustomerId::from_bytes(numbered(number));
+            shop.code = format!("C-{number}");
+            let nothing = Money::new(0.into(), Currency::CNY);
+            let day = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+            let statement = |place: u64| Statement {
+                id: StatementId::from_bytes(numbered(number * 2 + place)),
+                customer: shop.id,
+                from: day,
+                to: day,
+                opening: nothing,
+                closing: nothing,
+                lines: Vec::new(),
+                issued_at: NOW,
+                by: None,
+                corrects: None,
+                answers: BTreeMap::new(),
+            };
+            let mut disputed = statement(1);
+            let answer = serde_json::from_value(serde_json::json!({
+                "verdict": "disputed", "by": "Ms Wang", "at": NOW.as_millis(), "remark": "not ours",
+            }));
+            disputed.answers.insert(1, answer.unwrap());
+            let warning = Warning {
+                customer: shop.id,
+                rule: WarningRule::DaysOverdue,
+                level: WarningLevel::Warning,
+                sentence: String::new(),
+                facts: None,
+                raised_at: NOW,
+                owner: None,
+                acknowledged: None,
+                cleared_at: None,
+            };
+            [
+                statement(0).into(),
+                disputed.into(),
+                warning.into(),
+                LedgerRecord::Customer(shop.clone()),
+            ]
+        };
+        numbers.flat_map(shop).collect()
+    }
+
+    /// What the lists of a territory with five customers cost, by name, beside a territory with so many.
+    async fn costs(others: u64) -> BTreeMap<&'static str, i32> {
+        let store = SqliteStore::in_memory().unwrap();
+        let mut all = vec![territory(NORTH), territory(SOUTH)];
+        all.extend(shops(NORTH, 0..5));
+        all.extend(shops(SOUTH, 5..5 + others));
+        store.put_records(ORG, all, true, NOW).await.unwrap();
+        let read = |connection: &Connection| {
+            let north = || Some(vec![NORTH]);
+            let any = StatementSearch::default();
+            let stands = |standing| StatementSearch {
+                standing: Some(standing),
+                ..StatementSearch::default()
+            };
+            let statements = |wanted| List::issued_statements(ORG, north(), &wanted);
+            Ok(BTreeMap::from([
+                ("statements", steps(connection, statements(any))),
+                (
+                    "unsent",
+                    steps(connection, statements(stands(StatementStanding::Unsent))),
+                ),
+                (
+                    "unanswered",
+                    steps(connection, statements(stands(StatementStanding::Unanswered))),
+                ),
+                (
+                    "warnings",
+                    steps(
+                        connection,
+                        List::standing_warnings(ORG, north(), &WarningSearch::default()),
+                    ),
+                ),
+            ]))
+        };
+        store.read(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_of_a_territory_costs_no_more_where_the_company_has_more_customers() {
+        let (few, many) = (costs(20).await, costs(400).await);
+        for (list, steps) in many {
+            assert!(steps < few[list] * 2, "{list}: {} steps became {steps}", few[list]);
+        }
+    }
 }

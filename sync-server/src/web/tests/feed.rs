@@ -8,7 +8,9 @@ use axum::{
 };
 use fieldledger_core::{
     document::{self, edit},
-    model::{Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Review, ReviewVerdict, Timestamp},
+    model::{
+        Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision, OrderStanding, Review, ReviewVerdict, Timestamp,
+    },
     sync::protocol::StreamId,
 };
 use futures::StreamExt as _;

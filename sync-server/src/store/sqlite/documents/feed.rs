@@ -231,8 +231,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(connection: &Connection, query: Query) -> Result<Self, StoreError> {
-        let mut statement =
-            connection.prepare_cached(&format!("{WORDS} ?1"))?;
+        let mut statement = connection.prepare_cached(&format!("{WORDS} ?1"))?;
         let mut rows = statement.query([&query.expression])?;
         let (mut held, mut count) = (Vec::new(), 0_i64);
         while let Some(row) = rows.next()? {
