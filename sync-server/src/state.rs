@@ -15,7 +15,7 @@ use crate::{
     overview::Overviews,
     report::team::Months,
     store::{AuditEntry, Step, Store, StoreError},
-    web::{FeedCache, ReceivablesCache, TodayCache},
+    web::{CrewCache, FeedCache, ReceivablesCache, TodayCache},
 };
 
 /// The running server, as handlers see it. Cheap to clone.
@@ -52,6 +52,8 @@ pub struct Shared {
     pub(crate) today: TodayCache,
     /// What was read for the list of activity.
     pub(crate) feed: FeedCache,
+    /// What was read of people, phones and territories.
+    pub(crate) crew: CrewCache,
     /// What was added up for the page of receivables.
     pub(crate) receivables: ReceivablesCache,
     /// Live connections that are open.
@@ -90,6 +92,7 @@ impl AppState {
             validator,
             today: TodayCache::default(),
             feed: FeedCache::default(),
+            crew: CrewCache::default(),
             receivables: ReceivablesCache::default(),
             live_connections: OpenConnections::default(),
             overviews: Overviews::default(),
@@ -160,6 +163,11 @@ impl Shared {
     pub fn people_changed(&self) {
         self.people_changed.send_modify(|count| *count = count.wrapping_add(1));
     }
+    /// Changes with each [`Self::people_changed`].
+    pub(crate) fn people_version(&self) -> u64 {
+        *self.people_changed.borrow()
+    }
+
     /// Watches for [`Self::people_changed`].
     pub fn watch_people(&self) -> watch::Receiver<u64> {
         self.people_changed.subscribe()

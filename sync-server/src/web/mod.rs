@@ -9,6 +9,7 @@ mod assets;
 mod audit;
 mod chart;
 mod credit;
+mod crew;
 mod customers;
 mod day;
 mod delivery;
@@ -56,6 +57,7 @@ use axum::{
 };
 use tower::{Layer, Service};
 
+pub(crate) use crew::CrewCache;
 pub(crate) use feed::FeedCache;
 pub(crate) use names::Names;
 pub(crate) use receivables::ReceivablesCache;

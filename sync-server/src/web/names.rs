@@ -7,6 +7,7 @@ use fieldledger_core::model::{
     Territory, TerritoryId, UserId,
 };
 
+use super::crew::Crew;
 use crate::store::{Account, Store, StoreError};
 
 /// Names that a page needs.
@@ -24,21 +25,21 @@ impl Names {
     /// Everybody with an account, and every territory.
     pub(crate) async fn load(store: &dyn Store, org: OrganisationId) -> Result<Self, StoreError> {
         let accounts = store.accounts(org).await?;
-        let territories = store
-            .records(org, &RecordKind::Territory)
-            .await?
-            .into_iter()
-            .filter_map(|stored| match stored.record {
-                LedgerRecord::Territory(Territory { id, name }) => Some((id, name)),
-                _ => None,
-            })
-            .collect();
-        Ok(Self {
+        Ok(Self::of_those(&accounts, territories(store, org).await?))
+    }
+
+    /// The same, of what is known of them already.
+    pub(crate) fn of_crew(crew: &Crew) -> Self {
+        Self::of_those(&crew.accounts, crew.territories.clone())
+    }
+
+    fn of_those(accounts: &[Account], territories: BTreeMap<TerritoryId, String>) -> Self {
+        Self {
             people: accounts.iter().map(|it| (it.user, it.name.clone())).collect(),
-            field_people: accounts.into_iter().filter_map(field_person).collect(),
+            field_people: accounts.iter().filter_map(field_person).collect(),
             territories,
             ..Self::default()
-        })
+        }
     }
 
     /// These names and no others, as a phone knows them.
@@ -176,12 +177,25 @@ fn keys<T: std::fmt::Display + Ord>(ids: impl Iterator<Item = T>) -> Vec<String>
     ids.iter().map(ToString::to_string).collect()
 }
 
-fn field_person(account: Account) -> Option<(UserId, String, Vec<TerritoryId>)> {
+/// Every territory's name.
+pub(super) async fn territories(
+    store: &dyn Store,
+    org: OrganisationId,
+) -> Result<BTreeMap<TerritoryId, String>, StoreError> {
+    let stored = store.records(org, &RecordKind::Territory).await?.into_iter();
+    let names = stored.filter_map(|it| match it.record {
+        LedgerRecord::Territory(Territory { id, name }) => Some((id, name)),
+        _ => None,
+    });
+    Ok(names.collect())
+}
+
+fn field_person(account: &Account) -> Option<(UserId, String, Vec<TerritoryId>)> {
     account
         .roles
         .iter()
         .any(|role| role.works_in_the_field() || *role == Role::Supervisor)
-        .then_some((account.user, account.name, account.territories))
+        .then(|| (account.user, account.name.clone(), account.territories.clone()))
 }
 
 pub(crate) fn key(kind: RecordKind, id: impl std::fmt::Display) -> RecordKey {

@@ -3,7 +3,7 @@
 //!
 //! What it shows is the same for all who see the same territories, so it is read once for them ([`Fresh`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -18,6 +18,7 @@ use fieldledger_core::{
 
 use super::{
     credit,
+    crew::Crew,
     error::PageError,
     feed::{self, Row},
     format::{self, Moment},
@@ -44,6 +45,7 @@ const BROKEN_DAYS: u64 = 14;
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 struct Broken {
+    territory: TerritoryId,
     customer: CustomerId,
     rep: Option<UserId>,
     missing: Money,
@@ -65,7 +67,7 @@ struct Picture {
     broken: Vec<Broken>,
     stale: Vec<Device>,
     latest: Vec<FeedItem>,
-    devices: Vec<Device>,
+    crew: Arc<Crew>,
     names: Names,
     now: Timestamp,
     day: NaiveDate,
@@ -78,6 +80,23 @@ type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, b
 #[derive(Default)]
 pub(crate) struct TodayCache {
     shown: Fresh<Key, Today>,
+    /// The promises that were broken lately, the newest first, by the version of the overview in which they were found: for
+    /// that every customer is looked at.
+    broken: Mutex<Option<(u64, NaiveDate, Arc<Vec<Broken>>)>>,
+}
+
+impl TodayCache {
+    fn broken(&self, overview: &crate::overview::Overview, day: NaiveDate) -> Arc<Vec<Broken>> {
+        let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((version, of, broken)) if (*version, *of) == (overview.version(), day) => Arc::clone(broken),
+            _ => {
+                let broken = Arc::new(broken_lately(overview, day));
+                *kept = Some((overview.version(), day, Arc::clone(&broken)));
+                broken
+            }
+        }
+    }
 }
 
 async fn read(
@@ -135,21 +154,21 @@ async fn read(
     )
     .await?;
     let broken = broken(app, viewer, day).await?;
-    let devices = store.devices(org).await?;
-    let accounts = store.accounts(org).await?;
+    let crew = Crew::of(app, org).await?;
     let known = |device: &Device| {
-        let owner = accounts.iter().find(|it| it.user == device.user);
+        let owner = crew.accounts.iter().find(|it| it.user == device.user);
         owner.is_some_and(|it| !it.disabled && it.territories.iter().any(|id| viewer.account.may_read(*id)))
     };
     let silent_since = now.plus_millis(-stale_millis(&policy));
-    let mut stale: Vec<Device> = devices
+    let mut stale: Vec<Device> = crew
+        .devices
         .iter()
         .filter(|it| it.revoked_at.is_none() && it.last_contact.unwrap_or(it.enrolled_at) < silent_since && known(it))
         .cloned()
         .collect();
     stale.sort_by_key(|it| it.last_contact.unwrap_or(it.enrolled_at));
 
-    let mut names = Names::load(store, org).await?;
+    let mut names = Names::of_crew(&crew);
     let customers = (overview.held.first.iter().map(|it| it.customer))
         .chain(overview.critical.first.iter().map(|it| it.customer))
         .chain(broken.iter().take(NEWEST as usize).map(|it| it.customer))
@@ -179,7 +198,7 @@ async fn read(
         broken,
         stale,
         latest,
-        devices,
+        crew,
         names,
         now,
         day,
@@ -224,24 +243,28 @@ pub(super) async fn policy(store: &dyn Store, org: OrganisationId) -> Result<Pol
 
 /// The promises broken lately that the reader may know of, the newest first.
 async fn broken(app: &AppState, viewer: &Viewer, day: NaiveDate) -> Result<Vec<Broken>, PageError> {
-    let since = day.checked_sub_days(Days::new(BROKEN_DAYS)).unwrap_or(day);
     let org = viewer.account.organisation;
     let overview = match app.overviews.of(app.store.as_ref(), org, day).await {
         // A company whose profile nobody has written has no books.
         Err(StoreError::NotFound(_)) => return Ok(Vec::new()),
         other => other?,
     };
+    let all = app.today.broken(&overview, day);
+    let readable = all.iter().filter(|it| viewer.account.may_read(it.territory));
+    Ok(readable.cloned().collect())
+}
+
+fn broken_lately(overview: &crate::overview::Overview, day: NaiveDate) -> Vec<Broken> {
+    let since = day.checked_sub_days(Days::new(BROKEN_DAYS)).unwrap_or(day);
     let mut found = Vec::new();
-    for it in overview
-        .customers()
-        .filter(|it| viewer.account.may_read(it.customer.territory))
-    {
+    for it in overview.customers() {
         for result in &it.promises {
             if let Some(broken_on) = result.broken_on()
                 && broken_on >= since
                 && broken_on <= day
             {
                 found.push(Broken {
+                    territory: it.customer.territory,
                     customer: it.customer.id,
                     rep: it.customer.rep,
                     missing: Money::new(result.missing(), result.promise.amount.currency),
@@ -253,7 +276,7 @@ async fn broken(app: &AppState, viewer: &Viewer, day: NaiveDate) -> Result<Vec<B
         }
     }
     found.sort_by(|a, b| b.broken_on.cmp(&a.broken_on).then_with(|| a.note.cmp(&b.note)));
-    Ok(found)
+    found
 }
 
 /// One thing that waits.
@@ -343,7 +366,14 @@ async fn read_all(
     let quiet = all.iter().filter(|it| it.count == 0).map(|it| it.title).collect();
     let decks = all.into_iter().filter(|it| it.count > 0).collect();
     let latest = std::mem::take(&mut picture.latest);
-    let rows = feed::rows(app.store.as_ref(), viewer, &mut picture.names, &picture.devices, latest).await?;
+    let rows = feed::rows(
+        app.store.as_ref(),
+        viewer,
+        &mut picture.names,
+        &picture.crew.devices,
+        latest,
+    )
+    .await?;
     Ok(Today {
         day: day.to_string(),
         decks,

@@ -68,7 +68,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0014_activity.sql"),
     include_str!("../../../migrations/0015_moments.sql"),
     include_str!("../../../migrations/0016_customers_of_territories.sql"),
-    include_str!("../../../migrations/0017_customers_by_name.sql"),
+    include_str!("../../../migrations/0017_wider_indexes.sql"),
 ];
 
 /// The store on embedded SQLite.

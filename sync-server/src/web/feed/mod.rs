@@ -27,6 +27,7 @@ use self::{
     query::{DOUBTS, KINDS, PAGE, STATES, address},
 };
 use super::{
+    crew::Crew,
     error::PageError,
     fresh::Fresh,
     messages::Text,
@@ -182,7 +183,8 @@ async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: b
     let store = app.store.as_ref();
     let org = viewer.account.organisation;
     let text = viewer.text;
-    let mut names = Names::load(store, org).await?;
+    let crew = Crew::of(app, org).await?;
+    let mut names = Names::of_crew(&crew);
     let mut filter = read_filter(app, query, viewer).await?;
     let named = find_customer(app, viewer, &query.customer).await?;
     filter.customer = match &named {
@@ -199,8 +201,7 @@ async fn read_all(app: &AppState, viewer: &Viewer, query: &FeedQuery, reviews: b
         .last()
         .filter(|_| more)
         .map(|last| address(query, Some(&place(last))));
-    let devices = store.devices(org).await?;
-    let mut rows = rows(store, viewer, &mut names, &devices, items).await?;
+    let mut rows = rows(store, viewer, &mut names, &crew.devices, items).await?;
     for row in &mut rows {
         row.pick = reviews && row.reviewable;
     }
