@@ -13,7 +13,7 @@ use crate::{
 /// The people of a company, their phones and the territories.
 pub(crate) struct Crew {
     pub(super) accounts: Vec<Account>,
-    /// With their last contact and what waits on them as it was at most [`Fresh`]'s time ago.
+    /// With what they last said of themselves as it was some seconds ago.
     pub(super) devices: Vec<Device>,
     pub(super) territories: BTreeMap<TerritoryId, String>,
 }

@@ -14,8 +14,9 @@ use std::{
 
 /// What was read is shown again for so long at most, also without news: deadlines pass, and people are renamed, in silence.
 const OLDEST: Duration = Duration::from_secs(20);
-/// Between two readings under the same key lies at least so much.
-const APART: Duration = Duration::from_millis(200);
+/// Between two readings under the same key lies at least so much: with what a window waits by itself (`static/live.js`) hardly
+/// more than a second in all.
+const APART: Duration = Duration::from_millis(300);
 /// Keys that are kept.
 const MOST: usize = 256;
 

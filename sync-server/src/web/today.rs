@@ -67,7 +67,7 @@ struct Picture {
     broken: Vec<Broken>,
     stale: Vec<Device>,
     latest: Vec<FeedItem>,
-    crew: Arc<Crew>,
+    devices: Vec<Device>,
     names: Names,
     now: Timestamp,
     day: NaiveDate,
@@ -155,13 +155,14 @@ async fn read(
     .await?;
     let broken = broken(app, viewer, day).await?;
     let crew = Crew::of(app, org).await?;
+    // Not those of the crew: a phone that has just been heard of is not silent.
+    let devices = store.devices(org).await?;
     let known = |device: &Device| {
         let owner = crew.accounts.iter().find(|it| it.user == device.user);
         owner.is_some_and(|it| !it.disabled && it.territories.iter().any(|id| viewer.account.may_read(*id)))
     };
     let silent_since = now.plus_millis(-stale_millis(&policy));
-    let mut stale: Vec<Device> = crew
-        .devices
+    let mut stale: Vec<Device> = devices
         .iter()
         .filter(|it| it.revoked_at.is_none() && it.last_contact.unwrap_or(it.enrolled_at) < silent_since && known(it))
         .cloned()
@@ -198,7 +199,7 @@ async fn read(
         broken,
         stale,
         latest,
-        crew,
+        devices,
         names,
         now,
         day,
@@ -366,14 +367,7 @@ async fn read_all(
     let quiet = all.iter().filter(|it| it.count == 0).map(|it| it.title).collect();
     let decks = all.into_iter().filter(|it| it.count > 0).collect();
     let latest = std::mem::take(&mut picture.latest);
-    let rows = feed::rows(
-        app.store.as_ref(),
-        viewer,
-        &mut picture.names,
-        &picture.crew.devices,
-        latest,
-    )
-    .await?;
+    let rows = feed::rows(app.store.as_ref(), viewer, &mut picture.names, &picture.devices, latest).await?;
     Ok(Today {
         day: day.to_string(),
         decks,
