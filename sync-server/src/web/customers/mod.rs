@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use fieldledger_core::model::{Customer, CustomerId, LedgerRecord, RecordKind};
 
 use super::{Pages, error::PageError, names::key, page::Viewer};
-use crate::state::AppState;
+use crate::{state::AppState, store::CustomerLedger};
 
 pub(super) fn routes() -> Pages {
     Pages::new()
@@ -40,4 +40,12 @@ pub(super) async fn known(app: &AppState, viewer: &Viewer, id: CustomerId) -> Re
         Some(LedgerRecord::Customer(it)) if viewer.account.may_read(it.territory) => Ok(it),
         _ => Err(PageError::NotFound),
     }
+}
+
+/// Everything in the ledger about a customer, when there is one whom the reader may see.
+pub(super) async fn ledger(app: &AppState, viewer: &Viewer, id: CustomerId) -> Result<CustomerLedger, PageError> {
+    let found = app.store.customer_ledger(viewer.account.organisation, id).await?;
+    found
+        .filter(|it| viewer.account.may_read(it.customer.territory))
+        .ok_or(PageError::NotFound)
 }

@@ -197,10 +197,7 @@ pub(in crate::web) async fn page(
     failed: Option<Failed<'_>>,
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
-    let ledger = store.customer_ledger(org, id).await?.ok_or(PageError::NotFound)?;
-    if !viewer.account.may_read(ledger.customer.territory) {
-        return Err(PageError::NotFound);
-    }
+    let ledger = super::ledger(app, viewer, id).await?;
     let now = app.clock.now();
     let day = now.date_in(viewer.zone);
     let mut notes = store.collecting_facts(org, Some(id)).await?;

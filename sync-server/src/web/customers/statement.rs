@@ -53,14 +53,8 @@ pub(super) async fn show(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Result<Response, PageError> {
-    let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
-    let ledger = store
-        .customer_ledger(org, parsed(&id)?)
-        .await?
-        .ok_or(PageError::NotFound)?;
-    if !viewer.account.may_read(ledger.customer.territory) {
-        return Err(PageError::NotFound);
-    }
+    let text = viewer.text;
+    let ledger = super::ledger(&app, &viewer, parsed(&id)?).await?;
     let now = app.clock.now();
     let today = now.date_in(viewer.zone);
     let mut known = currencies(&ledger);

@@ -84,9 +84,8 @@ async fn page(
     done: Option<&'static str>,
     failed: Option<(&Typed, InvalidField)>,
 ) -> Result<Response, PageError> {
-    let (org, text) = (viewer.account.organisation, viewer.text);
-    let ledger = app.store.customer_ledger(org, customer.id).await?;
-    let ledger = ledger.ok_or(PageError::NotFound)?;
+    let text = viewer.text;
+    let ledger = customers::ledger(app, viewer, customer.id).await?;
     let today = app.clock.now().date_in(viewer.zone);
     let as_of = as_of.unwrap_or(today);
     // A day far out of range has no interest that anybody could mean.

@@ -97,10 +97,7 @@ async fn page(
     failed: Option<(&Typed, InvalidField)>,
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
-    let ledger = store
-        .customer_ledger(org, customer.id)
-        .await?
-        .ok_or(PageError::NotFound)?;
+    let ledger = customers::ledger(app, viewer, customer.id).await?;
     let invoice = ledger.invoices.iter().find(|it| it.number == number);
     let invoice = invoice.ok_or(PageError::NotFound)?;
     let mut names = Names::load(store, org).await?;

@@ -160,10 +160,7 @@ async fn page(
     failed: Option<(&Typed, InvalidField)>,
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
-    let ledger = store
-        .customer_ledger(org, customer.id)
-        .await?
-        .ok_or(PageError::NotFound)?;
+    let ledger = customers::ledger(app, viewer, customer.id).await?;
     let source = find(&ledger, payer).ok_or(PageError::NotFound)?;
     let now = app.clock.now();
     let today = now.date_in(viewer.zone);
