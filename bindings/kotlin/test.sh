@@ -9,7 +9,7 @@
 #   bindings/kotlin/test.sh        everything
 #   bindings/kotlin/test.sh keys   after that, only the test of encryption, with a library that was built with it
 #
-# Needs a JDK (17 or newer) and Maven; everything else comes through Maven. Ends with a line `N passed, N failed`.
+# Needs a JDK (17 or newer), Maven and a C compiler with nm; everything else comes through Maven. Ends with a line `N passed, N failed`.
 set -u
 cd "$(dirname "$0")" || exit 1
 fail() {

@@ -10,7 +10,7 @@ mkdir -p "$out/classpath"
 mvn -B -q -f "$here/check.pom.xml" dependency:copy-dependencies -DoutputDirectory="$out/artifacts"
 for archive in "$out"/artifacts/*.aar; do
     [ -f "$archive" ] || continue
-    unzip -q -p "$archive" classes.jar >"$out/classpath/$(basename "$archive" .aar).jar"
+    (cd "$out/classpath" && jar xf "$archive" classes.jar && mv classes.jar "$(basename "$archive" .aar).jar")
 done
 compiler=$(printf '%s:' "$out"/artifacts/*.jar)
 classpath=$(printf '%s:' "$out"/classpath/*.jar "$out"/artifacts/*.jar)

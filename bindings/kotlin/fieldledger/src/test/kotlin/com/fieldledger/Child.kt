@@ -20,6 +20,7 @@ object Child {
             File(System.getProperty("java.home"), "bin/java").path,
             "-XX:-UsePerfData",
             "-Djna.library.path=${library ?: "/nowhere"}",
+            NATIVE_ACCESS,
             "-cp", System.getProperty("java.class.path"),
             "com.fieldledger.Child",
         )

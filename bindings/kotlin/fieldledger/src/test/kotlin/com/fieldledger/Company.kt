@@ -187,9 +187,12 @@ class Phone private constructor(val folder: File, val store: FieldStore) : AutoC
     }
 }
 
+/** Virtual machines from JDK 24 on warn, in the middle of what a program says, when it loads a library without this. */
+const val NATIVE_ACCESS: String = "--enable-native-access=ALL-UNNAMED"
+
 /** Sends a process a signal. Unlike `destroyForcibly()`, `KILL` leaves what it had said to be read. */
 fun signal(process: Process, name: String) {
-    check(ProcessBuilder("kill", "-$name", process.pid().toString()).start().waitFor() == 0) { "no signal $name" }
+    check(ProcessBuilder("bash", "-c", "kill -$name ${process.pid()}").start().waitFor() == 0) { "no signal $name" }
 }
 
 fun temporaryFolder(name: String): File = Files.createTempDirectory("fieldledger-$name").toFile().also { folder ->

@@ -1,6 +1,7 @@
 package com.fieldledger.sample
 
 import com.fieldledger.Company
+import com.fieldledger.NATIVE_ACCESS
 import com.fieldledger.temporaryFolder
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -16,6 +17,7 @@ class RepTest {
             File(System.getProperty("java.home"), "bin/java").path,
             "-Djna.library.path=${System.getProperty("jna.library.path")}",
             "-Duser.language=$language",
+            NATIVE_ACCESS,
             "-cp", System.getProperty("java.class.path"),
             "com.fieldledger.sample.RepKt",
             folder.path,
