@@ -16,6 +16,7 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
+use super::standing::Standing;
 use crate::report::sums::sales;
 
 /// Ends of months before today's that are shown.
@@ -97,6 +98,45 @@ impl PointFigures {
     pub fn collection_effectiveness(&self, before: &Self) -> Option<Decimal> {
         figures::collection_effectiveness(before.open, self.month_sales, self.open, self.not_due)
     }
+}
+
+/// Figures at each of an overview's points, by currency.
+pub type History = BTreeMap<Currency, Vec<PointFigures>>;
+
+/// A customer's history.
+pub(super) fn points_of(it: &Standing) -> impl Iterator<Item = (Currency, &[PointFigures])> {
+    it.history.iter().map(|(currency, points)| (*currency, points.as_ref()))
+}
+
+/// What customers come to at each point.
+///
+/// # Errors
+/// [`InvalidMoney::Overflow`] beyond 28 digits.
+pub fn sum<'s>(customers: impl IntoIterator<Item = &'s Standing>) -> Result<History, InvalidMoney> {
+    let mut sums = History::new();
+    for it in customers {
+        add(&mut sums, points_of(it))?;
+    }
+    Ok(sums)
+}
+
+/// Adds figures at each point to others.
+///
+/// # Errors
+/// [`InvalidMoney::Overflow`] beyond 28 digits.
+pub(super) fn add<'f>(
+    sums: &mut History,
+    others: impl Iterator<Item = (Currency, &'f [PointFigures])>,
+) -> Result<(), InvalidMoney> {
+    for (currency, points) in others {
+        let sum = sums
+            .entry(currency)
+            .or_insert_with(|| vec![PointFigures::default(); points.len()]);
+        for (sum, point) in sum.iter_mut().zip(points) {
+            *sum = sum.plus(*point)?;
+        }
+    }
+    Ok(())
 }
 
 /// A customer's figures at each of `points`, by currency.

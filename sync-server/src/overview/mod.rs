@@ -29,14 +29,14 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
-        CreditAccount, CreditFile, Currency, Customer, CustomerId, LedgerRecord, OrganisationId, OrganisationProfile,
-        Policy, RecordKey, RecordKind,
+        CreditAccount, CreditFile, Currency, Customer, CustomerId, InvalidMoney, LedgerRecord, OrganisationId,
+        OrganisationProfile, Policy, RecordKey, RecordKind, TerritoryId,
     },
     sync::protocol::StreamMark,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-pub use history::{Point, PointFigures, points};
+pub use history::{History, Point, PointFigures, points, sum};
 pub use standing::{CreditFigures, OpenAmount, Standing, Stop};
 
 use crate::store::{CustomerPart, HeldBooks, NoteFacts, Store, StoreError, record_of};
@@ -75,6 +75,8 @@ pub struct Overview {
     /// The days of [`Standing::history`], the last of them today.
     pub points: Arc<[Point]>,
     customers: HashMap<CustomerId, Arc<Standing>>,
+    /// The history of each territory that was asked for, since one of its customers has changed.
+    histories: Arc<Mutex<HashMap<TerritoryId, Arc<History>>>>,
     version: u64,
 }
 
@@ -99,6 +101,51 @@ impl Overview {
     /// One customer.
     pub fn customer(&self, id: CustomerId) -> Option<&Arc<Standing>> {
         self.customers.get(&id)
+    }
+
+    /// The history of all customers in the territories that are `wanted`.
+    ///
+    /// # Errors
+    /// [`InvalidMoney::Overflow`] beyond 28 digits.
+    pub fn history_within(&self, wanted: impl Fn(TerritoryId) -> bool) -> Result<History, InvalidMoney> {
+        let mut kept = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing: HashMap<TerritoryId, History> = HashMap::new();
+        for it in self.customers.values() {
+            let territory = it.customer.territory;
+            if wanted(territory) && !kept.contains_key(&territory) {
+                history::add(missing.entry(territory).or_default(), history::points_of(it))?;
+            }
+        }
+        kept.extend(missing.into_iter().map(|(territory, sums)| (territory, Arc::new(sums))));
+        let mut sums = History::new();
+        for (_, history) in kept.iter().filter(|(territory, _)| wanted(**territory)) {
+            let points = history.iter().map(|(currency, points)| (*currency, points.as_slice()));
+            history::add(&mut sums, points)?;
+        }
+        Ok(sums)
+    }
+
+    /// The same with a customer's new figures, or without a customer.
+    fn replace(&mut self, id: CustomerId, standing: Option<Standing>) {
+        let territories = standing.as_ref().map(|it| it.customer.territory);
+        let before = match standing {
+            Some(standing) => self.customers.insert(id, Arc::new(standing)),
+            None => self.customers.remove(&id),
+        };
+        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+        for territory in territories.into_iter().chain(before.map(|it| it.customer.territory)) {
+            histories.remove(&territory);
+        }
+    }
+
+    /// One that differs, to be changed: what was made of this one stays as it is.
+    fn next(&self) -> Self {
+        let histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            version: next_version(),
+            histories: Arc::new(Mutex::new(histories)),
+            ..self.clone()
+        }
     }
 
     /// How many there are.
@@ -139,13 +186,10 @@ impl Overviews {
             let changed = store.changed_since(org, kept.marks.clone()).await?;
             if changed.customers.len() <= MOST_CHANGED {
                 if !changed.customers.is_empty() {
-                    let mut overview = kept.overview.as_ref().clone();
-                    overview.version = next_version();
+                    let mut overview = kept.overview.next();
                     for customer in changed.customers {
-                        match one(store, org, customer, &overview).await? {
-                            Some(standing) => overview.customers.insert(customer, Arc::new(standing)),
-                            None => overview.customers.remove(&customer),
-                        };
+                        let standing = one(store, org, customer, &overview).await?;
+                        overview.replace(customer, standing);
                     }
                     kept.overview = Arc::new(overview);
                 }
@@ -245,6 +289,7 @@ async fn everything(
         policy: Arc::new(policy),
         points: points(today).into(),
         customers: HashMap::new(),
+        histories: Arc::default(),
         version: next_version(),
     };
     let known = Arc::new(Mutex::new(known(store, org).await?));

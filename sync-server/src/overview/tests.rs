@@ -172,6 +172,7 @@ async fn dso_and_cei_over_time_are_those_of_the_reports_of_each_day() {
                 *sum = sum.plus(*point).unwrap();
             }
         }
+        assert_eq!(overview.history_within(|_| true).unwrap()[&currency], sums);
         // The oldest points are empty, and there n/a has to be n/a.
         for index in [1, 2, 9, 11, 12, 13] {
             let (point, at, before) = (overview.points[index], sums[index], sums[index - 1]);
@@ -210,6 +211,8 @@ async fn it_follows_what_is_written_and_reads_only_those_customers_anew() {
     let same = overviews.of(&store, org, today).await.unwrap();
     assert!(Arc::ptr_eq(&before, &same), "nothing was written");
 
+    let history = |overview: &Overview| overview.history_within(|_| true).unwrap();
+    let earlier = history(&before);
     let invoice = Invoice::new(
         "NEW-1",
         ids[0],
@@ -229,8 +232,14 @@ async fn it_follows_what_is_written_and_reads_only_those_customers_anew() {
         .all(|id| Arc::ptr_eq(before.customer(*id).unwrap(), after.customer(*id).unwrap()));
     assert!(kept, "the others were not read again");
 
+    assert_eq!(history(&before), earlier, "what was read stays as it was");
+    assert_ne!(history(&after), earlier);
+
     // As if it had been read as a whole.
     let fresh = Overviews::default().of(&store, org, today).await.unwrap();
+    assert_eq!(history(&after), history(&fresh));
+    let of_rep = fresh.customers().map(AsRef::as_ref);
+    assert_eq!(sum(of_rep).unwrap(), history(&fresh));
     for id in &ids {
         let (a, b) = (after.customer(*id).unwrap(), fresh.customer(*id).unwrap());
         assert_eq!((&a.ageing, &a.overdue, &a.history), (&b.ageing, &b.overdue, &b.history));

@@ -178,7 +178,11 @@ impl Months {
             .filter_map(|it| it.cadence)
             .map(|(every, _)| every)
             .max();
-        let visits = visits(store, org, period, longest.unwrap_or(0), profile.time_zone).await?;
+        let mut visits = visits(store, org, period, longest.unwrap_or(0), profile.time_zone).await?;
+        if scope.territories.is_some() || scope.rep.is_some() {
+            let looked_at: HashSet<CustomerId> = customers.clone().map(|it| it.customer.id).collect();
+            visits.retain(|it| looked_at.contains(&it.customer));
+        }
         Ok(put_together(customers, &visits, &profile, period))
     }
 
@@ -297,7 +301,7 @@ fn put_together<'c>(
     profile: &OrganisationProfile,
     period: Period,
 ) -> Team {
-    let days: Vec<NaiveDate> = visits.iter().map(|it| it.at.date_in(profile.time_zone)).collect();
+    let days = days_of(visits, profile.time_zone);
     let mut of_customer: HashMap<CustomerId, Vec<NaiveDate>> = HashMap::new();
     for (it, day) in visits.iter().zip(&days) {
         of_customer.entry(it.customer).or_default().push(*day);
@@ -370,6 +374,23 @@ fn put_together<'c>(
     }
     count_visits(&mut team, visits.iter().zip(&days));
     team
+}
+
+/// The day of each visit. They come in the order of their time, so that most are of the day of the one before.
+fn days_of(visits: &[VisitMade], zone: Tz) -> Vec<NaiveDate> {
+    let mut present: Option<(NaiveDate, std::ops::Range<Timestamp>)> = None;
+    let mut day_of = |at: Timestamp| {
+        if let Some((day, hours)) = &present
+            && hours.contains(&at)
+        {
+            return *day;
+        }
+        let day = at.date_in(zone);
+        let begin = |day| Timestamp::midnight(day, zone);
+        present = day.succ_opt().map(|next| (day, begin(day)..begin(next)));
+        day
+    };
+    visits.iter().map(|it| day_of(it.at)).collect()
 }
 
 /// Visits belong to whoever made them; only those of customers that are looked at count.

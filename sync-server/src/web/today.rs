@@ -82,18 +82,28 @@ pub(crate) struct TodayCache {
     shown: Fresh<Key, Today>,
     /// The promises that were broken lately, the newest first, by the version of the overview in which they were found: for
     /// that every customer is looked at.
-    broken: Mutex<Option<(u64, NaiveDate, Arc<Vec<Broken>>)>>,
+    broken: Mutex<Option<FoundBroken>>,
+}
+
+struct FoundBroken {
+    version: u64,
+    day: NaiveDate,
+    promises: Arc<Vec<Broken>>,
 }
 
 impl TodayCache {
     fn broken(&self, overview: &crate::overview::Overview, day: NaiveDate) -> Arc<Vec<Broken>> {
         let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some((version, of, broken)) if (*version, *of) == (overview.version(), day) => Arc::clone(broken),
+            Some(found) if (found.version, found.day) == (overview.version(), day) => Arc::clone(&found.promises),
             _ => {
-                let broken = Arc::new(broken_lately(overview, day));
-                *kept = Some((overview.version(), day, Arc::clone(&broken)));
-                broken
+                let promises = Arc::new(broken_lately(overview, day));
+                *kept = Some(FoundBroken {
+                    version: overview.version(),
+                    day,
+                    promises: Arc::clone(&promises),
+                });
+                promises
             }
         }
     }

@@ -83,6 +83,13 @@ impl Narrowed {
         })
     }
 
+    /// Whether whole territories are asked for, and which.
+    pub(in crate::web) fn territories(&self) -> Option<impl Fn(TerritoryId) -> bool> {
+        let territory = self.territory;
+        let whole = self.words.is_empty() && self.rep.is_none();
+        whole.then_some(move |it| territory.is_none_or(|wanted| wanted == it))
+    }
+
     pub(in crate::web) fn fits(&self, it: &Standing) -> bool {
         self.territory
             .is_none_or(|territory| territory == it.customer.territory)

@@ -22,10 +22,10 @@ use super::super::{
     messages::Text,
     names::Names,
     page::{Frame, Viewer, html},
-    table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView},
+    table::{Answer, Cell, Choice, Column, Direction, Filter, Row, Sent, Spec, TableView, Wanted},
 };
 use crate::{
-    overview::{Overview, PointFigures, Standing},
+    overview::{History, Overview, PointFigures, Standing, sum},
     state::AppState,
 };
 
@@ -127,7 +127,11 @@ async fn read(app: &AppState, viewer: &Viewer, sent: &Sent, overview: &Overview)
     for it in &counted {
         whole.merge(&it.ageing).map_err(overflow)?;
     }
-    let history = history(overview, &counted).map_err(overflow)?;
+    let history: Result<History, _> = match narrowed.territories() {
+        Some(wanted) => overview.history_within(|it| viewer.account.may_read(it) && wanted(it)),
+        None => sum(counted.iter().copied()),
+    };
+    let history = history.map_err(overflow)?;
     let currencies: Vec<Currency> = whole.rows().map(|(currency, _)| currency).collect();
     let asked: Option<Currency> = sent.parsed("currency", "table.currency")?;
     let currency = asked
@@ -156,22 +160,6 @@ async fn read(app: &AppState, viewer: &Viewer, sent: &Sent, overview: &Overview)
         table,
         history,
     })))
-}
-
-/// What the customers come to at each point, by currency.
-fn history(overview: &Overview, counted: &[&Standing]) -> Result<BTreeMap<Currency, Vec<PointFigures>>, InvalidMoney> {
-    let mut sums: BTreeMap<Currency, Vec<PointFigures>> = BTreeMap::new();
-    for it in counted {
-        for (currency, points) in &it.history {
-            let sum = sums
-                .entry(*currency)
-                .or_insert_with(|| vec![PointFigures::default(); overview.points.len()]);
-            for (sum, point) in sum.iter_mut().zip(points.iter()) {
-                *sum = sum.plus(*point)?;
-            }
-        }
-    }
-    Ok(sums)
 }
 
 fn headlines(text: Text, currency: Currency, row: &AgeingRow, points: &[PointFigures]) -> Vec<Figure> {
@@ -339,7 +327,7 @@ async fn table(
     };
     let total = lines.len();
     let wanted = spec.wanted(sent);
-    sort(&mut lines, names, wanted.sort);
+    sort(&mut lines, names, wanted);
     let rows = part(lines, wanted)
         .into_iter()
         .map(|line| {
@@ -419,8 +407,9 @@ fn groups(counted: &[&Standing], names: &Names, by: &str) -> Result<Vec<Line<'st
     Ok(lines)
 }
 
-fn sort(lines: &mut Vec<Line<'_>>, names: &Names, by: Option<(&'static str, Direction)>) {
-    let (key, direction) = by.unwrap_or(("balance", Direction::Descending));
+/// Sorts the lines that are wanted, and those before them, to the beginning; what comes after them may be left out.
+fn sort(lines: &mut Vec<Line<'_>>, names: &Names, wanted: Wanted) {
+    let (key, direction) = wanted.sort.unwrap_or(("balance", Direction::Descending));
     let amount = |it: &Line| match key {
         "not_due" => it.row.in_bucket(Bucket::NotDue),
         "to30" => it.row.in_bucket(Bucket::To30),
@@ -449,7 +438,15 @@ fn sort(lines: &mut Vec<Line<'_>>, names: &Names, by: Option<(&'static str, Dire
         worded.sort_by(|(a_word, a), (b_word, b)| directed(a_word.cmp(b_word)).then_with(|| then(a, b)));
         lines.extend(worded.into_iter().map(|(_, it)| it));
     } else {
-        lines.sort_by(|a, b| directed((a.currency, amount(a)).cmp(&(b.currency, amount(b)))).then_with(|| then(a, b)));
+        let order = |a: &Line, b: &Line| {
+            directed((a.currency, amount(a)).cmp(&(b.currency, amount(b)))).then_with(|| then(a, b))
+        };
+        let end = wanted.from.saturating_add(wanted.limit);
+        if end < lines.len() {
+            lines.select_nth_unstable_by(end, order);
+            lines.truncate(end);
+        }
+        lines.sort_by(order);
     }
 }
 
