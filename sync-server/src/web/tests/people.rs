@@ -146,6 +146,14 @@ async fn roles_territories_and_the_account_itself_change_and_nobody_locks_themse
     let world = World::new().await;
     let person = format!("/people/{REP}");
     let west = WEST.to_string();
+    let listed = async || {
+        world
+            .get(ADMINISTRATOR, "/activity")
+            .await
+            .body
+            .contains(">Li Na</option>")
+    };
+    assert!(!listed().await);
     let saved = act(
         &world,
         &person,
@@ -158,6 +166,7 @@ async fn roles_territories_and_the_account_itself_change_and_nobody_locks_themse
     )
     .await;
     assert_eq!(saved.location(), format!("/people/{REP}?done=saved"));
+    assert!(listed().await, "the list of activity knows the new name at once");
     let now = account(&world, "rep").await;
     assert_eq!(
         (now.name.as_str(), now.roles.as_slice(), now.territories.as_slice()),
