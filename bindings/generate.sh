@@ -8,6 +8,11 @@
 # FIELDLEDGER_BINDGEN names a folder with the two generators; without it they are built.
 set -eu
 [ $# -eq 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ -f "$1" ] || {
+    echo "Fieldledger's compiled library is missing: $1. Build it (cargo build -p fieldledger-ffi) and give its folder:" \
+        "FIELDLEDGER_LIB_DIR in the environment, or -Dfieldledger.library=FOLDER for Maven." >&2
+    exit 1
+}
 library=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
