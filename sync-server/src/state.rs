@@ -163,6 +163,7 @@ impl Shared {
     pub fn people_changed(&self) {
         self.people_changed.send_modify(|count| *count = count.wrapping_add(1));
     }
+
     /// Changes with each [`Self::people_changed`].
     pub(crate) fn people_version(&self) -> u64 {
         *self.people_changed.borrow()
