@@ -21,6 +21,28 @@ pub const SYNC_PATH: &str = "/v1/sync";
 pub const LIVE_PATH: &str = "/v1/live";
 /// Path where an enrolment code is exchanged for a device token.
 pub const ENROL_PATH: &str = "/v1/enrol";
+/// Where uploads of files of evidence begin, by the protocol tus 1.0; a file is then at `/v1/evidence/{document}/{hash}`.
+pub const EVIDENCE_PATH: &str = "/v1/evidence";
+/// The version of tus that is spoken, in the header `Tus-Resumable` of every request and reply about an upload.
+pub const TUS_VERSION: &str = "1.0.0";
+/// Media type of a part of an upload.
+pub const UPLOAD_MEDIA_TYPE: &str = "application/offset+octet-stream";
+/// Header of a reply about an upload: `1` when a backup of the server holds the whole file, else `0`.
+pub const BACKED_UP_HEADER: &str = "fieldledger-backed-up";
+
+/// Codes of errors about evidence, in [`ErrorBody`].
+pub mod evidence_code {
+    /// No document that the server has names the file, and so it is not taken (yet).
+    pub const NOT_NAMED: &str = "evidence_not_named";
+    /// The upload goes on at another place than the request said.
+    pub const WRONG_OFFSET: &str = "wrong_offset";
+    /// What arrived is not what the hash says. Everything of it is thrown away.
+    pub const WRONG_HASH: &str = "wrong_hash";
+    /// A later request goes on with the same upload.
+    pub const SUPERSEDED: &str = "superseded";
+    /// The server has no room for files at present.
+    pub const STORAGE_FULL: &str = "storage_full";
+}
 /// Media type of request and reply of the exchange.
 pub const MEDIA_TYPE: &str = "application/vnd.fieldledger.sync+cbor-zstd";
 
