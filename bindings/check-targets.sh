@@ -32,7 +32,14 @@ for argument; do
 done
 exit 0
 STUB
-chmod +x "$stubs/cc" "$stubs/ar"
+# Where Apple's headers are: nobody reads any.
+cat >"$stubs/xcrun" <<'STUB'
+#!/bin/sh
+echo /
+STUB
+chmod +x "$stubs/cc" "$stubs/ar" "$stubs/xcrun"
+PATH=$stubs:$PATH
+export PATH
 
 [ $# -gt 0 ] || set -- aarch64-linux-android armv7-linux-androideabi x86_64-linux-android aarch64-apple-ios
 passed=0

@@ -144,6 +144,24 @@ pub struct ServerConfig {
     )]
     pub api_per_minute: u32,
 
+    /// Largest file of evidence (photo, signature, video) that is taken, in megabytes.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_EVIDENCE_LARGEST_MB",
+        default_value_t = 500,
+        value_name = "MEGABYTES"
+    )]
+    pub evidence_largest_mb: u64,
+
+    /// Megabytes of the disk that files of evidence leave free, for the database: beyond that none is taken.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_EVIDENCE_RESERVE_MB",
+        default_value_t = 1_000,
+        value_name = "MEGABYTES"
+    )]
+    pub evidence_reserve_mb: u64,
+
     /// Address of a reverse proxy whose `X-Forwarded-For` is believed. May be given several times.
     #[arg(
         long = "trusted-proxy",
@@ -184,6 +202,8 @@ impl Default for ServerConfig {
             enrol_per_minute: 20,
             sign_in_per_minute: 20,
             api_per_minute: 600,
+            evidence_largest_mb: 500,
+            evidence_reserve_mb: 1_000,
             trusted_proxies: Vec::new(),
             metrics_token: None,
         }
@@ -215,6 +235,14 @@ impl ServerConfig {
     /// How long an enrolment code works.
     pub fn enrolment_millis(&self) -> i64 {
         i64::from(self.enrolment_hours.max(1)) * HOUR
+    }
+    /// Largest file of evidence, in bytes.
+    pub fn evidence_largest(&self) -> u64 {
+        self.evidence_largest_mb.saturating_mul(1_000_000)
+    }
+    /// Bytes that files of evidence leave free.
+    pub fn evidence_reserve(&self) -> u64 {
+        self.evidence_reserve_mb.saturating_mul(1_000_000)
     }
     /// How long a device keeps its token.
     pub fn token_millis(&self) -> i64 {

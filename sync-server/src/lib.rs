@@ -3,6 +3,7 @@
 pub mod administration;
 pub mod api;
 pub mod auth;
+pub mod blobs;
 pub mod cli;
 pub mod clock;
 pub mod company;

@@ -23,6 +23,8 @@ pub struct Metrics {
     pulled: Counter,
     bytes_up: Counter,
     bytes_down: Counter,
+    evidence_files: Counter,
+    evidence_bytes: Counter,
     rejections: Family<CodeLabels, Counter>,
     errors: Family<CodeLabels, Counter>,
     sign_ins: Family<SignInLabels, Counter>,
@@ -89,6 +91,8 @@ impl Metrics {
             pulled: Counter::default(),
             bytes_up: Counter::default(),
             bytes_down: Counter::default(),
+            evidence_files: Counter::default(),
+            evidence_bytes: Counter::default(),
             rejections: Family::default(),
             errors: Family::default(),
             sign_ins: Family::default(),
@@ -117,6 +121,16 @@ impl Metrics {
             "exchange_bytes_down",
             "Compressed bytes that went out by exchanges",
             this.bytes_down.clone(),
+        );
+        registry.register(
+            "evidence_files",
+            "Files of evidence that arrived whole",
+            this.evidence_files.clone(),
+        );
+        registry.register(
+            "evidence_bytes",
+            "Bytes of files of evidence that arrived whole",
+            this.evidence_bytes.clone(),
         );
         registry.register(
             "rejected_entries",
@@ -174,6 +188,11 @@ impl Metrics {
         self.pulled.inc_by(it.pulled);
         self.bytes_up.inc_by(it.bytes_up);
         self.bytes_down.inc_by(it.bytes_down);
+    }
+
+    pub(crate) fn evidence_arrived(&self, bytes: u64) {
+        self.evidence_files.inc();
+        self.evidence_bytes.inc_by(bytes);
     }
 
     pub(crate) fn rejected(&self, code: &str, count: u64) {

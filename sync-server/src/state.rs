@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     api::OpenConnections,
     auth::{Limits, Lockout, Secrets},
+    blobs::Blobs,
     clock::Clock,
     config::ServerConfig,
     ingest::{LiveHub, SyncService, Validator},
@@ -26,6 +27,8 @@ pub struct AppState(Arc<Shared>);
 pub struct Shared {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// Files of evidence.
+    pub blobs: Arc<Blobs>,
     /// Takes in what is pushed and hands out what is pulled.
     pub sync: Arc<SyncService>,
     /// Who judges what is pushed.
@@ -89,6 +92,7 @@ impl AppState {
         );
         Self(Arc::new(Shared {
             sync: Arc::new(sync),
+            blobs: Arc::new(Blobs::new(&config.data, config.evidence_reserve())),
             validator,
             today: TodayCache::default(),
             feed: FeedCache::default(),

@@ -12,7 +12,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use fieldledger_core::sync::protocol::SYNC_PATH;
+use fieldledger_core::sync::protocol::{EVIDENCE_PATH, SYNC_PATH};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
@@ -124,6 +124,8 @@ async fn within_time(State(state): State<AppState>, request: Request, next: Next
     // An exchange times itself once its body is here. Of a live connection the answer is timed, not what follows it.
     let limit = match request.uri().path() {
         SYNC_PATH => SLOWEST_UPLOAD,
+        // Any client of tus may send a whole video as one part; whether it goes on is watched while it comes.
+        path if *request.method() == Method::PATCH && path.starts_with(EVIDENCE_PATH) => LONGEST_PART,
         _ => state.config.request_timeout(),
     };
     match tokio::time::timeout(limit, next.run(request)).await {
@@ -134,6 +136,9 @@ async fn within_time(State(state): State<AppState>, request: Request, next: Next
 
 /// Longest time from the first to the last byte of an exchange, on the slowest network that is of any use.
 const SLOWEST_UPLOAD: Duration = Duration::from_secs(15 * 60);
+
+/// Longest time for one part of a file of evidence.
+const LONGEST_PART: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// What is said of a request that was given up.
 pub(super) fn timed_out() -> ApiError {

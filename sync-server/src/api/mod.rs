@@ -2,6 +2,7 @@
 
 mod body;
 mod enrol;
+mod evidence;
 mod finance;
 mod health;
 mod live;
@@ -33,7 +34,7 @@ pub(crate) struct Route {
 
 /// Every route of the interface.
 pub(crate) fn routes() -> Vec<Route> {
-    use fieldledger_core::sync::protocol::{ENROL_PATH, LIVE_PATH, SYNC_PATH};
+    use fieldledger_core::sync::protocol::{ENROL_PATH, EVIDENCE_PATH, LIVE_PATH, SYNC_PATH};
     let get = |path, handler| Route {
         method: "get",
         path,
@@ -48,6 +49,23 @@ pub(crate) fn routes() -> Vec<Route> {
         post(SYNC_PATH, routing::post(sync::sync)),
         get(LIVE_PATH, routing::get(live::live)),
         post(ENROL_PATH, routing::post(enrol::enrol)),
+        Route {
+            method: "options",
+            path: EVIDENCE_PATH,
+            handler: routing::options(evidence::about),
+        },
+        post(EVIDENCE_PATH, routing::post(evidence::begin)),
+        Route {
+            method: "head",
+            path: evidence::FILE_PATH,
+            handler: routing::head(evidence::come),
+        },
+        Route {
+            method: "patch",
+            path: evidence::FILE_PATH,
+            handler: routing::patch(evidence::append),
+        },
+        get(evidence::FILE_PATH, routing::get(evidence::fetch)),
         get("/healthz", routing::get(health::healthz)),
         get("/readyz", routing::get(health::readyz)),
         get("/metrics", routing::get(health::metrics)),

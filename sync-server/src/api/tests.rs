@@ -1,6 +1,7 @@
 //! Every route in every state of authorisation, without a network.
 
 mod enrolment;
+mod evidence;
 mod exchange;
 mod live;
 mod operations;

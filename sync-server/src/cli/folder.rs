@@ -60,6 +60,7 @@ pub(super) fn operate(folder: &Path, operation: &Operation, public_url: Option<S
         let store: Arc<dyn Store> = Arc::new(store);
         let secrets = Secrets::from_system().map_err(|error| Failure::new(error.to_string()))?;
         let config = ServerConfig {
+            data: folder.to_owned(),
             public_url,
             ..ServerConfig::default()
         };

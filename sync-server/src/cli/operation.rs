@@ -10,6 +10,7 @@ mod credit;
 mod deliveries;
 mod desk;
 mod devices;
+mod evidence;
 mod statement;
 mod table;
 mod tokens;
@@ -241,18 +242,32 @@ pub async fn perform(state: &AppState, operation: Operation) -> Result<Outcome, 
             Desk { state, org, org_name }.perform(action).await
         }
         Operation::Backup { to } => {
+            let files = evidence::back_up(state, &to).await?;
             let report = state.store.backup(&to).await?;
+            evidence::note(state, &files).await?;
             for (org, _) in state.store.organisations().await? {
                 state.audit(org, OPERATOR, "backup.written", to.display(), "").await?;
             }
-            let text = format!(
-                "Backed up {} entries of {} streams, {} bytes, to {}",
+            let mut text = format!(
+                "Backed up {} entries of {} streams, {} bytes, and {} files of evidence, {} bytes, to {}",
                 report.entries,
                 report.streams,
                 report.bytes,
+                files.count(),
+                files.bytes,
                 to.display()
             );
-            Ok(text.into())
+            if files.missing > 0 {
+                let _ = write!(
+                    text,
+                    "\n{} files of evidence are gone from the data folder; `fieldledger verify` names them",
+                    files.missing
+                );
+            }
+            Ok(Outcome {
+                text,
+                problems: files.missing > 0,
+            })
         }
         Operation::Verify => verify(state).await,
     }
@@ -274,6 +289,8 @@ async fn create_organisation(state: &AppState, profile: OrganisationProfile) -> 
 async fn verify(state: &AppState) -> Result<Outcome, Failure> {
     let mut problems = state.store.verify().await?;
     problems.extend(state.store.verify_audit_log().await?);
+    let (files, damaged) = evidence::verify(state).await?;
+    problems.extend(damaged);
     let mut text = String::new();
     if problems.is_empty() {
         let (mut documents, mut entries, mut records) = (0, 0, 0);
@@ -285,7 +302,8 @@ async fn verify(state: &AppState) -> Result<Outcome, Failure> {
         }
         let _ = write!(
             text,
-            "Nothing is wrong: {entries} entries, {documents} documents, {records} records and the audit log agree"
+            "Nothing is wrong: {entries} entries, {documents} documents, {records} records, {files} files of evidence and \
+             the audit log agree"
         );
     } else {
         let _ = writeln!(text, "{} problems:", problems.len());

@@ -10,13 +10,15 @@ use std::{
 };
 
 use clap::Args;
+use fieldledger_core::model::OrganisationId;
 
 use super::{DataFolder, Failure, folder, say};
 use crate::{
+    blobs::{self, Blobs},
     clock::{Clock as _, SystemClock},
     store::{
-        AuditEntry, PeopleStore as _, Store as _, StoreError,
-        sqlite::{DATABASE_FILE, LOCK_FILE},
+        AuditEntry, EvidenceStore as _, PeopleStore as _, Store as _, StoreError,
+        sqlite::{DATABASE_FILE, LOCK_FILE, SqliteStore, private_folder},
     },
 };
 
@@ -55,6 +57,8 @@ async fn restore(backup: &Path, target: &Path) -> Result<String, Failure> {
     fs::copy(&source, &copy)
         .and_then(|_| fs::File::options().write(true).open(&copy)?.sync_all())
         .map_err(|error| cannot(&copy, &error))?;
+    copy_folder(&backup.join(blobs::FOLDER), &beside.path().join(blobs::FOLDER))
+        .map_err(|error| cannot(&beside.path().join(blobs::FOLDER), &error))?;
     let streams = prepare(backup, beside.path()).await.map_err(|error| {
         Failure(format!(
             "the backup {} cannot be used: {error}. Nothing was restored",
@@ -83,7 +87,9 @@ async fn prepare(backup: &Path, folder: &Path) -> Result<u64, StoreError> {
         return Err(StoreError::Damaged(problem.clone()));
     }
     let streams = store.begin_new_lineages().await?;
+    let blobs = Blobs::new(folder, 0);
     for (organisation, _) in store.organisations().await? {
+        forget_missing(&store, &blobs, organisation).await?;
         let entry = AuditEntry {
             at: SystemClock.now(),
             actor: "operator".to_owned(),
@@ -94,6 +100,43 @@ async fn prepare(backup: &Path, folder: &Path) -> Result<u64, StoreError> {
         store.audit(organisation, entry).await?;
     }
     Ok(streams)
+}
+
+/// Forgets files of evidence that the backup lists and does not hold: the phones that still have them send them again.
+async fn forget_missing(store: &SqliteStore, blobs: &Blobs, organisation: OrganisationId) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let files = store.all_evidence(organisation, after, 500).await?;
+        let Some(last) = files.last() else { return Ok(()) };
+        after = Some(last.hash);
+        let mut missing = Vec::new();
+        for file in &files {
+            if !blobs.has(organisation, file.hash, file.size).await {
+                missing.push(file.hash);
+            }
+        }
+        store.forget_evidence(organisation, &missing).await?;
+    }
+}
+
+/// Copies a folder with all that is in it; nothing when it is not there.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    private_folder(to)?;
+    for entry in entries {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), &to)?;
+            fs::File::options().write(true).open(&to)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 fn require_empty(folder: &Path) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod compaction;
 mod overview;
 mod routine;
+mod uploads;
 mod words;
 
 pub use compaction::{Compacted, compact};
@@ -18,4 +19,5 @@ pub fn start(state: &AppState) {
     tokio::spawn(routine::run(state.clone()));
     tokio::spawn(words::run(state.clone()));
     tokio::spawn(overview::run(state.clone()));
+    tokio::spawn(uploads::run(state.clone()));
 }

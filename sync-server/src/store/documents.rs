@@ -1,14 +1,14 @@
 //! Streams, documents, ledger records, quarantine and the feed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use fieldledger_core::{
     document::Summary,
     model::{
-        ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, LedgerRecord, OrganisationId, RecordKey,
-        RecordKind, TerritoryId, Timestamp, UserId,
+        ChangeHash, Customer, CustomerId, DeviceId, DocumentId, DocumentKind, Evidence, EvidenceHash, LedgerRecord,
+        OrganisationId, RecordKey, RecordKind, TerritoryId, Timestamp, UserId,
     },
     sync::protocol::{Cursor, RejectionCode, StreamId, StreamMark, StreamPage},
 };
@@ -236,6 +236,17 @@ pub struct StoredDocument {
     pub first_received_at: Timestamp,
     /// When its newest change came in.
     pub last_received_at: Timestamp,
+}
+
+impl StoredDocument {
+    /// The evidence that it names; what cannot be read of it is left out.
+    pub fn evidence(&self) -> BTreeMap<EvidenceHash, Evidence> {
+        let map = self.tree.get("evidence").and_then(serde_json::Value::as_object);
+        map.into_iter()
+            .flatten()
+            .filter_map(|(hash, piece)| Some((hash.parse().ok()?, serde_json::from_value(piece.clone()).ok()?)))
+            .collect()
+    }
 }
 
 /// When and how a change came in.

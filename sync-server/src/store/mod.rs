@@ -1,14 +1,16 @@
-//! Where the server keeps everything: one trait in four parts, one suite of tests for every engine behind it.
+//! Where the server keeps everything: one trait in five parts, one suite of tests for every engine behind it.
 //!
 //! * [`DocumentStore`]: streams, documents, ledger records, quarantine, feed.
 //! * [`LedgerStore`]: decisions about a customer's ledger.
 //! * [`DeskStore`]: what the office's pages list.
+//! * [`EvidenceStore`]: which files of evidence have arrived.
 //! * [`PeopleStore`]: organisations, accounts, sessions, enrolments, devices, tokens of software, audit log.
 //!
 //! Every method is one transaction: it happens wholly or not at all, and what it returned has been made durable.
 
 mod desk;
 mod documents;
+mod evidence;
 mod ledger;
 mod overview;
 mod people;
@@ -26,6 +28,7 @@ use fieldledger_core::model::{CustomerId, LedgerRecord, OrganisationId, RecordKe
 
 pub use desk::*;
 pub use documents::*;
+pub use evidence::*;
 pub use ledger::*;
 pub use overview::*;
 pub use people::*;
@@ -34,7 +37,7 @@ pub use tree::Tree;
 
 /// Everything a server needs to keep.
 #[async_trait]
-pub trait Store: DocumentStore + LedgerStore + DeskStore + PeopleStore + Send + Sync + 'static {
+pub trait Store: DocumentStore + LedgerStore + DeskStore + EvidenceStore + PeopleStore + Send + Sync + 'static {
     /// Writes a consistent copy of everything into the new folder `to` while the server goes on, then records up to
     /// where each stream is covered (phones may forget what is covered).
     async fn backup(&self, to: &Path) -> Result<BackupReport, StoreError>;

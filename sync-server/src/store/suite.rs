@@ -13,12 +13,14 @@ use super::*;
 
 mod customers;
 mod desk;
+mod evidence;
 mod ledger;
 mod overview;
 mod team;
 
 pub(super) use customers::*;
 pub(super) use desk::*;
+pub(super) use evidence::*;
 pub(super) use ledger::*;
 pub(super) use overview::*;
 pub(super) use team::*;

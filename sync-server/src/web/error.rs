@@ -16,7 +16,7 @@ use super::{
     refusal,
     sign_in::wait_in_words,
 };
-use crate::{error::ApiError, ingest::OwnDocumentError, store::StoreError};
+use crate::{blobs::BlobError, error::ApiError, ingest::OwnDocumentError, store::StoreError};
 
 /// Why a page cannot be shown.
 #[derive(Clone, Debug)]
@@ -109,6 +109,13 @@ impl From<ApiError> for PageError {
             status if status.is_client_error() => Self::Refused(error.message),
             _ => Self::Internal,
         }
+    }
+}
+
+impl From<BlobError> for PageError {
+    fn from(error: BlobError) -> Self {
+        tracing::error!(%error, "a file of evidence could not be read");
+        Self::Internal
     }
 }
 

@@ -15,6 +15,7 @@ mod day;
 mod delivery;
 mod devices;
 mod error;
+mod evidence;
 mod feed;
 mod form;
 mod format;
@@ -143,6 +144,7 @@ fn pages() -> Pages {
         .route("/sign-out", post(sign_in::leave))
         .route("/language/{tag}", get(language::choose))
         .route("/records/{id}", get(record::show))
+        .route("/records/{id}/evidence/{hash}", get(evidence::file))
         .route("/records/{id}/review", post(record::submit_review))
         .route("/records/{id}/reply", post(record::reply))
         .route("/records/{id}/settle", post(record::settle))

@@ -1,4 +1,4 @@
-//! Photos and other evidence as a gallery: what the phones declared of each.
+//! Photos and other evidence as a gallery: the files that have arrived, and what the phones declared of each.
 
 use askama::Template;
 use axum::{
@@ -9,11 +9,11 @@ use fieldledger_core::{
     document::Summary,
     model::{Evidence, EvidenceHash},
 };
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::{
     error::PageError,
+    evidence::{arrived, attach},
     feed::{self, FeedQuery, Named, address_at, some},
     names::Names,
     page::{Frame, Viewer, html},
@@ -83,13 +83,15 @@ pub(super) async fn photos(
     let read: Vec<(&StoredDocument, Summary, BTreeMap<EvidenceHash, Evidence>)> = documents
         .iter()
         .filter(|it| viewer.may_read(it.stream))
-        .map(|it| (it, Summary::of(&it.tree), pieces(&it.tree)))
+        .map(|it| (it, Summary::of(&it.tree), it.evidence()))
         .collect();
     names
         .add_customers(store, org, read.iter().filter_map(|it| it.1.customer))
         .await?;
     let takers = read.iter().flat_map(|it| it.2.values().map(|piece| piece.taken_by));
     names.add_people(store, org, takers.collect::<Vec<_>>()).await?;
+    let named = read.iter().flat_map(|it| it.2.keys().copied());
+    let arrived = arrived(app, org, named).await?;
     let voice = Voice {
         text: viewer.text,
         zone: viewer.zone,
@@ -102,19 +104,12 @@ pub(super) async fn photos(
             None => kind,
         };
         let record = (format!("/records/{}", document.id), what);
-        evidence(voice, pieces).into_iter().map(move |photo| Photo {
+        let mut photos = evidence(voice, pieces);
+        attach(&mut photos, document.id, &arrived, viewer.zone);
+        photos.into_iter().map(move |photo| Photo {
             record: Some(record.clone()),
             ..photo
         })
     });
     Ok(of_each.collect())
-}
-
-/// The evidence in a document's tree; what cannot be read of it is left out.
-fn pieces(tree: &Value) -> BTreeMap<EvidenceHash, Evidence> {
-    let map = tree.get("evidence").and_then(Value::as_object);
-    map.into_iter()
-        .flatten()
-        .filter_map(|(hash, piece)| Some((hash.parse().ok()?, serde_json::from_value(piece.clone()).ok()?)))
-        .collect()
 }

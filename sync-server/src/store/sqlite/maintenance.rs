@@ -22,7 +22,12 @@ pub(super) type Covered = (i64, [u8; 8], i64);
 pub(super) fn copy_into(connection: &Connection, to: &Path) -> Result<(BackupReport, Vec<Covered>), StoreError> {
     let failed = |error: std::io::Error| StoreError::Engine(format!("cannot write to {}: {error}", to.display()));
     super::private_folder(to).map_err(failed)?;
-    if fs::read_dir(to).map_err(failed)?.next().is_some() {
+    // Files of evidence are put there first.
+    let others = fs::read_dir(to)
+        .map_err(failed)?
+        .filter(|entry| entry.as_ref().map_or(true, |it| it.file_name() != crate::blobs::FOLDER))
+        .count();
+    if others > 0 {
         return Err(StoreError::Conflict(format!(
             "{} is not empty; name a new folder for the backup",
             to.display()
@@ -82,6 +87,7 @@ pub(super) fn begin_new_lineages(connection: &Connection, lineages: &Lineages) -
             .prepare_cached("UPDATE stream SET lineage = ?2, backed_up = 0 WHERE id = ?1")?
             .execute(params![stream, lineages.next()])?;
     }
+    connection.execute("UPDATE evidence_file SET backed_up = 0 WHERE backed_up <> 0", [])?;
     Ok(streams.len() as u64)
 }
 

@@ -6,6 +6,7 @@
 //! * `records`: ledger records, and customers that move to another territory.
 //! * `customers`: customers found by what somebody types.
 //! * `desk`: what the office's pages list.
+//! * `evidence`: which files of evidence have arrived.
 //! * `ledger`: decisions about a customer's ledger.
 //! * `people`: organisations, accounts, sessions, devices, the audit log.
 //! * `verify`: everything compared with itself.
@@ -18,6 +19,7 @@ mod customers;
 mod desk;
 mod documents;
 mod engine;
+mod evidence;
 mod ledger;
 mod maintenance;
 mod people;
@@ -69,6 +71,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0015_moments.sql"),
     include_str!("../../../migrations/0016_customers_of_territories.sql"),
     include_str!("../../../migrations/0017_wider_indexes.sql"),
+    include_str!("../../../migrations/0018_evidence.sql"),
 ];
 
 /// The store on embedded SQLite.
@@ -117,7 +120,7 @@ impl Lineages {
 
 /// Makes a folder that only its owner reads: it holds everything a company wrote down. One that is there already keeps
 /// the rights that somebody gave it.
-fn private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
     let mut maker = fs::DirBuilder::new();
     maker.recursive(true);
     #[cfg(unix)]

@@ -61,6 +61,7 @@ suite!(
     receipts_of_which_somebody_has_to_tell_are_listed,
     money_that_waits_and_numbers_lead_to_customers,
     the_customers_about_whom_anything_was_written_are_told,
+    files_that_arrived_are_known_by_their_hashes,
 );
 
 const STREAM: StreamId = StreamId::Territory(NORTH);

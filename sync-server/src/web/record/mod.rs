@@ -32,6 +32,7 @@ pub(crate) use view::{Content, Field, Photo, Shown, Voice, content, credit_check
 use super::{
     credit::{reasons::reasons, standing_name},
     error::PageError,
+    evidence::{arrived, attach},
     feed::{self, Doubts},
     form::FormView,
     format::Moment,
@@ -96,6 +97,8 @@ struct RecordPage {
     last_received: Moment,
     doubts: Vec<String>,
     content: Content,
+    /// How many of the files have arrived.
+    files: String,
     timeline: Timeline,
     questions: Vec<Question>,
     threads: Vec<Thread>,
@@ -227,6 +230,7 @@ async fn page(
     let receipts = store.receipts(org, record.id).await?;
 
     let (order, mut audited) = decided(app, viewer, record.id, &kind).await?;
+    let arrived = arrived(app, org, record.evidence().into_keys()).await?;
     let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
     let held = held.map(|it| reasons(text, viewer.zone, it));
     // What the company decided is where an order stands; what the phone wrote is in its details.
@@ -244,6 +248,8 @@ async fn page(
         names: &names,
     };
     let mut timeline = timeline::timeline(voice, &record.tree, &past.history, &receipts, &devices);
+    let mut content = view::content(voice, &kind, &record.tree);
+    attach(&mut content.photos, record.id, &arrived, viewer.zone);
     timeline.damaged = damaged.map(|reason| text.fill("record.damaged", "reason", reason));
     let may_review = authority::may_create(&viewer.account.roles, &DocumentKind::Review).is_ok();
     let reviewed = kind != DocumentKind::Review;
@@ -278,7 +284,13 @@ async fn page(
                 clock: clock_doubt(&past.history, &devices),
             },
         ),
-        content: view::content(voice, &kind, &record.tree),
+        files: text
+            .fill("record.evidence_note", "count", content.photos.len())
+            .replace(
+                "{arrived}",
+                &content.photos.iter().filter(|it| it.file.is_some()).count().to_string(),
+            ),
+        content,
         questions: timeline::questions(voice, &record.tree, &past.disagreements, &devices, |path| {
             may_settle(&viewer.account, &summary, path)
         }),

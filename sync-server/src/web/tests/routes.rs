@@ -136,6 +136,12 @@ fn table() -> Vec<Line> {
         get("/language/{tag}", "/language/en", [303; 7]),
         get("/language/{tag}", "/language/xx", [404; 7]),
         get("/records/{id}", format!("/records/{EAST_VISIT}"), OF_EAST),
+        // Nothing has arrived in this company; who may see what has is tested with the uploads.
+        get(
+            "/records/{id}/evidence/{hash}",
+            format!("/records/{DELIVERY}/evidence/{}", "03".repeat(32)),
+            MISSING,
+        ),
         get("/records/{id}", format!("/records/{WEST_VISIT}"), OF_WEST),
         get("/records/{id}", "/records/nonsense", MISSING),
         post(

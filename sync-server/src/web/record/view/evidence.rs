@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use fieldledger_core::model::{Evidence, EvidenceHash, EvidenceKind};
 
 use super::{Shown, Voice};
-use crate::web::format::{self, Moment};
+use crate::web::{
+    evidence::PhotoFile,
+    format::{self, Moment},
+};
 
 /// One piece of evidence, as a gallery shows it. The bytes travel apart from the record; what is known before they arrive is
 /// what the phone declared.
@@ -20,6 +23,8 @@ pub(crate) struct Photo {
     pub(crate) size: String,
     /// The hash that the phone declared for the bytes, in full.
     pub(crate) hash: String,
+    /// Its file, once that has arrived.
+    pub(crate) file: Option<PhotoFile>,
     /// The record that names it, on pages that show several: its address, and what it is.
     pub(crate) record: Option<(String, String)>,
 }
@@ -51,6 +56,7 @@ pub(crate) fn evidence(voice: Voice<'_>, evidence: &BTreeMap<EvidenceHash, Evide
             media_type: piece.media_type.clone(),
             size: format::bytes(piece.size),
             hash: hash.to_string(),
+            file: None,
             record: None,
         })
         .collect()

@@ -1,0 +1,430 @@
+//! `/v1/evidence`: files of evidence, uploaded in parts by the protocol tus 1.0, and fetched.
+//!
+//! A phone sends its documents first. A file is taken only when a document of the company names it, from the person who
+//! took it or from somebody who may read the document: nobody can fill the disk with what no document speaks of. What is
+//! taken has the size that the document says and is no larger than the operator allows.
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use fieldledger_core::{
+    document::Summary,
+    model::{DocumentId, Evidence, EvidenceHash, InvalidField},
+    sync::protocol::{
+        BACKED_UP_HEADER, EVIDENCE_PATH, StreamId, StreamMark, TUS_VERSION, UPLOAD_MEDIA_TYPE, evidence_code,
+    },
+};
+
+use super::{body, openapi};
+use crate::{
+    auth::DeviceAuth,
+    blobs::{BlobError, Upload},
+    error::{ApiError, code},
+    ingest::{About, Subject},
+    state::AppState,
+    store::{EvidenceFile, StoredDocument},
+};
+
+pub(super) const FILE_PATH: &str = "/v1/evidence/{document}/{hash}";
+const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const VERSION: HeaderName = HeaderName::from_static("tus-version");
+const EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
+const MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const BACKED_UP: HeaderName = HeaderName::from_static(BACKED_UP_HEADER);
+/// What is said when what arrived is not what the hash says; the number is of tus's extension about checksums.
+const CHECKSUM_MISMATCH: u16 = 460;
+
+/// An answer about uploads; refusals too are told in the words of tus.
+fn tus(answer: Result<Response, ApiError>) -> Response {
+    let mut response = answer.into_response();
+    response
+        .headers_mut()
+        .insert(RESUMABLE, HeaderValue::from_static(TUS_VERSION));
+    response
+}
+
+/// Which version of tus is spoken, which extensions of it, and how large a file may be.
+#[utoipa::path(
+    options,
+    path = EVIDENCE_PATH,
+    tag = "evidence",
+    responses((status = 204, description = "The headers `Tus-Version`, `Tus-Extension`, `Tus-Max-Size`"))
+)]
+pub(super) async fn about(State(state): State<AppState>) -> Response {
+    let headers = [
+        (VERSION, HeaderValue::from_static(TUS_VERSION)),
+        (EXTENSION, HeaderValue::from_static("creation")),
+        (MAX_SIZE, HeaderValue::from(state.config.evidence_largest())),
+    ];
+    tus(Ok((StatusCode::NO_CONTENT, headers).into_response()))
+}
+
+/// Begins an upload, or tells how far one has come: `Upload-Offset` as large as the file means that it is stored.
+#[utoipa::path(
+    post,
+    path = EVIDENCE_PATH,
+    tag = "evidence",
+    security(("device_token" = [])),
+    params(
+        ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
+        ("Upload-Length" = u64, Header, description = "Size of the file in bytes, as its document says"),
+        ("Upload-Metadata" = String, Header,
+            description = "`document` (the id of the document that names the file) and `sha256` (64 hexadecimal digits), \
+                           each in base64: `document ZmY=,sha256 YWI=`"),
+    ),
+    responses(
+        (status = 201, description = "Begun, or begun before: `Location`, `Upload-Offset`, and `Fieldledger-Backed-Up: 1` \
+                                      when a backup holds the file"),
+        (status = 401, description = "`sign_in_again`", body = openapi::Problem),
+        (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
+        (status = 409, description = "`evidence_not_named`: no document that the server has names it (yet)",
+            body = openapi::Problem),
+        (status = 412, description = "`malformed`: another version of tus", body = openapi::Problem),
+        (status = 413, description = "`too_large`", body = openapi::Problem),
+        (status = 422, description = "`invalid_field`", body = openapi::Problem),
+        (status = 429, description = "`too_many_requests`, with Retry-After", body = openapi::Problem),
+        (status = 507, description = "`storage_full`", body = openapi::Problem),
+    )
+)]
+pub(super) async fn begin(State(state): State<AppState>, auth: DeviceAuth, headers: HeaderMap) -> Response {
+    tus(begun(&state, &auth, &headers).await)
+}
+
+async fn begun(state: &AppState, auth: &DeviceAuth, headers: &HeaderMap) -> Result<Response, ApiError> {
+    state.limits.exchange(auth.device.id)?;
+    require_version(headers)?;
+    let length = number(headers, &LENGTH)?;
+    let metadata = headers
+        .get(METADATA)
+        .and_then(|it| it.to_str().ok())
+        .unwrap_or_default();
+    let document: DocumentId = value_of(metadata, "document")?;
+    let hash: EvidenceHash = value_of(metadata, "sha256")?;
+    let named = find(state, auth, document, hash).await?;
+    if length != named.piece.size {
+        let message = format!("the document says that the file has {} bytes", named.piece.size);
+        return Err(ApiError::invalid_field(InvalidField::new("Upload-Length", message)));
+    }
+    let largest = state.config.evidence_largest();
+    if length > largest {
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            code::TOO_LARGE,
+            format!("the file is larger than the {largest} bytes that this server takes; make it smaller"),
+        ));
+    }
+    let (offset, backed_up) = match named.arrived {
+        Some(file) => (file.size, file.backed_up),
+        // The server died between keeping the file and noting it.
+        None if state.blobs.has(auth.device.organisation, hash, length).await => {
+            arrived(state, auth, &named, hash).await?;
+            (length, false)
+        }
+        None => (state.blobs.begin(upload_of(auth, hash), length).await?, false),
+    };
+    let location = HeaderValue::try_from(format!("{EVIDENCE_PATH}/{document}/{hash}"))
+        .map_err(|error| ApiError::internal(&error))?;
+    let answer = (
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        place(offset, backed_up),
+    );
+    Ok(answer.into_response())
+}
+
+/// Tells how far an upload has come.
+#[utoipa::path(
+    head,
+    path = FILE_PATH,
+    tag = "evidence",
+    security(("device_token" = [])),
+    params(
+        ("document" = String, Path, description = "Id of the document that names the file"),
+        ("hash" = String, Path, description = "SHA-256 of the file, 64 hexadecimal digits"),
+    ),
+    responses(
+        (status = 200, description = "`Upload-Offset`, `Upload-Length`, `Fieldledger-Backed-Up`"),
+        (status = 401, description = "The device's token is not accepted"),
+        (status = 403, description = "The device or the account is shut out"),
+        (status = 404, description = "Nothing of it was begun"),
+        (status = 409, description = "No document that the server has names it"),
+    )
+)]
+pub(super) async fn come(
+    State(state): State<AppState>,
+    auth: DeviceAuth,
+    Path((document, hash)): Path<(String, String)>,
+) -> Response {
+    let answer = async {
+        state.limits.exchange(auth.device.id)?;
+        let (document, hash) = names(&document, &hash)?;
+        let named = find(&state, &auth, document, hash).await?;
+        let (offset, backed_up) = match named.arrived {
+            Some(file) => (file.size, file.backed_up),
+            None => (
+                state.blobs.come(upload_of(&auth, hash)).await.ok_or(BlobError::Gone)?,
+                false,
+            ),
+        };
+        let length = [(LENGTH, HeaderValue::from(named.piece.size))];
+        Ok((length, place(offset, backed_up)).into_response())
+    };
+    tus(answer.await)
+}
+
+/// Adds a part to an upload. Every byte that arrives is kept, also when the part breaks off. The last part is answered when
+/// all bytes have been checked and are on the disk.
+#[utoipa::path(
+    patch,
+    path = FILE_PATH,
+    tag = "evidence",
+    security(("device_token" = [])),
+    params(
+        ("document" = String, Path, description = "Id of the document that names the file"),
+        ("hash" = String, Path, description = "SHA-256 of the file, 64 hexadecimal digits"),
+        ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
+        ("Upload-Offset" = u64, Header, description = "Where the part belongs"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    responses(
+        (status = 204, description = "`Upload-Offset`: how far it has come; `Fieldledger-Backed-Up`"),
+        (status = 400, description = "`malformed`: the part broke off; what came of it is kept", body = openapi::Problem),
+        (status = 401, description = "`sign_in_again`", body = openapi::Problem),
+        (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
+        (status = 404, description = "`not_found`: begin again", body = openapi::Problem),
+        (status = 409, description = "`wrong_offset`, `superseded`, `evidence_not_named`", body = openapi::Problem),
+        (status = 412, description = "`malformed`: another version of tus", body = openapi::Problem),
+        (status = 413, description = "`too_large`: more bytes than the file has", body = openapi::Problem),
+        (status = 415, description = "`wrong_media_type`", body = openapi::Problem),
+        (status = 460, description = "`wrong_hash`: nothing of it is kept, begin again", body = openapi::Problem),
+        (status = 507, description = "`storage_full`", body = openapi::Problem),
+    )
+)]
+pub(super) async fn append(
+    State(state): State<AppState>,
+    auth: DeviceAuth,
+    Path((document, hash)): Path<(String, String)>,
+    headers: HeaderMap,
+    part: Body,
+) -> Response {
+    let answer = async {
+        require_version(&headers)?;
+        body::require_media_type(&headers, UPLOAD_MEDIA_TYPE)?;
+        let offset = number(&headers, &OFFSET)?;
+        let (document, hash) = names(&document, &hash)?;
+        let named = find(&state, &auth, document, hash).await?;
+        if let Some(file) = named.arrived {
+            return if offset == file.size {
+                Ok((StatusCode::NO_CONTENT, place(file.size, file.backed_up)).into_response())
+            } else {
+                Err(BlobError::WrongOffset(file.size).into())
+            };
+        }
+        let (size, upload) = (named.piece.size, upload_of(&auth, hash));
+        let come = state.blobs.append(upload, offset, size, part).await?;
+        if come == size {
+            state.blobs.finish(upload, size).await?;
+            arrived(&state, &auth, &named, hash).await?;
+        }
+        Ok((StatusCode::NO_CONTENT, place(come, false)).into_response())
+    };
+    tus(answer.await)
+}
+
+/// A file that has arrived.
+#[utoipa::path(
+    get,
+    path = FILE_PATH,
+    tag = "evidence",
+    security(("device_token" = [])),
+    params(
+        ("document" = String, Path, description = "Id of the document that names the file"),
+        ("hash" = String, Path, description = "SHA-256 of the file, 64 hexadecimal digits"),
+    ),
+    responses(
+        (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The bytes that `Range` asked for", body = Vec<u8>,
+            content_type = "application/octet-stream"),
+        (status = 401, description = "`sign_in_again`", body = openapi::Problem),
+        (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
+        (status = 404, description = "`not_found`: it has not arrived", body = openapi::Problem),
+        (status = 409, description = "`evidence_not_named`", body = openapi::Problem),
+    )
+)]
+pub(super) async fn fetch(
+    State(state): State<AppState>,
+    auth: DeviceAuth,
+    Path((document, hash)): Path<(String, String)>,
+    request: axum::extract::Request,
+) -> Response {
+    let answer = async {
+        state.limits.exchange(auth.device.id)?;
+        let (document, hash) = names(&document, &hash)?;
+        let named = find(&state, &auth, document, hash).await?;
+        if named.arrived.is_none() {
+            return Err(ApiError::not_found("this file has not arrived yet"));
+        }
+        Ok(state.blobs.serve(auth.device.organisation, hash, request).await?)
+    };
+    tus(answer.await)
+}
+
+/// A file that a document names.
+struct Named {
+    document: StoredDocument,
+    piece: Evidence,
+    arrived: Option<EvidenceFile>,
+}
+
+/// Finds the file in the document that is said to name it.
+async fn find(
+    state: &AppState,
+    auth: &DeviceAuth,
+    document: DocumentId,
+    hash: EvidenceHash,
+) -> Result<Named, ApiError> {
+    // The same for a document that is not there and for one that is none of this person's business.
+    let not_named = || {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            evidence_code::NOT_NAMED,
+            "the server has no record that names this file; the record has to be accepted first",
+        )
+    };
+    let org = auth.device.organisation;
+    let found = state.store.documents(org, &[document]).await?;
+    let document = found.into_iter().flatten().next().ok_or_else(not_named)?;
+    let piece = document.evidence().remove(&hash).ok_or_else(not_named)?;
+    let account = &auth.account;
+    let may_read = match document.stream {
+        StreamId::Territory(territory) => account.may_read(territory),
+        StreamId::User(user) => user == account.user,
+        StreamId::Device(device) => device == auth.device.id,
+        StreamId::Catalogue | StreamId::Finance => false,
+    };
+    // A rep whose customer was moved away still has the photos.
+    if !may_read && piece.taken_by != account.user {
+        return Err(not_named());
+    }
+    let arrived = state.store.evidence_files(org, &[hash]).await?.pop();
+    Ok(Named {
+        document,
+        piece,
+        arrived,
+    })
+}
+
+/// Notes that a file is here, and tells the pages that show its document.
+async fn arrived(state: &AppState, auth: &DeviceAuth, named: &Named, hash: EvidenceHash) -> Result<(), ApiError> {
+    let (org, document) = (auth.device.organisation, &named.document);
+    let file = EvidenceFile {
+        hash,
+        size: named.piece.size,
+        document: document.id,
+        device: auth.device.id,
+        arrived_at: state.clock.now(),
+        backed_up: false,
+    };
+    state.store.evidence_arrived(org, file).await?;
+    state.metrics.evidence_arrived(named.piece.size);
+    if let Some(head) = state.store.head(org, document.stream).await? {
+        let mark = StreamMark {
+            stream: document.stream,
+            seq: head.seq,
+        };
+        let summary = Summary::of(&document.tree);
+        let subject = Subject {
+            kind: Some(summary.kind),
+            customer: summary.customer,
+        };
+        // The stream has not grown: phones that listen find nothing new and stay as they are.
+        state.sync.live().publish_about(org, mark, About::these([subject]));
+    }
+    Ok(())
+}
+
+fn upload_of(auth: &DeviceAuth, hash: EvidenceHash) -> Upload {
+    Upload {
+        organisation: auth.device.organisation,
+        device: auth.device.id,
+        hash,
+    }
+}
+
+fn place(offset: u64, backed_up: bool) -> [(HeaderName, HeaderValue); 2] {
+    [
+        (OFFSET, HeaderValue::from(offset)),
+        (BACKED_UP, HeaderValue::from(u64::from(backed_up))),
+    ]
+}
+
+fn require_version(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.get(RESUMABLE).is_some_and(|it| it == TUS_VERSION) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::PRECONDITION_FAILED,
+        code::MALFORMED,
+        format!("uploads need the header Tus-Resumable: {TUS_VERSION}"),
+    ))
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64, ApiError> {
+    let number = headers.get(name).and_then(|it| it.to_str().ok()?.parse().ok());
+    number.ok_or_else(|| ApiError::malformed(format!("the header {name} has to be a number of bytes")))
+}
+
+fn names(document: &str, hash: &str) -> Result<(DocumentId, EvidenceHash), ApiError> {
+    match (document.parse(), hash.parse()) {
+        (Ok(document), Ok(hash)) => Ok((document, hash)),
+        _ => Err(ApiError::not_found(
+            "an upload is named by a document's id and a SHA-256",
+        )),
+    }
+}
+
+/// The value of `key` in the header `Upload-Metadata`.
+fn value_of<T: std::str::FromStr>(metadata: &str, key: &str) -> Result<T, ApiError> {
+    let found = metadata.split(',').find_map(|pair| {
+        let (name, value) = pair.trim().split_once(' ')?;
+        let value = BASE64.decode(value.trim()).ok().filter(|_| name == key)?;
+        std::str::from_utf8(&value).ok()?.parse().ok()
+    });
+    found.ok_or_else(|| {
+        let message = format!("has to hold `{key}`, in base64");
+        ApiError::invalid_field(InvalidField::new("Upload-Metadata", message))
+    })
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        let message = error.to_string();
+        match error {
+            BlobError::WrongOffset(_) => Self::new(StatusCode::CONFLICT, evidence_code::WRONG_OFFSET, message),
+            BlobError::Superseded => Self::new(StatusCode::CONFLICT, evidence_code::SUPERSEDED, message),
+            BlobError::Gone => Self::not_found(message),
+            BlobError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, message),
+            BlobError::WrongHash => {
+                let status = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+                Self::new(status, evidence_code::WRONG_HASH, message)
+            }
+            BlobError::Broken => Self::malformed(message),
+            BlobError::Full => {
+                tracing::error!("there is no room for files of evidence");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    evidence_code::STORAGE_FULL,
+                    "the server has no room for files at present; nothing is lost, the phone tries again later",
+                )
+            }
+            BlobError::Disk(error) => Self::internal(&error),
+        }
+    }
+}

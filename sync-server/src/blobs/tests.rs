@@ -1,0 +1,189 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fieldledger_core::model::EvidenceHash;
+use futures::stream;
+use tempfile::TempDir;
+
+use super::*;
+
+const ORG: OrganisationId = OrganisationId::from_bytes([1; 16]);
+const PHONE: DeviceId = DeviceId::from_bytes([2; 16]);
+const OTHER_PHONE: DeviceId = DeviceId::from_bytes([3; 16]);
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|it| (it * 31 % 251) as u8).collect()
+}
+
+fn upload(device: DeviceId, bytes: &[u8]) -> Upload {
+    Upload {
+        organisation: ORG,
+        device,
+        hash: EvidenceHash(Sha256::digest(bytes).into()),
+    }
+}
+
+fn blobs() -> (TempDir, Blobs) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::new(folder.path(), 0);
+    (folder, blobs)
+}
+
+/// A part that breaks off after `bytes`.
+fn broken(bytes: &[u8]) -> Body {
+    let pieces: Vec<io::Result<Bytes>> = vec![
+        Ok(Bytes::copy_from_slice(bytes)),
+        Err(io::Error::other("the network is gone")),
+    ];
+    Body::from_stream(stream::iter(pieces))
+}
+
+#[tokio::test]
+async fn a_file_that_comes_in_parts_has_its_name_only_when_it_is_whole() {
+    let (_folder, blobs) = blobs();
+    let photo = bytes(10_000);
+    let it = upload(PHONE, &photo);
+    assert!(matches!(
+        blobs.append(it, 0, 10_000, Body::from(photo.clone())).await,
+        Err(BlobError::Gone)
+    ));
+    assert_eq!(blobs.come(it).await, None);
+    assert_eq!(blobs.begin(it, 10_000).await.unwrap(), 0);
+    assert_eq!(
+        blobs
+            .append(it, 0, 10_000, Body::from(photo[..4_000].to_vec()))
+            .await
+            .unwrap(),
+        4_000
+    );
+    // What arrived before a part broke off is kept.
+    assert!(matches!(
+        blobs.append(it, 4_000, 10_000, broken(&photo[4_000..7_000])).await,
+        Err(BlobError::Broken)
+    ));
+    assert_eq!(blobs.come(it).await, Some(7_000));
+    assert_eq!(blobs.begin(it, 10_000).await.unwrap(), 7_000);
+    for wrong in [0, 4_000, 7_001] {
+        let refused = blobs.append(it, wrong, 10_000, Body::from(vec![1])).await;
+        assert!(matches!(refused, Err(BlobError::WrongOffset(7_000))), "{refused:?}");
+    }
+    let refused = blobs.append(it, 7_000, 10_000, Body::from(vec![0; 3_001])).await;
+    assert!(matches!(refused, Err(BlobError::TooMany)));
+    assert!(!blobs.has(ORG, it.hash, 10_000).await);
+    assert_eq!(
+        blobs
+            .append(it, 7_000, 10_000, Body::from(photo[7_000..].to_vec()))
+            .await
+            .unwrap(),
+        10_000
+    );
+    assert!(!blobs.has(ORG, it.hash, 10_000).await);
+    blobs.finish(it, 10_000).await.unwrap();
+    assert!(blobs.has(ORG, it.hash, 10_000).await);
+    assert!(blobs.is_whole(ORG, it.hash).unwrap());
+    assert_eq!(blobs.come(it).await, None, "nothing of the upload is left beside it");
+    assert_eq!(fs::read(blobs.path(ORG, it.hash)).unwrap(), photo);
+    assert!(blobs.uploads.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_those_of_the_hash_are_thrown_away_and_the_upload_can_begin_again() {
+    let (_folder, blobs) = blobs();
+    let photo = bytes(5_000);
+    let it = upload(PHONE, &photo);
+    blobs.begin(it, 5_000).await.unwrap();
+    blobs.append(it, 0, 5_000, Body::from(vec![7; 5_000])).await.unwrap();
+    assert!(matches!(blobs.finish(it, 5_000).await, Err(BlobError::WrongHash)));
+    assert!(!blobs.has(ORG, it.hash, 5_000).await);
+    assert_eq!(blobs.begin(it, 5_000).await.unwrap(), 0);
+    blobs.append(it, 0, 5_000, Body::from(photo)).await.unwrap();
+    blobs.finish(it, 5_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn phones_that_send_the_same_file_do_not_add_to_what_the_other_sends() {
+    let (_folder, blobs) = blobs();
+    let photo = bytes(5_000);
+    let (one, other) = (upload(PHONE, &photo), upload(OTHER_PHONE, &photo));
+    blobs.begin(one, 5_000).await.unwrap();
+    blobs.begin(other, 5_000).await.unwrap();
+    blobs.append(one, 0, 5_000, Body::from(vec![9; 4_000])).await.unwrap();
+    blobs.append(other, 0, 5_000, Body::from(photo)).await.unwrap();
+    blobs.finish(other, 5_000).await.unwrap();
+    assert!(blobs.is_whole(ORG, one.hash).unwrap());
+}
+
+#[tokio::test]
+async fn a_phone_that_comes_back_need_not_wait_for_its_dead_connection() {
+    let (_folder, blobs) = blobs();
+    let photo = bytes(6_000);
+    let it = upload(PHONE, &photo);
+    blobs.begin(it, 6_000).await.unwrap();
+    let come = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&come);
+    let first = photo[..2_000].to_vec();
+    // Some bytes, and then silence.
+    let dead = stream::unfold(0, move |step| {
+        let (told, first) = (Arc::clone(&told), first.clone());
+        async move {
+            if step > 0 {
+                told.store(true, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
+            Some((Ok::<_, io::Error>(Bytes::from(first)), step + 1))
+        }
+    });
+    let alive = async {
+        while !come.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        let place = blobs.append(it, 0, 6_000, Body::from(Vec::new())).await;
+        assert!(matches!(place, Err(BlobError::WrongOffset(2_000))), "{place:?}");
+        blobs
+            .append(it, 2_000, 6_000, Body::from(photo[2_000..].to_vec()))
+            .await
+    };
+    let (dead, alive) = tokio::join!(blobs.append(it, 0, 6_000, Body::from_stream(dead)), alive);
+    assert!(matches!(dead, Err(BlobError::Superseded)), "{dead:?}");
+    assert_eq!(alive.unwrap(), 6_000);
+    blobs.finish(it, 6_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_file_and_leaves_room_for_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::new(folder.path(), u64::MAX / 2);
+    let it = upload(PHONE, &bytes(10));
+    assert!(matches!(blobs.begin(it, 10).await, Err(BlobError::Full)));
+    assert!(!folder.path().join(FOLDER).exists());
+}
+
+#[tokio::test]
+async fn uploads_that_nobody_goes_on_with_are_cleared_away_and_others_are_not() {
+    let (_folder, blobs) = blobs();
+    assert_eq!(blobs.clear_incoming(SystemTime::now()).unwrap(), 0);
+    let (old, new) = (upload(PHONE, b"old"), upload(PHONE, b"new"));
+    blobs.begin(old, 3).await.unwrap();
+    blobs.begin(new, 3).await.unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(8 * 86_400);
+    let file = fs::File::options().append(true).open(blobs.incoming(old)).unwrap();
+    file.set_modified(long_ago).unwrap();
+    assert_eq!(blobs.clear_incoming(long_ago + Duration::from_secs(60)).unwrap(), 1);
+    assert_eq!((blobs.come(old).await, blobs.come(new).await), (None, Some(0)));
+}
+
+#[tokio::test]
+async fn a_backup_holds_the_files_and_a_damaged_one_is_told() {
+    let (folder, blobs) = blobs();
+    let it = upload(PHONE, b"a slip");
+    blobs.begin(it, 6).await.unwrap();
+    blobs.append(it, 0, 6, Body::from("a slip")).await.unwrap();
+    blobs.finish(it, 6).await.unwrap();
+    let to = folder.path().join("backup");
+    assert_eq!(blobs.back_up(&to, ORG, it.hash).unwrap(), 6);
+    assert!(Blobs::new(&to, 0).is_whole(ORG, it.hash).unwrap());
+    fs::remove_file(blobs.path(ORG, it.hash)).unwrap();
+    assert!(blobs.is_whole(ORG, it.hash).is_err());
+    fs::write(blobs.path(ORG, it.hash), "a slop").unwrap();
+    assert!(!blobs.is_whole(ORG, it.hash).unwrap());
+}
