@@ -35,7 +35,7 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitMade, record_of};
+use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitMade, VisitsSince, record_of};
 
 /// Periods that are kept: the present month, and one that somebody looks back at or two.
 const KEPT: usize = 3;
@@ -127,12 +127,22 @@ type Key = (OrganisationId, NaiveDate, NaiveDate);
 type Slot = Arc<tokio::sync::Mutex<Option<Month>>>;
 
 /// What is known of all customers of a company in a period.
+#[derive(Clone)]
 struct Month {
     profile: OrganisationProfile,
     policy_version: u64,
     marks: Vec<StreamMark>,
     /// By number.
     customers: Arc<Vec<Arc<OfCustomer>>>,
+    /// In the order of their days.
+    visits: Arc<Vec<Visited>>,
+}
+
+/// A visit and the day on which it took place.
+#[derive(Clone, Copy, Debug)]
+struct Visited {
+    day: NaiveDate,
+    made: VisitMade,
 }
 
 /// What a customer's books and credit account say of a period.
@@ -168,8 +178,8 @@ impl Months {
         scope: &Scope,
         period: Period,
     ) -> Result<Team, StoreError> {
-        let (profile, customers) = self.customers(store, org, period).await?;
-        let customers = customers
+        let known = self.known(store, org, period).await?;
+        let customers = (known.customers)
             .iter()
             .filter(|it| (scope.territories.as_ref()).is_none_or(|all| all.contains(&it.customer.territory)))
             .filter(|it| scope.rep.is_none_or(|rep| it.customer.rep == Some(rep)));
@@ -178,12 +188,10 @@ impl Months {
             .filter_map(|it| it.cadence)
             .map(|(every, _)| every)
             .max();
-        let mut visits = visits(store, org, period, longest.unwrap_or(0), profile.time_zone).await?;
-        if scope.territories.is_some() || scope.rep.is_some() {
-            let looked_at: HashSet<CustomerId> = customers.clone().map(|it| it.customer.id).collect();
-            visits.retain(|it| looked_at.contains(&it.customer));
-        }
-        Ok(put_together(customers, &visits, &profile, period))
+        // Older ones than the longest cadence change nothing.
+        let first = first_day(period, longest.unwrap_or(0));
+        let visits = &known.visits[known.visits.partition_point(|it| it.day < first)..];
+        Ok(put_together(customers, visits, known.profile.currency, period))
     }
 
     /// Reads what [`Self::team`] needs of this period, so that nobody waits for it.
@@ -191,15 +199,10 @@ impl Months {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     pub async fn prepare(&self, store: &dyn Store, org: OrganisationId, period: Period) -> Result<(), StoreError> {
-        self.customers(store, org, period).await.map(drop)
+        self.known(store, org, period).await.map(drop)
     }
 
-    async fn customers(
-        &self,
-        store: &dyn Store,
-        org: OrganisationId,
-        period: Period,
-    ) -> Result<(OrganisationProfile, Arc<Vec<Arc<OfCustomer>>>), StoreError> {
+    async fn known(&self, store: &dyn Store, org: OrganisationId, period: Period) -> Result<Month, StoreError> {
         let slot = self.slot((org, period.from, period.to));
         // Whoever comes while it is read waits for the one who reads it.
         let mut slot = slot.lock().await;
@@ -219,20 +222,29 @@ impl Months {
                     by_number(&mut customers);
                     kept.customers = Arc::new(customers);
                 }
-                kept.marks = changed.marks;
-                return Ok((profile, Arc::clone(&kept.customers)));
+                // After the new marks were read: what is written in between is read again the next time.
+                let since = store
+                    .visits_since(org, std::mem::replace(&mut kept.marks, changed.marks))
+                    .await?;
+                if !since.is_empty() {
+                    kept.visits = Arc::new(reading.with_changed(&kept.visits, since));
+                }
+                return Ok(kept.clone());
             }
         }
         // The marks are read first: what is written while the rest is read is read again then.
         let marks = store.heads(org).await?;
+        let visits = Arc::new(reading.visits(store, org).await?);
         let customers = Arc::new(everything(store, org, reading).await?);
-        *slot = Some(Month {
-            profile: profile.clone(),
+        let read = Month {
+            profile,
             policy_version,
             marks,
-            customers: Arc::clone(&customers),
-        });
-        Ok((profile, customers))
+            customers,
+            visits,
+        };
+        *slot = Some(read.clone());
+        Ok(read)
     }
 }
 
@@ -297,18 +309,17 @@ async fn everything(
 /// Puts the customers' numbers and the visits together.
 fn put_together<'c>(
     customers: impl Iterator<Item = &'c Arc<OfCustomer>>,
-    visits: &[VisitMade],
-    profile: &OrganisationProfile,
+    visits: &[Visited],
+    currency: Currency,
     period: Period,
 ) -> Team {
-    let days = days_of(visits, profile.time_zone);
     let mut of_customer: HashMap<CustomerId, Vec<NaiveDate>> = HashMap::new();
-    for (it, day) in visits.iter().zip(&days) {
-        of_customer.entry(it.customer).or_default().push(*day);
+    for it in visits {
+        of_customer.entry(it.made.customer).or_default().push(it.day);
     }
     let mut team = Team {
         period,
-        currency: profile.currency,
+        currency,
         reps: BTreeMap::new(),
         customers: Vec::new(),
         uncounted: Vec::new(),
@@ -372,39 +383,32 @@ fn put_together<'c>(
     for it in &mut team.customers {
         it.missed = missed.remove(&it.customer.id);
     }
-    count_visits(&mut team, visits.iter().zip(&days));
+    count_visits(&mut team, visits);
     team
 }
 
-/// The day of each visit. They come in the order of their time, so that most are of the day of the one before.
-fn days_of(visits: &[VisitMade], zone: Tz) -> Vec<NaiveDate> {
-    let mut present: Option<(NaiveDate, std::ops::Range<Timestamp>)> = None;
-    let mut day_of = |at: Timestamp| {
-        if let Some((day, hours)) = &present
-            && hours.contains(&at)
-        {
-            return *day;
-        }
-        let day = at.date_in(zone);
-        let begin = |day| Timestamp::midnight(day, zone);
-        present = day.succ_opt().map(|next| (day, begin(day)..begin(next)));
-        day
-    };
-    visits.iter().map(|it| day_of(it.at)).collect()
-}
-
 /// Visits belong to whoever made them; only those of customers that are looked at count.
-fn count_visits<'v>(team: &mut Team, visits: impl Iterator<Item = (&'v VisitMade, &'v NaiveDate)>) {
+fn count_visits(team: &mut Team, visits: &[Visited]) {
     let known: HashSet<CustomerId> = team.customers.iter().map(|it| it.customer.id).collect();
-    for (it, day) in visits {
-        if !team.period.contains(*day) || !known.contains(&it.customer) {
+    let of_period = &visits[visits.partition_point(|it| it.day < team.period.from)..];
+    for Visited { day, made } in of_period {
+        if !team.period.contains(*day) || !known.contains(&made.customer) {
             continue;
         }
-        let of_rep = team.reps.entry(Some(it.owner)).or_default();
+        let of_rep = team.reps.entry(Some(made.owner)).or_default();
         of_rep.visits += 1;
-        of_rep.reviewed += u32::from(it.reviewed);
-        of_rep.doubtful += u32::from(it.doubtful);
+        of_rep.reviewed += u32::from(made.reviewed);
+        of_rep.doubtful += u32::from(made.doubtful);
     }
+}
+
+/// The first day whose visits say something about a period, when the longest cadence is so many days: the visits before the
+/// period tell when the first one in it is due.
+fn first_day(period: Period, longest: u32) -> NaiveDate {
+    period
+        .from
+        .checked_sub_days(Days::new(longest.into()))
+        .unwrap_or(period.from)
 }
 
 async fn rules(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
@@ -472,21 +476,20 @@ async fn cadences(
     Ok(cadences)
 }
 
-/// The visits of the period, and those before it that tell when the first one is due: older than the longest cadence they
-/// change nothing.
-async fn visits(
-    store: &dyn Store,
-    org: OrganisationId,
-    period: Period,
-    longest: u32,
-    zone: Tz,
-) -> Result<Vec<VisitMade>, StoreError> {
-    let first = period.from.checked_sub_days(Days::new(longest.into()));
-    let after = period.to.succ_opt().unwrap_or(period.to);
-    let begin = |day: NaiveDate| Timestamp::midnight(day, zone);
-    store
-        .visits_between(org, None, begin(first.unwrap_or(period.from)), begin(after))
-        .await
+/// Tells the days of moments, of which most are of the day of the one before.
+fn day_by_day(zone: Tz) -> impl FnMut(Timestamp) -> NaiveDate {
+    let mut present: Option<(NaiveDate, std::ops::Range<Timestamp>)> = None;
+    move |at| {
+        if let Some((day, hours)) = &present
+            && hours.contains(&at)
+        {
+            return *day;
+        }
+        let day = at.date_in(zone);
+        let begin = |day| Timestamp::midnight(day, zone);
+        present = day.succ_opt().map(|next| (day, begin(day)..begin(next)));
+        day
+    }
 }
 
 /// What is needed to read a customer's books.
@@ -576,6 +579,48 @@ impl Reading {
         let terms = account.terms_on(self.period.to)?;
         let every = self.every_days.get(&terms.grade?)?;
         Some((*every, terms.effective_from))
+    }
+
+    /// The days whose visits are of interest: as far back as any grade's cadence looks.
+    fn days(&self) -> std::ops::RangeInclusive<NaiveDate> {
+        let longest = self.every_days.values().copied().max().unwrap_or(0);
+        first_day(self.period, longest)..=self.period.to
+    }
+
+    async fn visits(&self, store: &dyn Store, org: OrganisationId) -> Result<Vec<Visited>, StoreError> {
+        let days = self.days();
+        let begin = |day: NaiveDate| Timestamp::midnight(day, self.zone);
+        let after = days.end().succ_opt().unwrap_or(*days.end());
+        let made = store
+            .visits_between(org, None, begin(*days.start()), begin(after))
+            .await?;
+        let mut day_of = day_by_day(self.zone);
+        Ok(made
+            .into_iter()
+            .map(|made| Visited {
+                day: day_of(made.at),
+                made,
+            })
+            .collect())
+    }
+
+    /// The visits with what became of those that changed.
+    fn with_changed(&self, visits: &[Visited], changed: VisitsSince) -> Vec<Visited> {
+        let days = self.days();
+        let mut visits: Vec<Visited> = visits
+            .iter()
+            .filter(|it| !changed.contains_key(&it.made.number))
+            .copied()
+            .collect();
+        let mut day_of = day_by_day(self.zone);
+        let changed = changed.into_values().flatten().map(|made| Visited {
+            day: day_of(made.at),
+            made,
+        });
+        visits.extend(changed.filter(|it| days.contains(&it.day)));
+        // Nearly all are in their order already.
+        visits.sort_by_key(|it| it.made.at);
+        visits
     }
 
     fn read(&self, books: &HeldBooks, promised: &[Promise]) -> Result<OfBooks, BooksError> {

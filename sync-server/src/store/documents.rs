@@ -193,6 +193,10 @@ pub trait DocumentStore {
         to: Timestamp,
     ) -> Result<Vec<VisitMade>, StoreError>;
 
+    /// The visits that were written or reviewed after these marks, by their numbers; `None` for one that has not taken place
+    /// (any more). A stream that is not among the marks counts from its beginning.
+    async fn visits_since(&self, org: OrganisationId, marks: Vec<StreamMark>) -> Result<VisitsSince, StoreError>;
+
     /// Every collection note that holds a promise, as its tree.
     async fn promising_notes(&self, org: OrganisationId) -> Result<Vec<(DocumentId, serde_json::Value)>, StoreError>;
 
@@ -477,6 +481,8 @@ impl FeedItem {
 /// A visit that took place, as far as figures need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VisitMade {
+    /// The store's own number of the visit, which it keeps.
+    pub number: i64,
     /// Whom.
     pub customer: CustomerId,
     /// Who made it.
@@ -488,6 +494,9 @@ pub struct VisitMade {
     /// Whether its position is doubtful: outside the geofence, or from a mock provider.
     pub doubtful: bool,
 }
+
+/// What became of visits that were written or reviewed, by their numbers.
+pub type VisitsSince = BTreeMap<i64, Option<VisitMade>>;
 
 /// Which customers to find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! and the index itself: SQLite believes that two columns of the unique index of all records say more than one of an index of
 //! the few that are wanted, and would read every record of the kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use fieldledger_core::{
@@ -15,7 +15,7 @@ use fieldledger_core::{
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
-use super::{SqliteStore, documents::push_list, streams::place_of};
+use super::{SqliteStore, documents::push_list, streams};
 use crate::store::{
     Changed, DeskStore, HeldBooks, ListPart, Listed, MAX_LISTED, NoteFacts, NumberOf, StatementOrder, StatementSearch,
     StatementStanding, StoreError, WarningSearch,
@@ -405,10 +405,6 @@ impl List {
 }
 
 fn changed_since(connection: &Connection, org: OrganisationId, marks: &[StreamMark]) -> Result<Changed, StoreError> {
-    let known: BTreeMap<Vec<u8>, u64> = marks.iter().map(|it| (it.stream.to_bytes().to_vec(), it.seq)).collect();
-    let mut heads = connection.prepare_cached("SELECT id, name, head FROM stream WHERE organisation = ?1")?;
-    let mut rows = heads.query([org.as_bytes()])?;
-    let mut changed = Changed::default();
     let mut records = connection.prepare_cached(
         "SELECT DISTINCT record.customer FROM entry JOIN record ON record.id = entry.record
          WHERE entry.place > ?1 AND entry.place < ?2 AND record.customer IS NOT NULL",
@@ -425,19 +421,11 @@ fn changed_since(connection: &Connection, org: OrganisationId, marks: &[StreamMa
          WHERE entry.place > ?1 AND entry.place < ?2 AND document.kind = 'review' AND note.kind = 'collection_note'
            AND note.customer IS NOT NULL",
     )?;
-    while let Some(row) = rows.next()? {
-        let (id, name, head): (i64, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let Some(stream) = StreamId::from_bytes(&name) else {
-            continue;
-        };
-        let seq = head.unsigned_abs();
-        changed.marks.push(StreamMark { stream, seq });
-        let from = known.get(&name).copied().unwrap_or(0);
-        // What reps and the office write about customers is in the streams of territories.
-        if !matches!(stream, StreamId::Territory(_)) || from >= seq {
-            continue;
-        }
-        let (first, end) = (place_of(id, from)?, place_of(id + 1, 0)?);
+    let mut changed = Changed {
+        marks: streams::heads(connection, org)?,
+        ..Changed::default()
+    };
+    for (first, end) in streams::grown_since(connection, org, marks)? {
         for statement in [&mut records, &mut notes, &mut reviewed] {
             let mut rows = statement.query([first, end])?;
             while let Some(row) = rows.next()? {
@@ -451,7 +439,7 @@ fn changed_since(connection: &Connection, org: OrganisationId, marks: &[StreamMa
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::ops::Range;
+    use std::{collections::BTreeMap, ops::Range};
 
     use chrono::NaiveDate;
     use fieldledger_core::model::{Currency, LedgerRecord, Money, StatementId, WarningRule};

@@ -29,7 +29,7 @@ pub(super) use feed::push_list;
 use crate::store::{
     Append, AppendOutcome, Counts, CustomerSearch, DocumentStore, FeedFilter, FeedItem, FoundCustomers, Overview,
     OverviewOf, PutOutcome, Quarantined, QuarantinedLine, Receipt, RecordVersion, StoreError, StoredDocument,
-    StoredRecord, VisitMade,
+    StoredRecord, VisitMade, VisitsSince,
 };
 
 /// Documents whose words are indexed in one transaction; others write between two.
@@ -308,6 +308,11 @@ impl DocumentStore for SqliteStore {
         to: Timestamp,
     ) -> Result<Vec<VisitMade>, StoreError> {
         self.read(move |connection| feed::visits_between(connection, org, owner, from, to))
+            .await
+    }
+
+    async fn visits_since(&self, org: OrganisationId, marks: Vec<StreamMark>) -> Result<VisitsSince, StoreError> {
+        self.read(move |connection| feed::visits_since(connection, org, &marks))
             .await
     }
 

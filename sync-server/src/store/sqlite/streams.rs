@@ -525,6 +525,30 @@ pub(super) fn heads(connection: &Connection, organisation: OrganisationId) -> Re
     Ok(marks)
 }
 
+/// The places between which the streams of territories have grown since these marks, first and last one left out. A stream that
+/// is not among the marks counts from its beginning. What reps and the office write about customers is in these streams.
+pub(super) fn grown_since(
+    connection: &Connection,
+    organisation: OrganisationId,
+    marks: &[StreamMark],
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let known: BTreeMap<StreamId, u64> = marks.iter().map(|it| (it.stream, it.seq)).collect();
+    let mut statement = connection.prepare_cached("SELECT id, name, head FROM stream WHERE organisation = ?1")?;
+    let mut rows = statement.query([organisation.as_bytes()])?;
+    let mut grown = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, name, head): (i64, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let Some(stream @ StreamId::Territory(_)) = StreamId::from_bytes(&name) else {
+            continue;
+        };
+        let from = known.get(&stream).copied().unwrap_or(0);
+        if from < head.unsigned_abs() {
+            grown.push((place_of(id, from)?, place_of(id + 1, 0)?));
+        }
+    }
+    Ok(grown)
+}
+
 /// Up to where the last backup covers these streams; streams that no backup covers are left out.
 pub(super) fn backed_up(
     connection: &Connection,

@@ -54,6 +54,7 @@ suite!(
     the_feed_is_paged_in_four_orders,
     what_somebody_has_looked_at_in_quarantine_waits_no_more,
     visits_are_told_by_their_day_and_notes_by_their_promise,
+    visits_that_were_written_or_reviewed_since_are_told,
     orders_that_wait_are_listed_by_age_within_territories,
     allowances_that_phones_may_spend_are_listed,
     warnings_are_listed_the_worst_first,

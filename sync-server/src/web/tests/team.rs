@@ -2,12 +2,13 @@
 
 use axum::http::StatusCode;
 use fieldledger_core::{
-    document::edit,
+    document::{self, edit},
     model::{
         Allocation, AllocationBasis, AllocationPart, CreditAccount, CreditGrade, CreditLimit, CreditTerms, Customer,
         CustomerId, GradePolicy, Invoice, LedgerRecord, Policy, Receipt, RecordKey, RecordKind, Role, Target,
         Timestamp, UserId,
     },
+    rules::performance::Period,
     sync::protocol::StreamId,
 };
 
@@ -15,10 +16,13 @@ use super::{
     samples::{self, HOSTILE, assert_inert},
     world::{
         ADMINISTRATOR, EAST, FINANCE, NOON, ORG, REP, Reply, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World,
-        account, cny, csrf,
+        account, by_rep, cny, csrf, visit,
     },
 };
-use crate::store::{DocumentStore as _, PeopleStore as _};
+use crate::{
+    report::team::{Months, Scope},
+    store::{DocumentStore as _, PeopleStore as _},
+};
 
 const COLLEAGUE: UserId = UserId::from_bytes([0x17; 16]);
 
@@ -137,6 +141,55 @@ async fn a_month_shows_visits_against_the_plan_and_money_against_what_was_due() 
     );
     let csv = world.get(SUPERVISOR, "/team?month=2026-03&format=csv").await.body;
     assert!(csv.contains("rep name"));
+}
+
+#[tokio::test]
+async fn a_month_that_is_kept_follows_every_visit_and_review() {
+    let world = with_month().await;
+    let period = Period {
+        from: "2026-03-01".parse().unwrap(),
+        to: "2026-03-31".parse().unwrap(),
+    };
+    let figures = async |months: &Months| {
+        let store = world.store.as_ref();
+        format!(
+            "{:?}",
+            months.team(store, ORG, &Scope::default(), period).await.unwrap()
+        )
+    };
+    let kept = Months::default();
+    let mut before = figures(&kept).await;
+    let mut changed = async |what: &str, something: bool| {
+        let now = figures(&kept).await;
+        assert_eq!(now != before, something, "{what}");
+        assert_eq!(now, figures(&Months::default()).await, "{what}");
+        before = now;
+    };
+    let id = world.visit(SHOP, "another call").await;
+    changed("a visit", true).await;
+    let mut early = visit(SHOP, "before the month");
+    early.check_in.as_mut().unwrap().at = Timestamp::from_millis(NOON - 9 * 86_400_000);
+    world.record(&edit::tree_of(&early).unwrap()).await;
+    changed("a visit long before the month", false).await;
+    let path = format!("/records/{id}/review");
+    post(&world, SUPERVISOR, &path, &[("verdict", "approved")]).await;
+    changed("a review", true).await;
+    // It turns out to have been on another day.
+    let stored = world.store.document(ORG, id).await.unwrap().unwrap();
+    let mut opened = document::open(&stored.chunks).unwrap();
+    let mut tree = stored.tree.clone();
+    tree["check_in"]["at"] = serde_json::json!(NOON - 40 * 86_400_000);
+    let edited = edit::edit(
+        &mut opened,
+        id,
+        &stored.heads,
+        &stored.tree,
+        &tree,
+        world.fresh(),
+        &by_rep(NOON + 9),
+    );
+    world.push(vec![(Some(id), edited.unwrap().unwrap().bytes)]).await;
+    changed("a visit that was moved to another day", true).await;
 }
 
 #[tokio::test]

@@ -6,12 +6,16 @@ use fieldledger_core::{
     document::Summary,
     model::{CustomerId, DocumentId, DocumentKind, EvidenceHash, OrganisationId, Timestamp, UserId},
     rules::words::Query,
-    sync::protocol::StreamId,
+    sync::protocol::{StreamId, StreamMark},
 };
 use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
-use super::{super::streams::stream_name, overview::UNCONFIRMED, unpacked, words};
-use crate::store::{FeedFilter, FeedItem, FeedOrder, StoreError, VisitMade};
+use super::{
+    super::streams::{self, stream_name},
+    overview::UNCONFIRMED,
+    unpacked, words,
+};
+use crate::store::{FeedFilter, FeedItem, FeedOrder, StoreError, VisitMade, VisitsSince};
 
 /// Most lines that one call of the feed gives.
 const MAX_FEED: u32 = 1_000;
@@ -404,6 +408,26 @@ pub(super) fn items(
     Ok(items)
 }
 
+/// What is told of a visit; all of it is in the index `visit_of_day`.
+const VISIT: &str = "seen.id, seen.at, seen.customer, seen.owner, seen.review IS NOT NULL, seen.outside OR seen.mocked";
+
+/// A visit, if it took place.
+fn visit_made(row: &Row<'_>) -> rusqlite::Result<Option<VisitMade>> {
+    let (at, customer, owner): (Option<i64>, Option<[u8; 16]>, Option<[u8; 16]>) =
+        (row.get(1)?, row.get(2)?, row.get(3)?);
+    let (Some(at), Some(customer), Some(owner)) = (at, customer, owner) else {
+        return Ok(None);
+    };
+    Ok(Some(VisitMade {
+        number: row.get(0)?,
+        customer: CustomerId::from_bytes(customer),
+        owner: UserId::from_bytes(owner),
+        at: Timestamp::from_millis(at),
+        reviewed: row.get(4)?,
+        doubtful: row.get(5)?,
+    }))
+}
+
 /// The conditions of the index `visit_of_day`, word for word: it holds everything that is asked.
 pub(super) fn visits_between(
     connection: &Connection,
@@ -412,27 +436,45 @@ pub(super) fn visits_between(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<VisitMade>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT at, customer, owner, review IS NOT NULL, outside OR mocked FROM document
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {VISIT} FROM document AS seen
          WHERE kind = 'visit' AND at IS NOT NULL AND organisation = ?1 AND at >= ?2 AND at < ?3
-             AND (?4 IS NULL OR owner = ?4) ORDER BY at",
-    )?;
+             AND (?4 IS NULL OR owner = ?4) ORDER BY at"
+    ))?;
     let owner = owner.map(|it| *it.as_bytes());
     let mut rows = statement.query(params![org.as_bytes(), from.as_millis(), to.as_millis(), owner])?;
     let mut visits = Vec::new();
     while let Some(row) = rows.next()? {
-        let (customer, owner): (Option<[u8; 16]>, Option<[u8; 16]>) = (row.get(1)?, row.get(2)?);
-        if let (Some(customer), Some(owner)) = (customer, owner) {
-            visits.push(VisitMade {
-                customer: CustomerId::from_bytes(customer),
-                owner: UserId::from_bytes(owner),
-                at: Timestamp::from_millis(row.get(0)?),
-                reviewed: row.get(3)?,
-                doubtful: row.get(4)?,
-            });
-        }
+        visits.extend(visit_made(row)?);
     }
     Ok(visits)
+}
+
+/// See [`DocumentStore::visits_since`](crate::store::DocumentStore::visits_since).
+pub(super) fn visits_since(
+    connection: &Connection,
+    org: OrganisationId,
+    marks: &[StreamMark],
+) -> Result<VisitsSince, StoreError> {
+    let mut written = connection.prepare_cached(&format!(
+        "SELECT {VISIT} FROM entry JOIN document AS seen ON seen.id = entry.document
+         WHERE entry.place > ?1 AND entry.place < ?2 AND seen.kind = 'visit'"
+    ))?;
+    let mut reviewed = connection.prepare_cached(&format!(
+        "SELECT {VISIT} FROM entry JOIN document AS review ON review.id = entry.document
+         JOIN document AS seen ON seen.document = review.about AND seen.organisation = review.organisation
+         WHERE entry.place > ?1 AND entry.place < ?2 AND review.kind = 'review' AND seen.kind = 'visit'"
+    ))?;
+    let mut changed = VisitsSince::new();
+    for (first, end) in streams::grown_since(connection, org, marks)? {
+        for statement in [&mut written, &mut reviewed] {
+            let mut rows = statement.query([first, end])?;
+            while let Some(row) = rows.next()? {
+                changed.insert(row.get(0)?, visit_made(row)?);
+            }
+        }
+    }
+    Ok(changed)
 }
 
 pub(super) fn promising_notes(
