@@ -65,9 +65,11 @@ pub(crate) fn state(monitor: Option<&Arc<dyn NetworkMonitor>>) -> Option<Network
         .ok()
 }
 
-/// Whether files may go now.
+/// Whether files may go now. An app that says nothing of its network lets them go over any; one that fails to say so, over
+/// none.
 pub(crate) fn may_upload(monitor: Option<&Arc<dyn NetworkMonitor>>) -> bool {
-    let policy = monitor.and_then(|it| it.upload_policy().ok()).unwrap_or_default();
+    let Some(network) = monitor else { return true };
+    let policy = network.upload_policy().ok().unwrap_or_default();
     state(monitor).is_some_and(|network| policy.allows(network))
 }
 

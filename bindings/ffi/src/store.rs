@@ -172,8 +172,8 @@ impl FieldStore {
         caught(|| observe::subscribe(&self.inner, listener).map_err(|error| FieldError::Internal(error.to_string())))
     }
 
-    /// Whether files of evidence may go over the network that the phone has now, by what the app's `NetworkMonitor` says;
-    /// never without one.
+    /// Whether files of evidence may go over the network that the phone has now, by what the app's `NetworkMonitor` says; over
+    /// any without one.
     pub async fn may_upload(&self) -> Result<bool, FieldError> {
         let monitor = self.network.clone();
         blocking(move || Ok(network::may_upload(monitor.as_ref()))).await

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fieldledger_core::{
     error::FieldError,
+    model::{DocumentId, EvidenceHash},
     store::Identity,
     sync::{
         driver::{SyncDriver, SyncReport},
@@ -14,7 +15,7 @@ use fieldledger_core::{
 use tokio::sync::watch;
 
 use crate::{
-    CallbackFailed, CancelToken, FieldStore, NetworkState,
+    CallbackFailed, CancelToken, FieldStore, NetworkState, PathBuf,
     blocking::{runtime, spawned},
     network,
 };
@@ -91,6 +92,23 @@ impl Drop for SyncHandle {
 
 #[uniffi::export]
 impl FieldStore {
+    /// Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took
+    /// it, or its copy was deleted after a month.
+    ///
+    /// # Errors
+    /// [`FieldError::NotFound`] when the document does not name it, or the server has not got it yet either;
+    /// [`FieldError::Offline`]; [`FieldError::StorageFull`]; [`FieldError::Cancelled`].
+    pub async fn fetch_evidence(
+        &self,
+        document: DocumentId,
+        hash: EvidenceHash,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<PathBuf, FieldError> {
+        let driver = self.driver().await?;
+        let fetching = spawned(async move { Ok(driver.fetch_evidence(document, hash).await?) });
+        CancelToken::guard(cancel, fetching).await
+    }
+
     /// Makes this store the phone that `code` is for: a one-time code that an administrator or supervisor made for the person.
     /// The same person may enrol again; a store never changes hands.
     ///
@@ -111,7 +129,8 @@ impl FieldStore {
         Ok(identity)
     }
 
-    /// Pushes and pulls until nothing is left. For a background task of the operating system that has little time, give a
+    /// Pushes and pulls until nothing is left, then sends the files of evidence that wait, as far as `may_upload` lets them go. A
+    /// file that cannot be sent now makes no failure of it: the report says how many are left, and why. For a background task of the operating system that has little time, give a
     /// token and cancel it when the time is over: what was exchanged until then is stored.
     ///
     /// # Errors
@@ -121,17 +140,18 @@ impl FieldStore {
         let driver = self.driver().await?;
         let monitor = self.network().cloned();
         let syncing = spawned(async move {
-            let known = tokio::task::spawn_blocking(move || network::state(monitor.as_ref())).await;
+            let asked = monitor.clone();
+            let known = tokio::task::spawn_blocking(move || network::state(asked.as_ref())).await;
             if matches!(known, Ok(Some(NetworkState::None))) {
                 return Err(FieldError::Offline);
             }
-            Ok(driver.sync_once().await?)
+            Ok(driver.sync_all(|| network::may_upload(monitor.as_ref())).await?)
         });
         CancelToken::guard(cancel, syncing).await
     }
 
     /// Keeps in step in the background until the handle is stopped or let go of: after local changes, when the server says
-    /// that there is something new, and from time to time.
+    /// that there is something new, and from time to time. Files of evidence are sent meanwhile, when `may_upload` lets them.
     ///
     /// # Errors
     /// [`FieldError::NotEnrolled`]; [`FieldError::Internal`] when the phone gives no thread.
@@ -141,6 +161,7 @@ impl FieldStore {
         let (end, ended) = watch::channel(false);
         let states = listener.map(tell_in_order).transpose()?;
         let running = driver.clone();
+        let monitor = self.network().cloned();
         runtime()?.spawn(async move {
             let tell = |state| {
                 if let Some(states) = &states {
@@ -150,13 +171,25 @@ impl FieldStore {
             let cancel = async move {
                 let _ = stopped.wait_for(|it| *it).await;
             };
-            let outcome = running
-                .run(cancel, |status, report| {
-                    if let Some(state) = state_of(status, report) {
-                        tell(state);
-                    }
-                })
-                .await;
+            let syncing = running.run(cancel, |status, report| {
+                if let Some(state) = state_of(status, report) {
+                    tell(state);
+                }
+            });
+            // It ends with the sync, which finds out by itself when nothing works any more.
+            let sending = async {
+                let sent = running
+                    .run_evidence(std::future::pending(), || network::may_upload(monitor.as_ref()))
+                    .await;
+                if let Err(error) = sent {
+                    tracing::warn!(%error, "no more files of evidence are sent");
+                }
+                std::future::pending::<()>().await;
+            };
+            let outcome = tokio::select! {
+                outcome = syncing => outcome,
+                () = sending => Ok(()),
+            };
             tell(SyncState::Stopped {
                 error: outcome.err().map(FieldError::from),
             });

@@ -30,8 +30,8 @@ impl FieldStore {
     }
 
     /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of
-    /// its bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is:
-    /// sending it is the app's, which tells with `set_evidence_state` how far it has come.
+    /// its bytes and notes who took it and when. The phone keeps a copy of its own and sends it after the document; the app may
+    /// delete its file.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when the file cannot be read or is empty; as `add_evidence`.
@@ -53,24 +53,20 @@ impl FieldStore {
         self.run(move |store| store.evidence_state(hash)).await
     }
 
-    /// The files that wait to be sent, some of them.
+    /// What this phone knows of a file of evidence: where it is, how far it has got, and why it is not on the server. Nothing when
+    /// the phone has not heard of it.
     ///
     /// # Errors
     /// As `organisation`.
-    pub async fn evidence_to_upload(&self, limit: Count) -> Result<Vec<EvidenceFile>, FieldError> {
-        self.run(move |store| store.evidence_to_upload(limit)).await
+    pub async fn evidence_file(&self, hash: EvidenceHash) -> Result<Option<EvidenceFile>, FieldError> {
+        self.run(move |store| store.evidence_file(hash)).await
     }
 
-    /// Notes how far a file has been sent.
+    /// The files that the server has not got yet, some of them, in the order in which they are sent.
     ///
     /// # Errors
-    /// [`FieldError::NotFound`]; [`FieldError::StorageFull`].
-    pub async fn set_evidence_state(
-        &self,
-        hash: EvidenceHash,
-        state: UploadState,
-        sent: u64,
-    ) -> Result<(), FieldError> {
-        self.run(move |store| store.set_evidence_state(hash, state, sent)).await
+    /// As `organisation`.
+    pub async fn evidence_waiting(&self, limit: Count) -> Result<Vec<EvidenceFile>, FieldError> {
+        self.run(move |store| store.evidence_waiting(limit)).await
     }
 }

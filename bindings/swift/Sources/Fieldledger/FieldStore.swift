@@ -175,7 +175,7 @@ public final class FieldStore: Sendable {
     public var identity: Identity? { core.identity() }
 
     /// Whether files of evidence may go over the network that the phone has now, by what the app's ``NetworkMonitor`` says;
-    /// never without one.
+    /// over any without one.
     public func mayUpload() async throws -> Bool {
         try await read { try await $0.mayUpload() }
     }

@@ -252,7 +252,8 @@ extension FieldStore {
 // MARK: Evidence
 
 extension FieldStore {
-    /// Names a photo, signature, stamp, slip or video in a visit or a delivery, and keeps where its file is.
+    /// Names a photo, signature, stamp, slip or video in a visit, a delivery or an answer to a statement. Of a file the phone makes a
+    /// copy that it sends; without one it is only named, because another phone has it.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` when the file is not what hash and size say, or the document takes no
     ///   evidence; as ``save(_:)``.
@@ -263,8 +264,8 @@ extension FieldStore {
     }
 
     /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of its
-    /// bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is: sending it is the app's,
-    /// which tells with ``setEvidenceState(_:_:sent:)`` how far it has come.
+    /// bytes and notes who took it and when. The phone keeps a copy of its own and sends it after the document; the app may delete its
+    /// file.
     ///
     /// - Throws: ``FieldledgerError/invalid(field:message:)`` when the file cannot be read or is empty; as
     ///   ``addEvidence(_:_:hash:file:)``.
@@ -280,16 +281,24 @@ extension FieldStore {
         try await read { try await $0.evidenceState(hash: hash) }
     }
 
-    /// The files that wait to be sent, some of them.
-    public func evidenceToUpload(limit: Int) async throws -> [EvidenceFile] {
-        try await read { try await $0.evidenceToUpload(limit: limit) }
+    /// What this phone knows of a file of evidence: where it is, how far it has got, and why it is not on the server. Nothing when the
+    /// phone has not heard of it.
+    public func evidenceFile(_ hash: EvidenceHash) async throws -> EvidenceFile? {
+        try await read { try await $0.evidenceFile(hash: hash) }
     }
 
-    /// Notes how far a file has been sent.
+    /// The files that the server has not got yet, some of them: those that were lost, then the others as they are sent.
+    public func evidenceWaiting(limit: Int = 20) async throws -> [EvidenceFile] {
+        try await read { try await $0.evidenceWaiting(limit: limit) }
+    }
+
+    /// Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or
+    /// its copy was deleted after a month. Ends when its task is cancelled.
     ///
-    /// - Throws: ``FieldledgerError/notFound``; ``FieldledgerError/storageFull``.
-    public func setEvidenceState(_ hash: EvidenceHash, _ state: UploadState, sent: UInt64) async throws {
-        try await write { try await $0.setEvidenceState(hash: hash, state: state, sent: sent) }
+    /// - Throws: ``FieldledgerError/notFound`` when the document does not name it or the server has not got it yet either;
+    ///   ``FieldledgerError/offline``; ``FieldledgerError/storageFull``.
+    public func fetchEvidence(_ document: DocumentId, _ hash: EvidenceHash) async throws -> URL {
+        try await ending { core, token in try await core.fetchEvidence(document: document, hash: hash, cancel: token) }
     }
 }
 

@@ -66,8 +66,10 @@ extension FieldStore {
         }
     }
 
-    /// Pushes and pulls until nothing is left. Ends when the task is cancelled: what was exchanged until then is stored, so a
-    /// background task of the system cancels it when its time is over (see <doc:Background>).
+    /// Pushes and pulls until nothing is left, then sends the files of evidence that wait, as far as ``mayUpload()`` lets them go. A
+    /// file that cannot be sent now makes no failure of it: the report says how many are left, and why. Ends when the task is
+    /// cancelled: what was exchanged until then is stored, so a background task of the system cancels it when its time is over (see
+    /// <doc:Background>).
     ///
     /// - Throws: ``FieldledgerError/offline``, ``FieldledgerError/signInAgain``, ``FieldledgerError/revoked``,
     ///   ``FieldledgerError/needsNewerApp``, ``FieldledgerError/cancelled``.
@@ -77,7 +79,7 @@ extension FieldStore {
     }
 
     /// Keeps in step in the background until the handle is stopped or let go of: after local changes, when the server says
-    /// that there is something new, and from time to time.
+    /// that there is something new, and from time to time. Files of evidence are sent meanwhile, when ``mayUpload()`` lets them.
     ///
     /// - Throws: ``FieldledgerError/notEnrolled``; ``FieldledgerError/internal(_:)`` when the phone gives no thread.
     public func startSync() async throws -> SyncHandle {
@@ -87,7 +89,7 @@ extension FieldStore {
     }
 
     /// Runs a long call that ends when the task is cancelled.
-    private func ending<T: Sendable>(
+    func ending<T: Sendable>(
         _ call: @Sendable (FieldledgerFFI.FieldStore, CancelToken) async throws -> T
     ) async throws -> T {
         let token = CancelToken()

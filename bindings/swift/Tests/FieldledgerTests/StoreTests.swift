@@ -66,8 +66,9 @@ import Fieldledger
         #expect(history.count == 3 && history.allSatisfy { $0.author != nil })
     }
 
-    @Test func evidenceIsNamedByItsBytes() async throws {
-        let phone = try await Server.shared.value.phone()
+    @Test func aPhotoGoesToTheServerAndIsSeenOnAnotherPhone() async throws {
+        let server = try await Server.shared.value
+        let phone = try await server.phone()
         let visit = try await phone.store.startVisit(customer: phone.customer(), purpose: .delivery)
         let file = phone.folder.appendingPathComponent("照片 1.jpg")
         try Data("abc".utf8).write(to: file)
@@ -75,8 +76,26 @@ import Fieldledger
         let hash = try await phone.store.attachEvidence(visit.id, file: file, photo)
         #expect(hash.hex == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         #expect(try await phone.store.evidenceState(hash) == .waiting)
-        #expect(try await phone.store.evidenceToUpload(limit: 10).first?.path?.path == file.path)
-        #expect(try await phone.store.mayUpload() == false)
+        #expect(try await phone.store.status().evidenceWaiting == 1)
+        // The phone has a copy of its own: the camera's folder is emptied.
+        try FileManager.default.removeItem(at: file)
+        let waiting = try await phone.store.evidenceWaiting()
+        #expect(waiting.map(\.hash) == [hash])
+        #expect(try Data(contentsOf: #require(waiting.first?.path)) == Data("abc".utf8))
+
+        let report = try await phone.store.syncOnce()
+        #expect(report.evidence.stored == 1 && report.evidence.left == 0 && report.evidence.problem == nil)
+        #expect(try await phone.store.evidenceState(hash) == .stored)
+        #expect(try await phone.store.evidenceWaiting().isEmpty)
+
+        let other = try await server.phone()
+        try await other.store.syncOnce()
+        #expect(try await other.store.evidenceFile(hash) == nil)
+        let fetched = try await other.store.fetchEvidence(visit.id, hash)
+        #expect(try Data(contentsOf: fetched) == Data("abc".utf8))
+        #expect(try await other.store.evidenceFile(hash)?.size == 3)
+        let unknown = EvidenceHash(hex: String(repeating: "0", count: 64))
+        #expect(await failure { try await other.store.fetchEvidence(visit.id, unknown) } == .notFound)
     }
 
     // MARK: Errors

@@ -261,6 +261,18 @@ import Fieldledger
             monitor.policy.withLock { $0 = policy }
             #expect(try await store.mayUpload() == may, "\(state) \(policy)")
         }
+        // Documents go over any network; a photo waits for the one that the person lets it go over.
+        monitor.policy.withLock { $0 = .wifiOnly }
+        let customer = try #require(try await store.customers().first)
+        let visit = try await store.startVisit(customer: customer.id, purpose: .sales)
+        let photo = folder.appendingPathComponent("photo.jpg")
+        try Data("a photo".utf8).write(to: photo)
+        let hash = try await store.attachEvidence(visit.id, file: photo, NewEvidence(kind: .photo, mediaType: "image/jpeg"))
+        #expect(try await store.syncOnce().evidence.left == 1)
+        #expect(try await store.status().waiting == 0)
+        #expect(try await store.evidenceState(hash) == .waiting)
+        monitor.now.withLock { $0 = .wifi }
+        #expect(try await store.syncOnce().evidence.stored == 1)
         // A monitor that does not know keeps nobody from syncing.
         monitor.now.withLock { $0 = nil }
         try await store.syncOnce()

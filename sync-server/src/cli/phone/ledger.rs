@@ -497,6 +497,12 @@ impl Phone {
                 plain(&it.message)
             ));
         }
+        if status.evidence_waiting + status.evidence_lost > 0 {
+            text.push_str(&format!(
+                "\n  files         {} waiting, {} lost before they were sent",
+                status.evidence_waiting, status.evidence_lost
+            ));
+        }
         if status.kept > 0 {
             text.push_str(&format!(
                 "\n  kept          {} record(s) of former territories, until {}",
@@ -517,6 +523,7 @@ impl Phone {
             "user": identity.as_ref().map(|it| it.user), "name": identity.as_ref().map(|it| &it.user_name),
             "server": identity.as_ref().map(|it| &it.server_url), "device": device.to_lowercase(),
             "waiting": status.waiting, "rejected": rejected, "kept": status.kept,
+            "files_waiting": status.evidence_waiting, "files_lost": status.evidence_lost,
             "server_makes_backups": status.server_makes_backups,
             "last_contact": status.last_contact.map(|at| at.to_string()), "staleness_millis": status.staleness_millis,
         });

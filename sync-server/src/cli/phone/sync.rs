@@ -1,6 +1,6 @@
 //! Enrolling and syncing: the commands that need the server.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use fieldledger_core::{
     model::DocumentId,
@@ -84,8 +84,8 @@ impl Phone {
     }
 
     pub(super) fn sync(&self) -> Done {
-        let report =
-            runtime()?.block_on(async { Ok::<_, Problem>(SyncDriver::over_http(&self.store)?.sync_once().await?) })?;
+        let report = runtime()?
+            .block_on(async { Ok::<_, Problem>(SyncDriver::over_http(&self.store)?.sync_all(|| true).await?) })?;
         self.say(report_text(&report), report_json(&report))?;
         let rejected = self.store.status()?.rejected;
         if report.rejected == 0 {
@@ -174,7 +174,10 @@ impl Phone {
                     reached = true;
                 }
             };
-            driver.run(end, watch).await?;
+            tokio::select! {
+                ended = driver.run(end, watch) => ended?,
+                ended = driver.run_evidence(std::future::pending(), || true) => ended?,
+            }
             Ok::<_, Problem>(())
         })?;
         Ok(0)
@@ -191,30 +194,45 @@ fn change_name(change: &Change) -> String {
 }
 
 fn report_text(report: &SyncReport) -> String {
-    if report.pushed == 0 && report.pulled == 0 {
-        return format!(
+    let mut text = if report.pushed == 0 && report.pulled == 0 {
+        format!(
             "Nothing new. ({} bytes up, {} bytes down)",
             report.bytes_up, report.bytes_down
+        )
+    } else {
+        format!(
+            "Sent {} ({} accepted, {} known already, {} rejected) and received {}, in {} round trip(s): {} bytes up, {} \
+             bytes down.",
+            report.pushed,
+            report.accepted,
+            report.duplicate,
+            report.rejected,
+            report.pulled,
+            report.rounds,
+            report.bytes_up,
+            report.bytes_down
+        )
+    };
+    let files = &report.evidence;
+    if files.stored + files.left + files.lost > 0 {
+        let _ = write!(
+            text,
+            "\nFiles: {} sent ({} bytes), {} waiting, {} lost.",
+            files.stored, files.bytes_up, files.left, files.lost
         );
     }
-    format!(
-        "Sent {} ({} accepted, {} known already, {} rejected) and received {}, in {} round trip(s): {} bytes up, {} \
-         bytes down.",
-        report.pushed,
-        report.accepted,
-        report.duplicate,
-        report.rejected,
-        report.pulled,
-        report.rounds,
-        report.bytes_up,
-        report.bytes_down
-    )
+    if let Some(problem) = &files.problem {
+        let _ = write!(text, " {problem}.");
+    }
+    text
 }
 
 fn report_json(report: &SyncReport) -> serde_json::Value {
     json!({
         "rounds": report.rounds, "pushed": report.pushed, "pulled": report.pulled, "accepted": report.accepted,
         "duplicate": report.duplicate, "rejected": report.rejected, "bytes_up": report.bytes_up,
-        "bytes_down": report.bytes_down,
+        "bytes_down": report.bytes_down, "files_sent": report.evidence.stored, "files_waiting": report.evidence.left,
+        "files_lost": report.evidence.lost, "files_bytes": report.evidence.bytes_up,
+        "files_problem": report.evidence.problem,
     })
 }

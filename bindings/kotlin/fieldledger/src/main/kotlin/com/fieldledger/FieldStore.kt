@@ -197,7 +197,7 @@ public class FieldStore internal constructor(
     /** Whether the database has the supply's pending key: the app has to make that key the present one. */
     public suspend fun openedWithPendingKey(): Boolean = call { bridge.openedWithPendingKey() }
 
-    /** Whether files of evidence may go over the network that the phone has now, by [StoreOptions.network]; never without one. */
+    /** Whether files of evidence may go over the network that the phone has now, by [StoreOptions.network]; over any without one. */
     public suspend fun mayUpload(): Boolean = call { bridge.mayUpload() }
 
     // Enrolling and syncing ----------------------------------------------------------------------------------------------
@@ -213,8 +213,9 @@ public class FieldStore internal constructor(
         cancellable { bridge.enrol(serverUrl, code, deviceName, it) }
 
     /**
-     * Pushes and pulls until nothing is left. Throws nothing but cancellation: what came of it is in the outcome. When the
-     * coroutine is cancelled, because the operating system gives no more time, say, what was exchanged until then is stored.
+     * Pushes and pulls until nothing is left, then sends the files of evidence that wait, as far as [mayUpload] lets them go. Throws
+     * nothing but cancellation: what came of it is in the outcome. When the coroutine is cancelled, because the operating system gives
+     * no more time, say, what was exchanged until then is stored, and a file goes on where it was.
      */
     public suspend fun syncOnce(): SyncOutcome = try {
         SyncOutcome.Success(cancellable { bridge.syncOnce(it) })
@@ -223,7 +224,8 @@ public class FieldStore internal constructor(
     }
 
     /**
-     * Keeps in step in the background until it is stopped or the store is closed. For a screen, [syncing] is shorter.
+     * Keeps in step in the background until it is stopped or the store is closed; files of evidence are sent meanwhile, when [mayUpload]
+     * lets them. For a screen, [syncing] is shorter.
      *
      * Throws [FieldledgerException.NotEnrolled].
      */
@@ -407,16 +409,18 @@ public class FieldStore internal constructor(
     // Photos, signatures, stamps, slips and videos -----------------------------------------------------------------------
 
     /**
-     * Names a piece of evidence in a visit or a delivery, and keeps where its file is. [attachEvidence] does it for a file that
-     * this phone just took.
+     * Names a piece of evidence in a visit, a delivery or an answer to a statement. Of a [file] the phone makes a copy that it sends;
+     * without one it is only named, because another phone has it. [attachEvidence] does it for a file that this phone just took.
      */
     public suspend fun addEvidence(document: DocumentId, evidence: Evidence, hash: EvidenceHash, file: File? = null): Unit =
         call { bridge.addEvidence(document, evidence, hash, file?.absoluteFile) }
 
     /**
      * Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of its
-     * bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is: sending it is the app's, which
-     * tells with [setEvidenceState] how far it has come.
+     * bytes and notes who took it and when. The phone keeps a copy of its own and sends it after the document; the app may delete its
+     * file.
+     *
+     * Throws [FieldledgerException.Invalid] when the file cannot be read or is empty, [FieldledgerException.StorageFull].
      */
     public suspend fun attachEvidence(document: DocumentId, file: File, evidence: NewEvidence): EvidenceHash =
         call { bridge.attachEvidence(document, file.absoluteFile, evidence) }
@@ -424,15 +428,25 @@ public class FieldStore internal constructor(
     /** How far the bytes of a piece of evidence have got. */
     public suspend fun evidenceState(hash: EvidenceHash): UploadState = call { bridge.evidenceState(hash) }
 
-    /** The files that wait to be sent, some of them. */
-    public suspend fun evidenceToUpload(limit: Int = 20): List<EvidenceFile> =
-        call { bridge.evidenceToUpload(limit.toLong()) }
+    /**
+     * What this phone knows of a file of evidence: where it is, how far it has got, and why it is not on the server. Nothing when the
+     * phone has not heard of it.
+     */
+    public suspend fun evidenceFile(hash: EvidenceHash): EvidenceFile? = call { bridge.evidenceFile(hash) }
 
-    /** Notes how far a file has been sent: [sent] bytes of it. Throws [FieldledgerException.NotFound]. */
-    public suspend fun setEvidenceState(hash: EvidenceHash, state: UploadState, sent: Long): Unit = call {
-        if (sent < 0) throw FieldledgerException.invalid("sent", "is less than nothing")
-        bridge.setEvidenceState(hash, state, sent)
-    }
+    /** The files that the server has not got yet, some of them: those that were lost, then the others as they are sent. */
+    public suspend fun evidenceWaiting(limit: Int = 20): List<EvidenceFile> =
+        call { bridge.evidenceWaiting(limit.toLong()) }
+
+    /**
+     * Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or
+     * its copy was deleted after a month.
+     *
+     * Throws [FieldledgerException.NotFound] when the document does not name it or the server has not got it yet either,
+     * [FieldledgerException.Offline], [FieldledgerException.StorageFull].
+     */
+    public suspend fun fetchEvidence(document: DocumentId, hash: EvidenceHash): File =
+        cancellable { bridge.fetchEvidence(document, hash, it) }
 
     // Orders, the credit check and offline allowances --------------------------------------------------------------------
 

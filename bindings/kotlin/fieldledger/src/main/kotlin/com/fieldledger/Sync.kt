@@ -23,7 +23,8 @@ import com.fieldledger.ffi.SyncState as BridgeSyncState
 public sealed interface SyncOutcome {
     /**
      * Phone and server have the same, save for what [report] counts as `left`: changes that the server did not want to look at
-     * yet.
+     * yet, and files of evidence that wait, for a better network say. When `report.evidence.problem` says why files could not be
+     * sent, trying again soon helps.
      *
      * @property report what was exchanged.
      */

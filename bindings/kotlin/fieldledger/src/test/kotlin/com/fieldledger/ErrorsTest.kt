@@ -101,10 +101,6 @@ class ErrorsTest {
             fails<FieldledgerException.Invalid> { phone.store.create(phone.store.draftOrder(customer.id, "T", emptyList(), termsDays = -30)) }
             val number = fails<FieldledgerException.Invalid> { phone.store.create(phone.store.draftOrder(customer.id, " ", emptyList())) }
             assertEquals("number", number.field)
-            val sent = fails<FieldledgerException.Invalid> {
-                phone.store.setEvidenceState(com.fieldledger.model.EvidenceHash("0".repeat(64)), com.fieldledger.model.UploadState.WAITING, -1)
-            }
-            assertEquals("sent", sent.field)
             assertEquals(before, phone.store.timeline(customer.id).size)
         }
     }

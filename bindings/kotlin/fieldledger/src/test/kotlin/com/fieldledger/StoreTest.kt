@@ -5,8 +5,11 @@ import com.fieldledger.model.CheckOut
 import com.fieldledger.model.DocumentId
 import com.fieldledger.model.DocumentKind
 import com.fieldledger.model.DocumentRow
+import com.fieldledger.model.EvidenceKind
 import com.fieldledger.model.ListQuery
+import com.fieldledger.model.NewEvidence
 import com.fieldledger.model.RowSync
+import com.fieldledger.model.UploadState
 import com.fieldledger.model.VisitOutcome
 import com.fieldledger.model.VisitPurpose
 import kotlinx.coroutines.CompletableDeferred
@@ -380,8 +383,16 @@ class StoreTest {
             assertEquals(true, phone.store.mayUpload())
             policy[0] = UploadPolicy.WifiOnly
             assertEquals(false, phone.store.mayUpload())
+            // Documents go over any network; a photo waits for the one that the person lets it go over.
+            val visit = phone.visit()
+            val photo = java.io.File(phone.folder, "photo.jpg").apply { writeText("a photo") }
+            val hash = phone.store.attachEvidence(visit.id, photo, NewEvidence(EvidenceKind.Photo, "image/jpeg"))
+            assertEquals(1, phone.sync().evidence.left)
+            assertEquals(0, phone.store.status().waiting)
+            assertEquals(UploadState.WAITING, phone.store.evidenceState(hash))
             state[0] = NetworkState.Wifi
             assertEquals(true, phone.store.mayUpload())
+            assertEquals(1, phone.sync().evidence.stored)
             state[0] = NetworkState.Metered
             policy[0] = UploadPolicy.Any
             assertEquals(true, phone.store.mayUpload())

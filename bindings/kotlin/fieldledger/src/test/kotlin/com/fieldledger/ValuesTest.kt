@@ -4,6 +4,8 @@ import com.fieldledger.model.CheckOut
 import com.fieldledger.model.CreditVerdict
 import com.fieldledger.model.Currency
 import com.fieldledger.model.CustomerId
+import com.fieldledger.model.EvidenceFile
+import com.fieldledger.model.EvidenceHash
 import com.fieldledger.model.EvidenceKind
 import com.fieldledger.model.ListQuery
 import com.fieldledger.model.Money
@@ -13,6 +15,7 @@ import com.fieldledger.model.Order
 import com.fieldledger.model.StatementId
 import com.fieldledger.model.Visit
 import com.fieldledger.model.VisitPurpose
+import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertInstanceOf
@@ -162,18 +165,36 @@ class ValuesTest {
     }
 
     @Test
-    fun `a file is named by its bytes and waits to be sent`() = story {
+    fun `a photo is named by its bytes, goes to the server, and is seen on another phone`() = story {
         Company.shared.phone().use { phone ->
             val visit = phone.visit()
-            val photo = File(phone.folder, "photo 照片.jpg").apply { writeBytes(ByteArray(1000) { it.toByte() }) }
+            val photo = File(phone.folder, "photo 照片.jpg").apply { writeBytes(ByteArray(700_000) { it.toByte() }) }
+            val bytes = photo.readBytes()
             val hash = phone.store.attachEvidence(visit.id, photo, NewEvidence(EvidenceKind.Photo, "image/jpeg", caption = "门头"))
-            val digest = java.security.MessageDigest.getInstance("SHA-256").digest(photo.readBytes())
+            val digest = java.security.MessageDigest.getInstance("SHA-256").digest(bytes)
             assertEquals(digest.joinToString("") { "%02x".format(it) }, hash.hex)
             assertEquals(UploadState.WAITING, phone.store.evidenceState(hash))
-            assertEquals(photo, phone.store.evidenceToUpload().single { it.hash == hash }.path)
-            phone.store.setEvidenceState(hash, UploadState.UPLOADING, 500)
-            assertEquals(500, phone.store.evidenceToUpload().single { it.hash == hash }.sent)
             assertEquals("门头", phone.store.visit(visit.id)?.value?.evidence?.get(hash)?.caption)
+            assertEquals(1, phone.store.status().evidenceWaiting)
+            // The phone has a copy of its own: the camera's folder is emptied.
+            assertTrue(photo.delete())
+            val waiting = phone.store.evidenceWaiting().single()
+            assertEquals(hash, waiting.hash)
+            assertArrayEquals(bytes, waiting.path?.readBytes())
+
+            val report = (phone.store.syncOnce() as SyncOutcome.Success).report
+            assertEquals(1, report.evidence.stored)
+            assertEquals(0, report.evidence.left)
+            assertNull(report.evidence.problem)
+            assertEquals(UploadState.STORED, phone.store.evidenceState(hash))
+            assertEquals(emptyList<EvidenceFile>(), phone.store.evidenceWaiting())
+
+            Company.shared.phone().use { other ->
+                assertNull(other.store.evidenceFile(hash))
+                assertArrayEquals(bytes, other.store.fetchEvidence(visit.id, hash).readBytes())
+                assertEquals(700_000, other.store.evidenceFile(hash)?.size)
+                fails<FieldledgerException.NotFound> { other.store.fetchEvidence(visit.id, EvidenceHash("0".repeat(64))) }
+            }
         }
     }
 

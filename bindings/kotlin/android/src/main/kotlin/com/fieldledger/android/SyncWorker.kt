@@ -40,7 +40,8 @@ public class SyncWorker(context: Context, parameters: WorkerParameters) : Corout
             SyncOutcome.of(error)
         }
         return when (outcome) {
-            is SyncOutcome.Success -> Result.success()
+            // Documents went; a photo that broke off goes on with the next try. One that waits for a better network waits for the next turn.
+            is SyncOutcome.Success -> if (outcome.report.evidence.problem == null) Result.success() else Result.retry()
             is SyncOutcome.Retry -> Result.retry()
             is SyncOutcome.Failure -> failure(outcome.error.message)
         }
