@@ -394,3 +394,6 @@ impl Whole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

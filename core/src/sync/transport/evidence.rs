@@ -248,3 +248,6 @@ async fn refusal(response: Response) -> UploadFault {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
