@@ -63,7 +63,8 @@ fn open(folder: &Path) -> Result<FieldStore> {
 }
 
 async fn sync(store: &FieldStore) -> Result<()> {
-    let report = SyncDriver::over_http(store)?.sync_once().await?;
+    // Documents, then photos and signatures; over any network.
+    let report = SyncDriver::over_http(store)?.sync_all(|| true).await?;
     println!("sent {}, received {}", report.pushed, report.pulled);
     Ok(())
 }

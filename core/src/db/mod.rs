@@ -44,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_allowances.sql"),
     include_str!("../../migrations/0003_acknowledged.sql"),
+    include_str!("../../migrations/0004_evidence_upload.sql"),
 ];
 
 /// The version of the schema that this build writes.

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     document::{self, Chunk, chunk},
     error::FieldError,
+    evidence::files::Folder,
     model::{ChangeHash, DocumentId, Timestamp},
     sync::protocol::{RecordEntry, RecordName, StreamId},
 };
@@ -193,7 +194,7 @@ fn finish_swap(path: &Path, aside: &Path) -> io::Result<()> {
 }
 
 /// Makes what was renamed or made beside `path` durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
@@ -224,7 +225,7 @@ fn salvage(
     let identity = carry_meta(&mut connection, &mut source, &mut report)?;
     carry_documents(&mut connection, &mut source, identity.as_ref(), &mut report)?;
     carry_records(&mut connection, &mut source, &mut report)?;
-    carry_evidence(&mut connection, &mut source)?;
+    carry_evidence(&mut connection, &mut source, damaged)?;
     carry_allowances(&mut connection, &mut source)?;
     report.enrolled = identity.is_some();
     report.damaged_tables = source.given_up;
@@ -253,6 +254,12 @@ impl Source {
             pages: Pages::open(path, key).ok(),
             given_up: Vec::new(),
         }
+    }
+
+    /// Whether a table is known to have a column, which one of an earlier version may not.
+    fn has(&self, table: &str, column: &str) -> bool {
+        let sql = format!("SELECT {column} FROM {table} LIMIT 0");
+        self.connection.as_ref().is_some_and(|it| it.prepare(&sql).is_ok())
     }
 
     /// Every row of a table that can be read, as `columns` say, handed to `take` one by one; some may come twice.
@@ -678,28 +685,49 @@ fn carry_allowances(connection: &mut Connection, source: &mut Source) -> Result<
     Ok(())
 }
 
-fn carry_evidence(connection: &mut Connection, source: &mut Source) -> Result<(), FieldError> {
+/// Files of evidence, and those in the folder beside the database that nothing can be read of any more: which document
+/// names them is found out when they are about to be sent.
+fn carry_evidence(connection: &mut Connection, source: &mut Source, damaged: &Path) -> Result<(), FieldError> {
     let transaction = connection.transaction()?;
-    source.rows("evidence", "hash, path, size, state, sent", Stored::Evidence, |row| {
-        if let (Some(hash), Some(size), Some(state @ 0..=3)) = (
+    let columns = if source.has("evidence", "document") {
+        "hash, path, size, state, sent, document, due, tries, problem, backed_up, stored_at"
+    } else {
+        "hash, path, size, state, sent"
+    };
+    source.rows("evidence", columns, Stored::Evidence, |row| {
+        if let (Some(hash), Some(size), Some(state @ 0..=4)) = (
             blob(row.first()).filter(|it| it.len() == 32),
             number(row.get(2)),
             number(row.get(3)),
         ) {
+            let count = |index| number(row.get(index)).unwrap_or_default();
             transaction
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO evidence (hash, path, size, state, sent) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR IGNORE INTO evidence (hash, path, size, state, sent, document, due, tries, problem,
+                       backed_up, stored_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 )?
                 .execute((
                     hash,
                     text(row.get(1)),
                     size,
                     state,
-                    number(row.get(4)).unwrap_or_default(),
+                    count(4),
+                    blob(row.get(5)).filter(|it| it.len() == 16),
+                    count(6),
+                    count(7),
+                    text(row.get(8)),
+                    count(9) == 1,
+                    number(row.get(10)),
                 ))?;
         }
         Ok(())
     })?;
+    for (hash, size) in Folder::beside(damaged, Durability::Off).all() {
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO evidence (hash, path, size, state) VALUES (?1, ?2, ?3, 0)")?
+            .execute((&hash.0[..], hash.to_string(), i64::try_from(size).unwrap_or(i64::MAX)))?;
+    }
     transaction.commit()?;
     Ok(())
 }

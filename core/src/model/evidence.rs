@@ -56,10 +56,12 @@ pub enum UploadState {
     Waiting,
     /// Being sent.
     Uploading,
-    /// The server has confirmed the hash.
+    /// On the server, which has confirmed the hash.
     Stored,
-    /// The file is not on this phone: another phone took it, or it was lost.
+    /// The file is not on this phone: another phone took it.
     Elsewhere,
+    /// Named by this phone, but its file was gone or changed before it was sent.
+    Lost,
 }
 
 impl Evidence {

@@ -1,11 +1,16 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Change, FieldStore};
+use super::{Change, Document, FieldStore, StoredModel};
 use crate::{
     error::FieldError,
-    evidence::{self, EvidenceFile},
+    evidence::{
+        EvidenceFile,
+        files::{self, Folder, Whole},
+        queue,
+    },
     model::{
-        DocumentId, DocumentKind, Evidence, EvidenceHash, EvidenceKind, InvalidField, Position, Timestamp, UploadState,
+        Delivery, DocumentId, DocumentKind, Evidence, EvidenceHash, EvidenceKind, InvalidField, Position,
+        StatementConfirmation, Timestamp, UploadState, Visit,
     },
 };
 
@@ -28,12 +33,30 @@ pub struct NewEvidence {
     pub caption: String,
 }
 
+/// The kinds of documents that name files.
+trait NamesEvidence: StoredModel {
+    fn evidence(&mut self) -> &mut BTreeMap<EvidenceHash, Evidence>;
+}
+
+macro_rules! names_evidence {
+    ($($model:ident),*) => {$(
+        impl NamesEvidence for $model {
+            fn evidence(&mut self) -> &mut BTreeMap<EvidenceHash, Evidence> {
+                &mut self.evidence
+            }
+        }
+    )*};
+}
+names_evidence!(Visit, Delivery, StatementConfirmation);
+
 impl FieldStore {
-    /// Names a photo, signature, stamp, slip or video in a visit or a delivery, and keeps where its file is.
+    /// Names a photo, signature, stamp, slip or video in a visit, a delivery or an answer to a statement. The phone makes a
+    /// copy of `file` that it sends when there is a network; the app's own file is not needed any more. Without a file it
+    /// is only named: another phone has it.
     ///
     /// # Errors
-    /// [`FieldError::Invalid`] when the file is not what the hash and size say, or the document takes no evidence; as
-    /// [`Self::save`].
+    /// [`FieldError::Invalid`] when the file cannot be read or is not what the hash and size say, or the document takes no
+    /// evidence; [`FieldError::StorageFull`] when there is no room for the copy; as [`Self::save`].
     pub fn add_evidence(
         &self,
         document: DocumentId,
@@ -42,41 +65,19 @@ impl FieldStore {
         file: Option<PathBuf>,
     ) -> Result<(), FieldError> {
         evidence.validate()?;
-        if let Some(file) = &file {
-            let (found, size) = evidence::hash_file(file)?;
-            if (found, size) != (hash, evidence.size) {
-                return Err(InvalidField::new("evidence", "the file is not the one that was named").into());
-            }
+        let kind = self.kind_with_evidence(document)?;
+        let copy = file.map(|file| self.copy_evidence(&file)).transpose()?;
+        if let Some(copy) = &copy
+            && (copy.hash, copy.size) != (hash, evidence.size)
+        {
+            return Err(InvalidField::new("evidence", "the file is not the one that was named").into());
         }
-        let size = evidence.size;
-        let kind = self.row(document)?.ok_or(FieldError::NotFound)?.kind;
-        // The file first: a document never names a file that the phone has forgotten.
-        self.write(&[Change::Evidence], |transaction| {
-            evidence::note_file(transaction, hash, size, file.as_deref())
-        })?;
-        match kind {
-            DocumentKind::Visit => {
-                let mut visit = self.visit(document)?.ok_or(FieldError::NotFound)?;
-                visit.value.evidence.insert(hash, evidence);
-                self.save(&visit).map(drop)
-            }
-            DocumentKind::Delivery => {
-                let mut delivery = self.delivery(document)?.ok_or(FieldError::NotFound)?;
-                delivery.value.evidence.insert(hash, evidence);
-                self.save(&delivery).map(drop)
-            }
-            DocumentKind::StatementConfirmation => {
-                let mut answer = self.statement_confirmation(document)?.ok_or(FieldError::NotFound)?;
-                answer.value.evidence.insert(hash, evidence);
-                self.save(&answer).map(drop)
-            }
-            other => Err(InvalidField::new("evidence", format!("a {other} takes no evidence")).into()),
-        }
+        self.name_evidence(document, &kind, evidence, hash, copy)
     }
 
     /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of
-    /// its bytes, notes who took it and when, and notes that it is still to be sent. The file stays where it is:
-    /// sending it is the app's, which tells with [`Self::set_evidence_state`] how far it has come.
+    /// its bytes, and notes who took it and when. The phone makes a copy of it that it sends when there is a network; the
+    /// app's own file is not needed any more.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when the file cannot be read or is empty; as [`Self::add_evidence`].
@@ -87,18 +88,71 @@ impl FieldStore {
         evidence: NewEvidence,
     ) -> Result<EvidenceHash, FieldError> {
         let taken_by = self.require_identity()?.user;
-        let (hash, size) = evidence::hash_file(&file)?;
+        let kind = self.kind_with_evidence(document)?;
+        let copy = self.copy_evidence(&file)?;
+        let hash = copy.hash;
         let described = Evidence {
             kind: evidence.kind,
-            size,
+            size: copy.size,
             media_type: evidence.media_type,
             taken_at: evidence.taken_at.unwrap_or_else(|| self.now()),
             taken_by,
             position: evidence.position,
             caption: evidence.caption,
         };
-        self.add_evidence(document, described, hash, Some(file))?;
+        described.validate()?;
+        self.name_evidence(document, &kind, described, hash, Some(copy))?;
         Ok(hash)
+    }
+
+    fn kind_with_evidence(&self, document: DocumentId) -> Result<DocumentKind, FieldError> {
+        let kind = self.row(document)?.ok_or(FieldError::NotFound)?.kind;
+        match kind {
+            DocumentKind::Visit | DocumentKind::Delivery | DocumentKind::StatementConfirmation => Ok(kind),
+            other => Err(InvalidField::new("evidence", format!("a {other} takes no evidence")).into()),
+        }
+    }
+
+    fn copy_evidence(&self, file: &std::path::Path) -> Result<Whole, FieldError> {
+        self.evidence_folder().copy(file, self.random_bytes()?)
+    }
+
+    fn name_evidence(
+        &self,
+        document: DocumentId,
+        kind: &DocumentKind,
+        evidence: Evidence,
+        hash: EvidenceHash,
+        copy: Option<Whole>,
+    ) -> Result<(), FieldError> {
+        match kind {
+            DocumentKind::Visit => self.name_evidence_in(self.visit(document)?, evidence, hash, copy),
+            DocumentKind::Delivery => self.name_evidence_in(self.delivery(document)?, evidence, hash, copy),
+            _ => self.name_evidence_in(self.statement_confirmation(document)?, evidence, hash, copy),
+        }
+    }
+
+    /// The document and what is known of the file are saved together: neither is ever without the other. A copy that was
+    /// not saved is gone when it is dropped.
+    fn name_evidence_in<T: NamesEvidence>(
+        &self,
+        document: Option<Document<T>>,
+        evidence: Evidence,
+        hash: EvidenceHash,
+        copy: Option<Whole>,
+    ) -> Result<(), FieldError> {
+        let document = document.ok_or(FieldError::NotFound)?;
+        let (id, size, now) = (document.id, evidence.size, self.now());
+        let stored = copy.as_ref().map(Whole::name);
+        self.save_with(&document, |transaction, value| {
+            value.evidence().insert(hash, evidence);
+            queue::note(transaction, hash, size, stored.as_deref(), id, now)
+        })?;
+        if let Some(copy) = copy {
+            copy.keep();
+        }
+        self.tell(&[Change::Evidence]);
+        Ok(())
     }
 
     /// How far the bytes of a piece of evidence have got.
@@ -106,25 +160,64 @@ impl FieldStore {
     /// # Errors
     /// As [`Self::organisation`].
     pub fn evidence_state(&self, hash: EvidenceHash) -> Result<UploadState, FieldError> {
-        let file = self.read(|connection| evidence::find_file(connection, hash))?;
+        let file = self.read(|connection| queue::find(connection, hash))?;
         Ok(file.map_or(UploadState::Elsewhere, |file| file.state))
     }
 
-    /// The files that wait to be sent, some of them.
+    /// What this phone knows of a file of evidence; `None` when it has never had it. To show one that is not here, fetch it
+    /// with [`SyncDriver::fetch_evidence`](crate::sync::driver::SyncDriver::fetch_evidence).
     ///
     /// # Errors
     /// As [`Self::organisation`].
-    pub fn evidence_to_upload(&self, limit: usize) -> Result<Vec<EvidenceFile>, FieldError> {
-        self.read(|connection| evidence::files_to_upload(connection, limit))
+    pub fn evidence_file(&self, hash: EvidenceHash) -> Result<Option<EvidenceFile>, FieldError> {
+        let found = self.read(|connection| queue::find(connection, hash))?;
+        Ok(found.map(|it| it.shown(&self.evidence_folder())))
     }
 
-    /// Notes how far a file has been sent.
+    /// The files that this phone named and the server does not have yet, at most `limit`: first those that were lost
+    /// before they were sent, then those that wait, in the order in which they are sent. Each says what is the matter with
+    /// it, if anything is.
     ///
     /// # Errors
-    /// [`FieldError::NotFound`]; [`FieldError::StorageFull`].
-    pub fn set_evidence_state(&self, hash: EvidenceHash, state: UploadState, sent: u64) -> Result<(), FieldError> {
-        self.write(&[Change::Evidence], |transaction| {
-            evidence::set_state(transaction, hash, state, sent)
-        })
+    /// As [`Self::organisation`].
+    pub fn evidence_waiting(&self, limit: usize) -> Result<Vec<EvidenceFile>, FieldError> {
+        let folder = self.evidence_folder();
+        let found = self.read(|connection| queue::not_stored(connection, limit))?;
+        Ok(found.into_iter().map(|it| it.shown(&folder)).collect())
+    }
+
+    /// Where the phone keeps its own copies.
+    pub(crate) fn evidence_folder(&self) -> Folder {
+        Folder::beside(&self.inner.options.path, self.inner.options.durability)
+    }
+
+    /// Puts in order what a process that ended in the middle has left in the folder. Nothing of this stands in the way of
+    /// opening the store.
+    pub(super) fn tidy_evidence(&self) -> Result<(), FieldError> {
+        let folder = self.evidence_folder();
+        folder.remove_parts();
+        let unnamed = folder.unnamed();
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let wanted = unnamed.iter().map(|(hash, _)| *hash).collect();
+        // A damaged database may have forgotten the file and kept the document.
+        let named = self.read(|connection| queue::documents_naming(connection, &wanted))?;
+        for (hash, path) in unnamed {
+            let known = self.read(|connection| queue::find(connection, hash))?;
+            match named.get(&hash) {
+                Some(document) if known.as_ref().is_none_or(|it| it.stored.is_none()) => {
+                    let size = std::fs::metadata(&path).map_or(0, |it| it.len());
+                    let name = hash.to_string();
+                    self.write(&[], |transaction| {
+                        queue::note(transaction, hash, size, Some(&name), *document, self.now())
+                    })?;
+                    folder.give_name(hash);
+                }
+                _ if known.is_some_and(|it| it.stored.as_deref().is_some_and(Folder::owns)) => folder.give_name(hash),
+                _ => files::discard(&path),
+            }
+        }
+        Ok(())
     }
 }

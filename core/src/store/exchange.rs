@@ -1,4 +1,4 @@
-use super::{FieldStore, lock};
+use super::{Change, FieldStore, lock};
 use crate::{
     db::{
         allowances,
@@ -6,6 +6,7 @@ use crate::{
         meta,
     },
     error::FieldError,
+    evidence::queue,
     rules::allowance::DeviceClock,
     store::LastContact,
     sync::protocol::SyncResponse,
@@ -41,9 +42,13 @@ impl FieldStore {
             phone_time: self.now(),
             monotonic_millis: self.inner.options.clock.monotonic_millis(),
         };
+        let mut ask_about_evidence = false;
         let me = self.identity().map(|it| (it.user, it.device));
         let applied = self.write(&[], |transaction| {
             let applied = exchange::apply(transaction, response, sent, me, &mut || self.random_bytes())?;
+            if !applied.restarted.is_empty() {
+                ask_about_evidence = queue::ask_about_all(transaction)?;
+            }
             if applied.refused.is_none() {
                 meta::set(transaction, meta::LAST_CONTACT, &contact)?;
                 if !applied.more {
@@ -61,7 +66,8 @@ impl FieldStore {
         if applied.refused.is_none() {
             *lock(&self.inner.contact) = Some(contact.monotonic_millis);
         }
-        let changes: Vec<_> = applied.changes.iter().cloned().collect();
+        let evidence = ask_about_evidence.then_some(Change::Evidence);
+        let changes: Vec<_> = applied.changes.iter().cloned().chain(evidence).collect();
         self.tell(&changes);
         Ok(applied)
     }

@@ -2,6 +2,7 @@ use super::{Change, DeviceState, FieldStore, LastContact};
 use crate::{
     db::{kept, lists, meta, outbox, streams},
     error::FieldError,
+    evidence::queue,
     model::{ChangeHash, DocumentId, Timestamp},
     sync::protocol::{StreamCursor, StreamId},
 };
@@ -29,6 +30,11 @@ pub struct SyncStatus {
     /// Documents of territories that are no longer this person's, with work of theirs in them. Everything is on the
     /// server; they are not shown, and go when the server says that a backup of it covers them.
     pub kept: usize,
+    /// Files of evidence that this phone named and the server does not have yet.
+    pub evidence_waiting: usize,
+    /// Files of evidence that were gone or changed on this phone before they were sent: they have to be taken again.
+    /// [`FieldStore::evidence_waiting`] tells which.
+    pub evidence_lost: usize,
     /// Whether the server has ever told of a backup. While it has not, `kept` does not shrink: the operator should make
     /// backups.
     pub server_makes_backups: bool,
@@ -94,6 +100,7 @@ impl FieldStore {
             let quarantined = connection
                 .prepare_cached("SELECT count(*) FROM outbox WHERE state <> 0 AND state = 2")?
                 .query_row([], |row| row.get::<_, i64>(0))?;
+            let (evidence_waiting, evidence_lost) = queue::counts(connection)?;
             Ok(SyncStatus {
                 waiting: outbox::count_waiting(connection)?,
                 rejected,
@@ -107,6 +114,8 @@ impl FieldStore {
                     .collect(),
                 quarantined: usize::try_from(quarantined).unwrap_or_default(),
                 kept: kept::documents(connection)?,
+                evidence_waiting,
+                evidence_lost,
                 server_makes_backups: kept::server_makes_backups(connection)?,
             })
         })

@@ -1,4 +1,9 @@
-//! Gives the engine what it does without: SQLite, the network, the clock, randomness.
+//! Gives the engine what it does without: SQLite, the network, the clock, randomness. Files of evidence go a way of their
+//! own (`evidence`): they are large, and nothing is decided about them.
+
+mod evidence;
+
+pub use evidence::EvidenceReport;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -7,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{Mutex, Notify, mpsc};
 
+use self::evidence::Pace;
 use super::{
     engine::{Config, Effect, Engine, Event, Failure, Status},
     protocol::{MAX_ENTRIES, StreamId, StreamMark, SyncResponse},
@@ -49,6 +55,8 @@ pub struct SyncReport {
     pub withdrawn: Vec<StreamId>,
     /// Streams whose history began anew on the server.
     pub restarted: Vec<StreamId>,
+    /// What became of the files of evidence; only of [`SyncDriver::sync_all`].
+    pub evidence: EvidenceReport,
 }
 
 impl SyncReport {
@@ -161,7 +169,11 @@ struct Shared<T> {
     config: Config,
     /// One exchange at a time, whoever asked for it.
     turn: Mutex<()>,
+    /// One pass over the files of evidence at a time.
+    evidence_turn: Mutex<Pace>,
     online: Notify,
+    /// The same for [`SyncDriver::run_evidence`]: word of a network wakes one who waits.
+    online_for_evidence: Notify,
 }
 
 /// How a session of the engine ended.
@@ -199,7 +211,9 @@ impl<T: Transport> SyncDriver<T> {
             transport,
             config,
             turn: Mutex::new(()),
+            evidence_turn: Mutex::new(Pace::default()),
             online: Notify::new(),
+            online_for_evidence: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -211,9 +225,10 @@ impl<T: Transport> SyncDriver<T> {
         &self.shared.store
     }
 
-    /// Tells [`Self::run`] that a network is there (again).
+    /// Tells [`Self::run`] and [`Self::run_evidence`] that a network is there (again), or another one.
     pub fn network_returned(&self) {
         self.shared.online.notify_one();
+        self.shared.online_for_evidence.notify_one();
     }
 
     /// Pushes and pulls until nothing is left.
@@ -338,12 +353,7 @@ impl<T: Transport> SyncDriver<T> {
                 Err(_) => {}
             }
             failures = failures.saturating_add(1);
-            let floor = config.backoff_floor_millis;
-            let ceiling = floor
-                .saturating_mul(1 << failures.min(20))
-                .min(config.backoff_ceiling_millis)
-                .max(floor);
-            let jittered = rng.random_range(floor..=ceiling);
+            let jittered = backoff(config, failures, &mut rng);
             tokio::time::sleep(Duration::from_millis(jittered.max(pause))).await;
         }
     }
@@ -461,6 +471,17 @@ impl<T: Transport> SyncDriver<T> {
             .await
             .map_err(|error| FieldError::Internal(format!("the work was broken off: {error}")))?
     }
+}
+
+/// How long to wait after some failures in a row, in milliseconds. Spread, so that phones that lost the same server do not
+/// come back together.
+fn backoff(config: &Config, failures: u32, rng: &mut ChaCha12Rng) -> u64 {
+    let floor = config.backoff_floor_millis;
+    let ceiling = floor
+        .saturating_mul(1 << failures.min(20))
+        .min(config.backoff_ceiling_millis)
+        .max(floor);
+    rng.random_range(floor..=ceiling)
 }
 
 #[cfg(test)]

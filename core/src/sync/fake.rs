@@ -1,6 +1,8 @@
 //! A server for tests: streams in memory, no rules but those that a test sets.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod evidence;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -15,7 +17,7 @@ use super::protocol::*;
 use crate::{
     document::Chunk,
     model::*,
-    store::{Durability, FieldStore, KeySupply, OpenOptions, PhoneClock},
+    store::{Durability, FieldStore, KeySupply, NewEvidence, OpenOptions, PhoneClock},
 };
 
 pub(crate) const TERRITORY: StreamId = StreamId::Territory(TerritoryId::from_bytes([9; 16]));
@@ -93,6 +95,27 @@ impl Phone {
 
     pub(crate) fn waiting(&self) -> usize {
         self.store.status().unwrap().waiting
+    }
+
+    /// Attaches a photo of these bytes to a visit, and gives back its hash.
+    pub(crate) fn photograph(&self, visit: DocumentId, bytes: &[u8]) -> EvidenceHash {
+        let file = self.folder.path().join("camera.jpg");
+        std::fs::write(&file, bytes).unwrap();
+        let hash = self.attach(visit, &file);
+        // As the cleaner of a phone does.
+        std::fs::remove_file(&file).unwrap();
+        hash
+    }
+
+    pub(crate) fn attach(&self, visit: DocumentId, file: &std::path::Path) -> EvidenceHash {
+        let described = NewEvidence {
+            kind: EvidenceKind::Photo,
+            media_type: "image/jpeg".to_owned(),
+            taken_at: None,
+            position: None,
+            caption: String::new(),
+        };
+        self.store.attach_evidence(visit, file.to_owned(), described).unwrap()
     }
 
     /// Everything that sync is answerable for, in a form that can be compared between phones.
@@ -214,6 +237,28 @@ impl FakeServer {
         };
         let json = json.to_owned();
         self.put(stream, Entry::Record(RecordEntry { name, version, json }));
+    }
+
+    /// The record of the customer that [`Phone::plan`] plans for, by which a phone knows in which stream a visit lives.
+    pub(crate) fn welcome_customer(&mut self) {
+        let customer = LedgerRecord::Customer(Customer {
+            id: CustomerId::from_bytes([7; 16]),
+            code: "C007".to_owned(),
+            name: "Shop".to_owned(),
+            territory: TerritoryId::from_bytes([9; 16]),
+            rep: None,
+            contact: String::new(),
+            phone: String::new(),
+            address: String::new(),
+            position: None,
+        });
+        let key = customer.key();
+        let name = RecordName {
+            kind: key.kind.as_str().to_owned(),
+            id: key.id,
+        };
+        let json = customer.to_json().unwrap();
+        self.put(TERRITORY, Entry::Record(RecordEntry { name, version: 1, json }));
     }
 
     fn judge(&mut self, push: &Push, brought: &mut BTreeSet<ChangeHash>) -> Verdict {

@@ -1,5 +1,6 @@
 //! HTTP between phone and server.
 
+mod evidence;
 mod live;
 
 use std::{future::Future, time::Duration};
@@ -13,6 +14,7 @@ use super::protocol::{
     SyncRequest, SyncResponse, pack, unpack,
 };
 
+pub use evidence::{EvidenceBytes, EvidenceTransport, Held, Upload, UploadFault};
 pub use live::LineReader;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -387,12 +389,17 @@ async fn accepted(response: Response, media_type: &str) -> Result<Response, Tran
             Err(TransportFault::CaptivePortal)
         };
     }
-    if status.is_success() || status.is_redirection() || status.is_informational() {
-        return Err(TransportFault::CaptivePortal);
-    }
     let pause = retry_after(&response);
     let told = told(response).await;
-    Err(match (status, told) {
+    Err(fault_told(status, pause, told))
+}
+
+/// What a reply says that is an error, or none of the server's.
+fn fault_told(status: StatusCode, pause: Option<u64>, told: Option<ErrorBody>) -> TransportFault {
+    if status.is_success() || status.is_redirection() || status.is_informational() {
+        return TransportFault::CaptivePortal;
+    }
+    match (status, told) {
         // A proxy asks for its own password.
         (StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::NETWORK_AUTHENTICATION_REQUIRED, _) => {
             TransportFault::CaptivePortal
@@ -416,7 +423,7 @@ async fn accepted(response: Response, media_type: &str) -> Result<Response, Tran
             None => TransportFault::Server(format!("it answered {status}")),
         },
         (_, None) => TransportFault::CaptivePortal,
-    })
+    }
 }
 
 async fn accepted_body(response: Response, media_type: &str, most: usize) -> Result<Vec<u8>, TransportFault> {

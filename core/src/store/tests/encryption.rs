@@ -72,6 +72,8 @@ pub(super) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|it| it.unwrap().path())
+        // Not the folder of evidence, whose files are not encrypted.
+        .filter(|it| it.is_file())
         .map(|it| {
             (
                 it.file_name().unwrap().to_str().unwrap().to_owned(),

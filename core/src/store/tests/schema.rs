@@ -42,6 +42,14 @@ fn every_released_version_migrates_to_the_schema_of_a_fresh_database_and_keeps_w
             matches!(&hits[..], [SearchHit::Document(row)] if row.customer_name == "东方超市"),
             "{hits:?}"
         );
+        let waiting = store.evidence_waiting(10).unwrap();
+        let expected = if version < 4 {
+            vec![]
+        } else {
+            vec![(12, UploadState::Waiting)]
+        };
+        let found: Vec<_> = waiting.iter().map(|it| (it.size, it.state)).collect();
+        assert_eq!(found, expected);
     }
 }
 
@@ -61,7 +69,22 @@ fn writes_the_fixture_of_an_unreleased_version_when_told_to() {
         .start_visit(shop.id, VisitPurpose::Collection, None)
         .unwrap();
     visit.value.note = "催收货款".to_owned();
+    let photo = Evidence {
+        kind: EvidenceKind::Photo,
+        size: 12,
+        media_type: "image/jpeg".to_owned(),
+        taken_at: Timestamp::from_millis(MORNING),
+        taken_by: phone.user,
+        position: None,
+        caption: "货架".to_owned(),
+    };
+    let file = phone.folder.path().join("photo.jpg");
+    std::fs::write(&file, b"not a photo!").unwrap();
+    let (hash, _) = crate::evidence::hash_file(&file).unwrap();
+    // In one change with the note: what waits are two changes, in every version.
+    visit.value.evidence.insert(hash, photo.clone());
     phone.store.save(&visit).unwrap();
+    phone.store.add_evidence(visit.id, photo, hash, Some(file)).unwrap();
     phone.store.close();
     let bytes = std::fs::read(phone.folder.path().join("phone.db")).unwrap();
     let packed = zstd::encode_all(&bytes[..], 19).unwrap();

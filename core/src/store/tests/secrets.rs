@@ -42,9 +42,8 @@ const SECRETS: &[&str] = &[
     "承诺月底付清尾款",
     // An order.
     "SO-5J8W22",
-    // Evidence: its caption, and where its file is.
+    // Evidence: its caption. The phone's copy of the file is beside the database, and has no name but its hash.
     "stamp of Xylograph Ltd",
-    "bilder-geheim",
     // What the server said of a change.
     "turned down by Ombudsman Vqx",
     // What this build could not use.

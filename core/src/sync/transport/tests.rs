@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Answers every connection with the same bytes and remembers what it was asked.
-async fn answering(reply: Vec<u8>) -> (String, Arc<Mutex<String>>) {
+pub(super) async fn answering(reply: Vec<u8>) -> (String, Arc<Mutex<String>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(String::new()));
@@ -44,7 +44,7 @@ async fn answering(reply: Vec<u8>) -> (String, Arc<Mutex<String>>) {
     (address, asked)
 }
 
-fn http(status: &str, media_type: &str, extra: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn http(status: &str, media_type: &str, extra: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n{extra}connection: close\r\n\r\n"
