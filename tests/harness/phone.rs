@@ -101,9 +101,27 @@ impl Phone {
     /// # Errors
     /// What the driver says.
     pub async fn sync(&self) -> crate::server::Result<SyncReport> {
+        Ok(self.driver()?.sync_once().await?)
+    }
+
+    /// The same, and sends the files of evidence that wait.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn sync_all(&self) -> crate::server::Result<SyncReport> {
+        Ok(self.driver()?.sync_all(|| true).await?)
+    }
+
+    /// A driver to the server where the phone believes it to be.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn driver(&self) -> crate::server::Result<SyncDriver<HttpTransport>> {
         let token = self.store.token()?.unwrap_or_default();
-        let transport = HttpTransport::new(&self.server_url, token)?;
-        Ok(SyncDriver::new(self.store.clone(), transport).sync_once().await?)
+        Ok(SyncDriver::new(
+            self.store.clone(),
+            HttpTransport::new(&self.server_url, token)?,
+        ))
     }
 
     /// The app dies and is started again.

@@ -7,6 +7,7 @@ mod bad_network;
 mod collections;
 mod copied_phone;
 mod credit;
+mod evidence;
 mod full_server;
 mod killed_phone;
 mod live;

@@ -213,6 +213,10 @@ fn what_the_app_says_of_the_network_decides() {
     };
     assert!(allowed(NetworkState::Wifi, UploadPolicy::WifiOnly));
     assert!(!allowed(NetworkState::Metered, UploadPolicy::NotMetered));
+    assert!(
+        run(open(&folder, None).may_upload()).unwrap(),
+        "who says nothing of the network lets files go over any"
+    );
     let store = open(&folder, Some(Arc::new(Network(NetworkState::None, UploadPolicy::Any))));
     assert_eq!(run(store.sync_once(None)), Err(FieldError::Offline));
 }
@@ -260,10 +264,15 @@ fn a_photo_is_attached_by_its_file() {
     let hash = photo(&file).unwrap();
     let kept = run(store.visit(visit.id)).unwrap().unwrap();
     assert_eq!(kept.value.evidence[&hash].size, 18);
+    // The copy is the phone's own.
+    std::fs::remove_file(&file).unwrap();
+    let waiting = run(store.evidence_waiting(10)).unwrap();
+    assert_eq!((waiting.len(), waiting[0].hash), (1, hash));
     assert_eq!(
-        run(store.evidence_to_upload(10)).unwrap()[0].path.as_deref(),
-        Some(file.as_path())
+        std::fs::read(waiting[0].path.as_ref().unwrap()).unwrap(),
+        b"not really a photo"
     );
+    assert_eq!(run(store.evidence_file(hash)).unwrap().as_ref(), waiting.first());
     let FieldError::Invalid(invalid) = photo(&folder.path().join("missing.jpg")).unwrap_err() else {
         panic!("a file that is not there is refused by name");
     };

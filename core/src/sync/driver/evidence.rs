@@ -47,9 +47,9 @@ pub struct EvidenceReport {
     pub lost: usize,
     /// Bytes of files that the server took.
     pub bytes_up: u64,
-    /// What ended the pass early, if anything did. The files that are left are tried again.
+    /// What ended the pass early, if anything did, in a sentence for the person. The files that are left are tried again.
     #[cfg_attr(feature = "uniffi", uniffi(default))]
-    pub problem: Option<FieldError>,
+    pub problem: Option<String>,
 }
 
 /// How large parts are, for as long as the driver lives.
@@ -151,7 +151,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
         report.evidence = match self.pass(&allowed).await {
             Ok((evidence, _)) => evidence,
             Err(error) => EvidenceReport {
-                problem: Some(error),
+                problem: Some(error.to_string()),
                 ..EvidenceReport::default()
             },
         };
@@ -272,7 +272,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
                 Ok(store.read(queue::counts)?.0)
             })
             .await?;
-        report.problem = fault.clone().map(FieldError::from);
+        report.problem = fault.as_ref().map(ToString::to_string);
         Ok((report, fault))
     }
 

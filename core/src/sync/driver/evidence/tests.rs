@@ -163,7 +163,7 @@ async fn a_cut_in_the_middle_goes_on_at_the_byte_and_sends_nothing_twice() {
     for _ in 0..2 {
         let cut = sync(&ann, &wire).await;
         assert_eq!((cut.stored, cut.left), (0, 1));
-        assert_eq!(cut.problem, Some(FieldError::Offline));
+        assert_eq!(cut.problem, Some(TransportFault::Offline.to_string()));
     }
     let report = sync(&ann, &wire).await;
     assert_eq!((report.stored, report.left, report.problem), (1, 0, None));
@@ -410,16 +410,17 @@ async fn sign_in_and_network_faults_end_the_pass_and_documents_have_gone_all_the
     let visit = ann.plan(1);
     ann.photograph(visit, &picture(1, 10_000));
     ann.photograph(visit, &picture(2, 20_000));
-    for (fault, error) in [
-        (TransportFault::SignInAgain, FieldError::SignInAgain),
-        (TransportFault::RetryAfter(9_000), FieldError::Offline),
-        (TransportFault::CaptivePortal, FieldError::Offline),
-        (TransportFault::Revoked, FieldError::Revoked),
+    for fault in [
+        TransportFault::SignInAgain,
+        TransportFault::RetryAfter(9_000),
+        TransportFault::CaptivePortal,
+        TransportFault::Revoked,
     ] {
+        let said = fault.to_string();
         files_of(&wire).asked.clear();
         files_of(&wire).fault = Some(fault);
         let report = driver(&ann, &wire).sync_all(|| true).await.unwrap();
-        assert_eq!(report.evidence.problem, Some(error));
+        assert_eq!(report.evidence.problem, Some(said));
         assert_eq!(files_of(&wire).asked.len(), 1, "the pass ends");
         assert_eq!(ann.waiting(), 0);
     }
