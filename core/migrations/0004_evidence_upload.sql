@@ -1,6 +1,6 @@
--- What sending files of evidence needs to know, version 4 of the phone's database. A path is now the name of a file in the
--- folder beside the database; the absolute paths of earlier rows stay as they are. A new state: 4 lost, which means that
--- this phone named it, but its file was gone or changed before it was sent.
+-- What sending files of evidence needs to know, version 4 of the phone's database. A path is now the name of a file
+-- in the folder beside the database; the absolute paths of earlier rows stay as they are. A new state: 4 lost, which
+-- means that this phone named it, but its file was gone or changed before it was sent.
 --
 -- The document that names it. Unknown for earlier rows until they are about to be sent.
 ALTER TABLE evidence ADD COLUMN document BLOB;

@@ -68,9 +68,9 @@ use crate::{
 /// How a store is opened.
 #[derive(Clone)]
 pub struct OpenOptions {
-    /// The database file; it is made when it is not there. Beside it the phone keeps its copies of photos and other files
-    /// of evidence, in a folder with the same name and `-evidence` behind it: who moves or deletes the one does so with the
-    /// other.
+    /// The database file; it is made when it is not there. Beside it the phone keeps its copies of photos and other
+    /// files of evidence, in a folder with the same name and `-evidence` behind it: who moves or deletes the one does
+    /// so with the other.
     pub path: PathBuf,
     /// Random name of the installation, kept in the phone's keychain and not in its backups.
     pub installation: [u8; 16],

@@ -1,11 +1,11 @@
-//! The folder beside the database where the phone keeps its own copies of evidence. Camera and cache folders are emptied,
-//! and on iOS every absolute path changes with an update of the app; so a file is copied when it is attached, and only
-//! its name is remembered.
+//! The folder beside the database where the phone keeps its own copies of evidence. Camera and cache folders are
+//! emptied, and on iOS every absolute path changes with an update of the app; so a file is copied when it is
+//! attached, and only its name is remembered.
 //!
 //! A file comes into being in three steps: written under a name that ends in `.part`; whole and on the disk, ending in
 //! `.new`; and, once the database knows it, under its hash alone. What a crash leaves can be told by its name: a part is
-//! litter, a new one is litter too unless the database knows it. A file under its hash is never taken for litter, since a
-//! damaged database may have forgotten it.
+//! litter, a new one is litter too unless the database knows it. A file under its hash is never taken for litter,
+//! since a damaged database may have forgotten it.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -87,8 +87,8 @@ impl Folder {
         }
     }
 
-    /// Where a file is of which the database says `stored`: a name in this folder, or the absolute path of a file of the
-    /// app's, as earlier versions noted it.
+    /// Where a file is of which the database says `stored`: a name in this folder, or the absolute path of a file of
+    /// the app's, as earlier versions noted it.
     pub(crate) fn locate(&self, stored: &str) -> PathBuf {
         self.path.join(stored)
     }

@@ -1,8 +1,8 @@
-//! What the phone knows of its files of evidence: which are to be sent, which the server has, and what is the matter with
-//! the others.
+//! What the phone knows of its files of evidence: which are to be sent, which the server has, and what is the matter
+//! with the others.
 //!
-//! Times are those of the phone's clock in milliseconds. Phone clocks jump: a time to come that is further away than any
-//! pause counts as come.
+//! Times are those of the phone's clock in milliseconds. Phone clocks jump: a time to come that is further away than
+//! any pause counts as come.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -227,7 +227,8 @@ pub(crate) fn next_due_in(connection: &Connection, now: Timestamp) -> Result<Opt
 pub(crate) fn sent(transaction: &Transaction<'_>, hash: EvidenceHash, bytes: u64) -> Result<(), FieldError> {
     transaction
         .prepare_cached(
-            "UPDATE evidence SET state = 1, sent = ?2, due = 0, tries = 0, problem = NULL WHERE hash = ?1 AND state < 2",
+            "UPDATE evidence SET state = 1, sent = ?2, due = 0, tries = 0, problem = NULL
+             WHERE hash = ?1 AND state < 2",
         )?
         .execute((&hash.0[..], number(bytes)))?;
     Ok(())
@@ -285,8 +286,8 @@ pub(crate) fn lost(transaction: &Transaction<'_>, hash: EvidenceHash, why: &str)
     Ok(())
 }
 
-/// A stream of the server began anew: it may have been restored from a backup that lacks files which it had. All of which
-/// there is a copy here are asked about soon. Returns whether there are any.
+/// A stream of the server began anew: it may have been restored from a backup that lacks files which it had. All of
+/// which there is a copy here are asked about soon. Returns whether there are any.
 pub(crate) fn ask_about_all(transaction: &Transaction<'_>) -> Result<bool, FieldError> {
     let asked = transaction
         .prepare_cached(

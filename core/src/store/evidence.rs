@@ -50,13 +50,13 @@ macro_rules! names_evidence {
 names_evidence!(Visit, Delivery, StatementConfirmation);
 
 impl FieldStore {
-    /// Names a photo, signature, stamp, slip or video in a visit, a delivery or an answer to a statement. The phone makes a
-    /// copy of `file` that it sends when there is a network; the app's own file is not needed any more. Without a file it
-    /// is only named: another phone has it.
+    /// Names a photo, signature, stamp, slip or video in a visit, a delivery or an answer to a statement. The phone
+    /// makes a copy of `file` that it sends when there is a network; the app's own file is not needed any more.
+    /// Without a file it is only named: another phone has it.
     ///
     /// # Errors
-    /// [`FieldError::Invalid`] when the file cannot be read or is not what the hash and size say, or the document takes no
-    /// evidence; [`FieldError::StorageFull`] when there is no room for the copy; as [`Self::save`].
+    /// [`FieldError::Invalid`] when the file cannot be read or is not what the hash and size say, or the document
+    /// takes no evidence; [`FieldError::StorageFull`] when there is no room for the copy; as [`Self::save`].
     pub fn add_evidence(
         &self,
         document: DocumentId,
@@ -75,9 +75,9 @@ impl FieldStore {
         self.name_evidence(document, &kind, evidence, hash, copy)
     }
 
-    /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the hash of
-    /// its bytes, and notes who took it and when. The phone makes a copy of it that it sends when there is a network; the
-    /// app's own file is not needed any more.
+    /// Attaches a file that this phone just took to a visit, a delivery or an answer to a statement: names it by the
+    /// hash of its bytes, and notes who took it and when. The phone makes a copy of it that it sends when there is a
+    /// network; the app's own file is not needed any more.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when the file cannot be read or is empty; as [`Self::add_evidence`].
@@ -132,8 +132,8 @@ impl FieldStore {
         }
     }
 
-    /// The document and what is known of the file are saved together: neither is ever without the other. A copy that was
-    /// not saved is gone when it is dropped.
+    /// The document and what is known of the file are saved together: neither is ever without the other. A copy that
+    /// was not saved is gone when it is dropped.
     fn name_evidence_in<T: NamesEvidence>(
         &self,
         document: Option<Document<T>>,
@@ -164,8 +164,8 @@ impl FieldStore {
         Ok(file.map_or(UploadState::Elsewhere, |file| file.state))
     }
 
-    /// What this phone knows of a file of evidence; `None` when it has never had it. To show one that is not here, fetch it
-    /// with [`SyncDriver::fetch_evidence`](crate::sync::driver::SyncDriver::fetch_evidence).
+    /// What this phone knows of a file of evidence; `None` when it has never had it. To show one that is not here,
+    /// fetch it with [`SyncDriver::fetch_evidence`](crate::sync::driver::SyncDriver::fetch_evidence).
     ///
     /// # Errors
     /// As [`Self::organisation`].
@@ -175,8 +175,8 @@ impl FieldStore {
     }
 
     /// The files that this phone named and the server does not have yet, at most `limit`: first those that were lost
-    /// before they were sent, then those that wait, in the order in which they are sent. Each says what is the matter with
-    /// it, if anything is.
+    /// before they were sent, then those that wait, in the order in which they are sent. Each says what is the matter
+    /// with it, if anything is.
     ///
     /// # Errors
     /// As [`Self::organisation`].
@@ -191,8 +191,8 @@ impl FieldStore {
         Folder::beside(&self.inner.options.path, self.inner.options.durability)
     }
 
-    /// Puts in order what a process that ended in the middle has left in the folder. Nothing of this stands in the way of
-    /// opening the store.
+    /// Puts in order what a process that ended in the middle has left in the folder. Nothing of this stands in the
+    /// way of opening the store.
     pub(super) fn tidy_evidence(&self) -> Result<(), FieldError> {
         let folder = self.evidence_folder();
         folder.remove_parts();

@@ -1,12 +1,13 @@
 //! Sends files of evidence, and keeps an eye on those that were sent.
 //!
-//! A file goes up in parts, and after each the phone notes how much the server has: a network that breaks costs one part
-//! at most. Whoever asks where to go on asks the server, never the phone's notes. The bytes are read from the file when
-//! they are sent; nothing is held in memory but one part.
+//! A file goes up in parts, and after each the phone notes how much the server has: a network that breaks costs one
+//! part at most. Whoever asks where to go on asks the server, never the phone's notes. The bytes are read from the
+//! file when they are sent; nothing is held in memory but one part.
 
 use std::{collections::HashSet, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
+use rusqlite::Transaction;
 use tokio::sync::{MutexGuard, Notify};
 
 use super::{SyncDriver, SyncError, SyncReport, backoff};
@@ -16,7 +17,7 @@ use crate::{
         files::{Folder, Found, Partial, Whole, hash_file},
         queue::{self, Entry},
     },
-    model::{DocumentId, EvidenceHash},
+    model::{DocumentId, EvidenceHash, Timestamp},
     store::{Change, Changes, FieldStore},
     sync::transport::{EvidenceTransport, Held, Transport, TransportFault, Upload, UploadFault},
 };
@@ -126,23 +127,23 @@ struct Pass<'a, T, F> {
 }
 
 impl<T: Transport + EvidenceTransport> SyncDriver<T> {
-    /// Sends the files of evidence that are due, the smallest first: a signature never waits behind a video. A file goes
-    /// after the document that names it. Then asks the server about files that it had and no backup held, sends those again
-    /// that it lost, and deletes copies on this phone that nobody needs any more.
+    /// Sends the files of evidence that are due, the smallest first: a signature never waits behind a video. A file
+    /// goes after the document that names it. Then asks the server about files that it had and no backup held, sends
+    /// those again that it lost, and deletes copies on this phone that nobody needs any more.
     ///
     /// `allowed` is asked before every request whether the present network may be used; while it says no, files are
     /// left. It should not block.
     ///
     /// # Errors
-    /// [`SyncError::Storage`]. What goes wrong with the network or the server is in [`EvidenceReport::problem`], what is
-    /// wrong with one file in its [`EvidenceFile::problem`](crate::evidence::EvidenceFile::problem).
+    /// [`SyncError::Storage`]. What goes wrong with the network or the server is in [`EvidenceReport::problem`], what
+    /// is wrong with one file in its [`EvidenceFile::problem`](crate::evidence::EvidenceFile::problem).
     pub async fn send_evidence(&self, allowed: impl Fn() -> bool + Send + Sync) -> Result<EvidenceReport, SyncError> {
         let (report, _) = self.pass(&allowed).await?;
         Ok(report)
     }
 
-    /// [`Self::sync_once`], then [`Self::send_evidence`]. What goes wrong with files does not make it fail: the report says
-    /// it in [`EvidenceReport::problem`].
+    /// [`Self::sync_once`], then [`Self::send_evidence`]. What goes wrong with files does not make it fail: the
+    /// report says it in [`EvidenceReport::problem`].
     ///
     /// # Errors
     /// As [`Self::sync_once`].
@@ -158,8 +159,9 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
         Ok(report)
     }
 
-    /// Sends files of evidence until `cancel` is done: when some are added, when their documents have gone, when a network
-    /// is there, when those that were put off are due. Goes on beside [`Self::run`], which sends the documents.
+    /// Sends files of evidence until `cancel` is done: when some are added, when their documents have gone, when a
+    /// network is there, when those that were put off are due. Goes on beside [`Self::run`], which sends the
+    /// documents.
     ///
     /// # Errors
     /// [`SyncError`] when there is no use in going on: signed out, revoked, too old.
@@ -276,8 +278,8 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
         Ok((report, fault))
     }
 
-    /// Where a file of evidence that `document` names is on this phone. One that another phone took, or of which the copy
-    /// was deleted, is fetched from the server, and kept for a month at least.
+    /// Where a file of evidence that `document` names is on this phone. One that another phone took, or of which the
+    /// copy was deleted, is fetched from the server, and kept for a month at least.
     ///
     /// # Errors
     /// [`FieldError::NotFound`] when no such document on this phone names the file, or the server does not have it yet;
@@ -376,7 +378,8 @@ fn keep_fetched(store: &FieldStore, document: DocumentId, whole: Whole) -> Resul
     Ok(store.evidence_folder().locate(&name))
 }
 
-/// Deletes the copies that were stored and backed up long enough ago. One that cannot be deleted stays until another day.
+/// Deletes the copies that were stored and backed up long enough ago. One that cannot be deleted stays until another
+/// day.
 fn delete_outlived(store: &FieldStore, folder: &Folder) -> Result<(), FieldError> {
     let now = store.now();
     for hash in store.read(|connection| queue::outlived(connection, now))? {
@@ -681,7 +684,7 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
     /// Writes down what is known of a file now, and tells listeners.
     async fn note(
         &self,
-        write: impl FnOnce(&rusqlite::Transaction<'_>, crate::model::Timestamp) -> Result<(), FieldError> + Send + 'static,
+        write: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<(), FieldError> + Send + 'static,
     ) -> Result<(), FieldError> {
         self.driver
             .blocking(move |store| {
