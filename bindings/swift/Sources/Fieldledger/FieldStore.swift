@@ -16,8 +16,8 @@ public struct StoreOptions: Sendable {
     /// Certificates (DER or PEM) of authorities that the server's certificate may come from, besides the public ones: for a
     /// company with an authority of its own.
     public var certificates: [Data]
-    /// Tells what network there is. On Apple platforms the system's own unless another is given; without one the library
-    /// goes by what happens when it tries, and no file of evidence is sent.
+    /// Tells what network there is and over which of them files of evidence go. On Apple platforms the system's own unless
+    /// another is given; without one the library goes by what happens when it tries, and sends files over any.
     public var network: (any NetworkMonitor)?
     /// Tells how long the phone has been running. On Apple platforms the system's own unless another is given; on Linux the
     /// library reads the kernel's.

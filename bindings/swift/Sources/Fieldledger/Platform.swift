@@ -3,12 +3,13 @@ import FieldledgerFFI
 
 // MARK: Network
 
-/// Tells what network the phone has and what may go over it. Asked on threads of the library, often: answer from memory.
+/// Tells what network the phone has and what may go over it. Asked on threads of the library, often, while files are sent before
+/// each part of one: answer from memory.
 public protocol NetworkMonitor: Sendable {
-    /// The network now; `nil` when it is not known, then the library goes by what happens when it tries. That there is no network
+    /// The network now; `nil` when it is not known: documents are tried then, and files of evidence wait. That there is no network
     /// is `NetworkState.none`: written out, since a bare `.none` would be `nil`.
     var state: NetworkState? { get }
-    /// What the person has chosen for files of evidence. Documents are small and go over any network.
+    /// Over which networks a sync sends files of evidence, as the person has chosen. Documents are small and go over any.
     var uploadPolicy: UploadPolicy { get }
 }
 

@@ -6,13 +6,12 @@ use chrono::Days;
 use fieldledger_core::{
     model::{
         CollectionChannel, CollectionNote, CollectionOutcome, ConfirmationVerdict, CreditVerdict, Currency, Customer,
-        Delivery, DocumentId, Evidence, EvidenceHash, EvidenceKind, Money, NextStep, Order, OrderLine, Party, Position,
-        Product, PromiseToPay, QuantityReason, Receiver, SignedQuantity, VisitOutcome, VisitPurpose,
+        Delivery, DocumentId, EvidenceHash, EvidenceKind, Money, NextStep, Order, OrderLine, Party, Position, Product,
+        PromiseToPay, QuantityReason, Receiver, SignedQuantity, VisitOutcome, VisitPurpose,
     },
-    store::{CheckOut, Document, NewDelivery, NewDeliveryLine, SignOff},
+    store::{CheckOut, Document, NewDelivery, NewDeliveryLine, NewEvidence, SignOff},
 };
 use rust_decimal::Decimal;
-use sha2::{Digest as _, Sha256};
 
 use super::{Broken, cast::Cast, phone::DemoPhone, tell};
 
@@ -278,7 +277,13 @@ fn deliver(rep: &DemoPhone, driver: &DemoPhone, id: DocumentId) -> Result<(), Br
         .delivery(id)?
         .ok_or("the driver's phone lacks the delivery")?;
     let mut signed = BTreeMap::new();
-    let photo = evidence(driver, EvidenceKind::Photo, "破损的箱子 the damaged box", "image/jpeg");
+    let photo = take(
+        driver,
+        id,
+        EvidenceKind::Photo,
+        "破损的箱子 the damaged box",
+        DAMAGED_BOX,
+    )?;
     for (index, (line, goods)) in delivery.value.lines.iter().enumerate() {
         let (short, damaged) = match index {
             0 => (Decimal::ZERO, Decimal::ZERO),
@@ -291,7 +296,7 @@ fn deliver(rep: &DemoPhone, driver: &DemoPhone, id: DocumentId) -> Result<(), Br
             } else {
                 "压坏 crushed in transit".to_owned()
             },
-            photo: (index > 1).then_some(photo.0),
+            photo: (index > 1).then_some(photo),
         });
         let accepted = goods.quantity - short - damaged;
         let quantity = SignedQuantity {
@@ -303,7 +308,7 @@ fn deliver(rep: &DemoPhone, driver: &DemoPhone, id: DocumentId) -> Result<(), Br
         };
         signed.insert(*line, quantity);
     }
-    let signature = evidence(driver, EvidenceKind::Signature, "签字 signature", "image/png");
+    take(driver, id, EvidenceKind::Signature, "签字 signature", SIGNATURE)?;
     driver.store.sign_off(
         id,
         SignOff {
@@ -314,7 +319,8 @@ fn deliver(rep: &DemoPhone, driver: &DemoPhone, id: DocumentId) -> Result<(), Br
                 at: driver.now(),
                 position: None,
             },
-            evidence: BTreeMap::from([photo, signature]),
+            // Attached with their files before.
+            evidence: BTreeMap::new(),
         },
     )?;
     driver
@@ -325,7 +331,7 @@ fn deliver(rep: &DemoPhone, driver: &DemoPhone, id: DocumentId) -> Result<(), Br
         .confirm(id, Party::Customer, ConfirmationVerdict::Confirmed, "")?;
     note(driver, id, "从后门卸货。Unloaded at the back door.")?;
     tell!(
-        "   {} delivers: one box short, two damaged, signed by 王小姐 with photo and signature (metadata).",
+        "   {} delivers: one box short, two damaged, signed by 王小姐 with photo and signature.",
         driver.name
     );
     rep.store
@@ -345,19 +351,29 @@ fn note(phone: &DemoPhone, id: DocumentId, text: &str) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What is known of a photo; the demo takes none, so the hash is that of a few made-up bytes.
-fn evidence(phone: &DemoPhone, kind: EvidenceKind, caption: &str, media_type: &str) -> (EvidenceHash, Evidence) {
-    let hash = EvidenceHash(Sha256::digest(caption.as_bytes()).into());
-    let evidence = Evidence {
+/// Drawn for the demo, which has no camera.
+const DAMAGED_BOX: &[u8] = include_bytes!("photos/damaged-box.png");
+const SIGNATURE: &[u8] = include_bytes!("photos/signature.png");
+
+/// Takes a photo and attaches it; the phone keeps a copy, and the camera's file goes.
+fn take(
+    phone: &DemoPhone,
+    delivery: DocumentId,
+    kind: EvidenceKind,
+    caption: &str,
+    picture: &[u8],
+) -> Result<EvidenceHash, Broken> {
+    let camera = tempfile::tempdir()?;
+    let file = camera.path().join("picture.png");
+    std::fs::write(&file, picture)?;
+    let taken = NewEvidence {
         kind,
-        size: 184_320,
-        media_type: media_type.to_owned(),
-        taken_at: phone.now(),
-        taken_by: phone.user,
+        media_type: "image/png".to_owned(),
+        taken_at: None,
         position: None,
         caption: caption.to_owned(),
     };
-    (hash, evidence)
+    Ok(phone.store.attach_evidence(delivery, file, taken)?)
 }
 
 /// The rep reads the supervisor's question and answers it; returns the question.

@@ -145,10 +145,10 @@ impl DemoPhone {
         let mut last = None;
         for _ in 0..most {
             self.attempts += 1;
-            match self.driver.sync_once().await {
+            match self.driver.sync_all(|| true).await {
                 Ok(report) => {
                     add(&mut self.total, &report);
-                    if self.store.status()?.waiting == 0 {
+                    if self.store.status()?.waiting == 0 && report.evidence.left == 0 {
                         self.syncing += begun.elapsed();
                         return Ok(());
                     }
@@ -179,4 +179,6 @@ fn add(total: &mut SyncReport, report: &SyncReport) {
     total.rejected += report.rejected;
     total.bytes_up += report.bytes_up;
     total.bytes_down += report.bytes_down;
+    total.evidence.stored += report.evidence.stored;
+    total.evidence.bytes_up += report.evidence.bytes_up;
 }

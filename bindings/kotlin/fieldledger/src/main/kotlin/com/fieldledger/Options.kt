@@ -19,8 +19,8 @@ import com.fieldledger.ffi.NetworkMonitor as BridgeNetworkMonitor
  * @property certificates certificates (DER or PEM) of authorities that the server's certificate may come from, beside the
  *   public ones: for a company with an authority of its own.
  * @property keys where the database's key comes from, in a build with encryption at rest; nothing for a plain database.
- * @property network tells what network there is; without it syncs are tried whatever there is, and files are never sent by
- *   [FieldStore.mayUpload].
+ * @property network tells what network there is and over which of them files of evidence go ([FieldStore.mayUpload]); without it
+ *   syncs are tried whatever there is, and files go over any.
  * @property bootClock tells how long the phone has been running; without it, and but for Linux, offline allowances wait for a
  *   sync after each start of the app.
  */
@@ -50,7 +50,7 @@ public enum class NetworkState {
     Wifi,
 }
 
-/** Over which networks files of evidence go. Documents are small and go over any. */
+/** Over which networks a sync sends files of evidence. Documents are small and go over any. */
 public enum class UploadPolicy {
     /** Any. */
     Any,
@@ -63,8 +63,9 @@ public enum class UploadPolicy {
 }
 
 /**
- * Tells what network the phone has and what may go over it. Called on threads of the library, often: it should answer from
- * memory. What it throws is noted in the log; the library then goes by what happens when it tries.
+ * Tells what network the phone has and what may go over it. Called on threads of the library, often, while files are sent before
+ * each part of one: it should answer from memory. When [state] throws, that is noted in the log, documents are tried whatever there
+ * is, and files of evidence wait. When [uploadPolicy] throws, [UploadPolicy.NotMetered] is taken.
  */
 public interface NetworkMonitor {
     /** The network now. */
