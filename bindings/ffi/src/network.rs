@@ -47,7 +47,7 @@ pub trait NetworkMonitor: Send + Sync {
     /// The network now.
     ///
     /// # Errors
-    /// Whatever the app throws; the library then goes by what happens when it tries.
+    /// Whatever the app throws; documents then go by what happens when it is tried, and files of evidence wait.
     fn state(&self) -> Result<NetworkState, CallbackFailed>;
 
     /// What the person has chosen for files of evidence.

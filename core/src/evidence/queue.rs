@@ -262,6 +262,14 @@ pub(crate) fn forgotten(transaction: &Transaction<'_>, hash: EvidenceHash, held:
 }
 
 /// Puts a file off, or the question about it, for longer each time.
+/// Forgets a file that was lost; says whether there was one. It is one of another phone's from then on.
+pub(crate) fn forget_lost(transaction: &Transaction<'_>, hash: EvidenceHash) -> Result<bool, FieldError> {
+    let forgotten = transaction
+        .prepare_cached("DELETE FROM evidence WHERE hash = ?1 AND state = 4")?
+        .execute([&hash.0[..]])?;
+    Ok(forgotten > 0)
+}
+
 pub(crate) fn put_off(
     transaction: &Transaction<'_>,
     hash: EvidenceHash,

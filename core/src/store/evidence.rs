@@ -186,6 +186,20 @@ impl FieldStore {
         Ok(found.into_iter().map(|it| it.shown(&folder)).collect())
     }
 
+    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    ///
+    /// # Errors
+    /// [`FieldError::NotFound`] when no such file was lost.
+    pub fn dismiss_lost_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
+        self.write(&[Change::Evidence], |transaction| {
+            if queue::forget_lost(transaction, hash)? {
+                Ok(())
+            } else {
+                Err(FieldError::NotFound)
+            }
+        })
+    }
+
     /// Where the phone keeps its own copies.
     pub(crate) fn evidence_folder(&self) -> Folder {
         Folder::beside(&self.inner.options.path, self.inner.options.durability)

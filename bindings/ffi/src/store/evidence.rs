@@ -13,7 +13,8 @@ use super::FieldStore;
 
 #[uniffi::export]
 impl FieldStore {
-    /// Names a photo, signature, stamp, slip or video in a visit or a delivery, and keeps where its file is.
+    /// Names a photo, signature, stamp, slip or video in a visit, a delivery or an answer to a statement. Of a file the phone makes
+    /// a copy that it sends; without one it is only named, because another phone has it.
     ///
     /// # Errors
     /// [`FieldError::Invalid`] when the file is not what the hash and size say, or the document takes no evidence; as
@@ -62,11 +63,20 @@ impl FieldStore {
         self.run(move |store| store.evidence_file(hash)).await
     }
 
-    /// The files that the server has not got yet, some of them, in the order in which they are sent.
+    /// The files that the server has not got yet, some of them: those that were lost before they were sent, then the others in the
+    /// order in which they are sent.
     ///
     /// # Errors
     /// As `organisation`.
     pub async fn evidence_waiting(&self, limit: Count) -> Result<Vec<EvidenceFile>, FieldError> {
         self.run(move |store| store.evidence_waiting(limit)).await
+    }
+
+    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    ///
+    /// # Errors
+    /// [`FieldError::NotFound`] when no such file was lost.
+    pub async fn dismiss_lost_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
+        self.run(move |store| store.dismiss_lost_evidence(hash)).await
     }
 }

@@ -61,7 +61,7 @@ public struct StoreOptions: Sendable {
 /// ```
 ///
 /// ## Cancelling
-/// ``enrol(serverURL:code:deviceName:)`` and ``syncOnce()`` end when their task is cancelled; what was exchanged until then
+/// ``enrol(serverURL:code:deviceName:)``, ``syncOnce()`` and ``fetchEvidence(_:_:)`` end when their task is cancelled; what was exchanged until then
 /// stays. A reading method throws ``FieldledgerError/cancelled`` when its task was cancelled before it began. A writing method
 /// is done all the same: what a person entered is not lost because a screen went away.
 public final class FieldStore: Sendable {

@@ -292,6 +292,13 @@ extension FieldStore {
         try await read { try await $0.evidenceWaiting(limit: limit) }
     }
 
+    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    ///
+    /// - Throws: ``FieldledgerError/notFound`` when no such file was lost.
+    public func dismissLostEvidence(_ hash: EvidenceHash) async throws {
+        try await write { try await $0.dismissLostEvidence(hash: hash) }
+    }
+
     /// Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or
     /// its copy was deleted after a month. Ends when its task is cancelled.
     ///

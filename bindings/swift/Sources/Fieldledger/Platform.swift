@@ -36,8 +36,9 @@ public func systemNetworkMonitor() -> (any NetworkMonitor)? {
         private let known = Locked<NetworkState?>(nil)
         private let policy: Locked<UploadPolicy>
 
-        /// A monitor that begins to look.
-        public init(uploadPolicy: UploadPolicy = .notMetered) {
+        /// A monitor that begins to look. `onReturned` is called when a network is there again or has become another one:
+        /// ``SyncHandle/networkReturned()`` belongs there, so that photos that wait for Wi-Fi go at once.
+        public init(uploadPolicy: UploadPolicy = .notMetered, onReturned: @escaping @Sendable () -> Void = {}) {
             policy = Locked(uploadPolicy)
             monitor.pathUpdateHandler = { [known] path in
                 let state: NetworkState =
@@ -50,7 +51,11 @@ public func systemNetworkMonitor() -> (any NetworkMonitor)? {
                     } else {
                         .unmetered
                     }
-                known.withLock { $0 = state }
+                let changed = known.withLock { known in
+                    defer { known = state }
+                    return known != state
+                }
+                if changed, state != .none { onReturned() }
             }
             monitor.start(queue: DispatchQueue(label: "fieldledger.network"))
         }

@@ -471,7 +471,7 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
             hash: file.hash,
             size,
         };
-        let mut was_corrupt = false;
+        let (mut was_corrupt, mut was_cut) = (false, false);
         for _ in 0..MOST_BEGINNINGS {
             self.may_go_on()?;
             let fault = match self.begin(&upload).await {
@@ -492,10 +492,15 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
             if fault == UploadFault::Corrupt && std::mem::replace(&mut was_corrupt, true) {
                 return Ok(self.put_off(file.hash, &fault.to_string()).await?);
             }
+            was_cut = fault == UploadFault::Transport(TransportFault::Offline);
             match self.after(file, fault).await? {
                 Then::AskAgain => {}
                 Then::NextFile => return Ok(()),
             }
+        }
+        if was_cut {
+            // The network is to blame, not the file.
+            return Err(Stop::Fault(TransportFault::Offline));
         }
         let why = "the server did not take the file although it was asked many times where to go on";
         Ok(self.put_off(file.hash, why).await?)
@@ -594,13 +599,12 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
                 self.put_off(file.hash, &fault.to_string()).await?;
                 Ok(Then::NextFile)
             }
-            UploadFault::Transport(fault) => {
-                if fault == TransportFault::Offline {
-                    // Some networks cut what is long, and do not say so.
-                    self.pace.halve();
-                }
-                Err(Stop::Fault(fault))
+            UploadFault::Transport(TransportFault::Offline) => {
+                // Some networks cut what is long, and do not say so. Whether there still is one shows when it is asked.
+                self.pace.halve();
+                Ok(Then::AskAgain)
             }
+            UploadFault::Transport(fault) => Err(Stop::Fault(fault)),
         }
     }
 

@@ -129,7 +129,7 @@ impl EvidenceTransport for HttpTransport {
             .header(UPLOAD_METADATA, metadata)
             .header(header::CONTENT_LENGTH, 0)
             .timeout(self.timeouts.whole);
-        let response = self.said(call).await?;
+        let response = self.asked(call).await?;
         held(response, StatusCode::CREATED, upload)
             .await
             .map_err(|fault| match fault {
@@ -160,7 +160,7 @@ impl EvidenceTransport for HttpTransport {
     async fn fetch(&self, document: DocumentId, hash: EvidenceHash) -> Result<EvidenceBytes, UploadFault> {
         let call = self.client.get(self.url(&path_of(document, hash)));
         // The bytes may take as long as they like, as long as they come: the client has a limit for silence.
-        let response = tokio::time::timeout(self.timeouts.whole, self.said(call))
+        let response = tokio::time::timeout(self.timeouts.whole, self.asked(call))
             .await
             .map_err(|_| TransportFault::Timeout)??;
         if response.status() != StatusCode::OK || !speaks_tus(&response) {
@@ -177,6 +177,16 @@ impl HttpTransport {
     async fn said(&self, call: RequestBuilder) -> Result<Response, UploadFault> {
         let call = self.authorised(call).header(TUS_RESUMABLE, TUS_VERSION);
         Ok(call.send().await.map_err(|error| fault_of(&error))?)
+    }
+
+    /// What the server says to a question. A connection that was kept from the request before may have died since: a phone was
+    /// asleep, a proxy had enough of it. So a question that breaks off is asked once more, on a fresh one.
+    async fn asked(&self, call: RequestBuilder) -> Result<Response, UploadFault> {
+        let again = call.try_clone();
+        match (self.said(call).await, again) {
+            (Err(UploadFault::Transport(TransportFault::Offline)), Some(again)) => self.said(again).await,
+            (answer, _) => answer,
+        }
     }
 }
 

@@ -35,6 +35,13 @@ pub(super) async fn everything(
                 status.waiting, phone.name
             ));
         }
+        for file in phone.store.evidence_waiting(9)? {
+            problems.push(format!(
+                "a file still waits on the phone of {}: {}",
+                phone.name,
+                file.problem.unwrap_or_default()
+            ));
+        }
         let rows = all_rows(phone)?;
         same_documents(store, org, phone, &rows, events, &mut problems).await?;
         nothing_missing(store, org, phone, &rows, &mut problems).await?;

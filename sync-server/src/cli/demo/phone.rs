@@ -139,7 +139,7 @@ impl DemoPhone {
         Ok(self.driver.sync_once().await?)
     }
 
-    /// Syncs until one attempt goes through to its end and nothing waits.
+    /// Syncs until one attempt goes through to its end and no change waits. Files go as far as the network lets them.
     pub(super) async fn sync_until_done(&mut self, most: u32) -> Result<(), Broken> {
         let begun = Instant::now();
         let mut last = None;
@@ -148,7 +148,7 @@ impl DemoPhone {
             match self.driver.sync_all(|| true).await {
                 Ok(report) => {
                     add(&mut self.total, &report);
-                    if self.store.status()?.waiting == 0 && report.evidence.left == 0 {
+                    if self.store.status()?.waiting == 0 {
                         self.syncing += begun.elapsed();
                         return Ok(());
                     }

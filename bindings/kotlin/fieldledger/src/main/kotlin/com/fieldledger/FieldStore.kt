@@ -439,6 +439,12 @@ public class FieldStore internal constructor(
         call { bridge.evidenceWaiting(limit.toLong()) }
 
     /**
+     * Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it. Throws
+     * [FieldledgerException.NotFound].
+     */
+    public suspend fun dismissLostEvidence(hash: EvidenceHash): Unit = call { bridge.dismissLostEvidence(hash) }
+
+    /**
      * Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or
      * its copy was deleted after a month.
      *

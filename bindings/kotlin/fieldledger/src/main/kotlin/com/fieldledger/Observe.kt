@@ -89,7 +89,7 @@ public fun <T : Any> FieldStore.observeDocument(read: suspend FieldStore.() -> D
 
 /** How phone and server stand to each other, as it changes. */
 public fun FieldStore.observeStatus(): Flow<SyncStatus> =
-    observeWhen({ it is Change.Status || it is Change.Documents }) { status() }
+    observeWhen({ it is Change.Status || it is Change.Documents || it is Change.Evidence }) { status() }
 
 /** Rows show names of customers, which are records, and what waits, which is status. */
 private fun Change.isAboutRows(): Boolean = this !is Change.Evidence

@@ -12,7 +12,8 @@ import com.fieldledger.UploadPolicy
  * What network the phone has, kept up to date by the system.
  *
  * @param policy what the person has chosen for photos.
- * @param onReturned called when a network is there again: `sync.networkReturned()`.
+ * @param onReturned called when a network is there again or has become another one, Wi-Fi say: `sync.networkReturned()`. Photos that
+ *   wait for it go at once.
  */
 public class AndroidNetworkMonitor(
     context: Context,
@@ -28,7 +29,7 @@ public class AndroidNetworkMonitor(
         override fun onCapabilitiesChanged(network: Network, capabilities: NetworkCapabilities) {
             val before = current
             current = of(capabilities)
-            if (before == NetworkState.None && current != NetworkState.None) onReturned()
+            if (current != before && current != NetworkState.None) onReturned()
         }
 
         override fun onLost(network: Network) {
