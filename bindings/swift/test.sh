@@ -37,7 +37,7 @@ fi
 
 "$here/with-swift.sh" swift build --build-tests
 "$here/with-swift.sh" swift package dump-symbol-graph --minimum-access-level public --emit-extension-block-symbols >/dev/null
-FIELDLEDGER_SYMBOLS=$(cd "$here" && find .build/ -name Fieldledger.symbols.json | head -n 1)
+FIELDLEDGER_SYMBOLS=$(cd "$here" && find .build/ -path '*symbolgraph*' -name Fieldledger.symbols.json | head -n 1)
 export FIELDLEDGER_SYMBOLS
 if "$here/with-swift.sh" swift test --skip-build >"$log" 2>&1; then status=0; else status=$?; fi
 cat "$log"

@@ -32,7 +32,7 @@ function pattern(href, kind) {
   return path === "/records/:id" ? `${path} ${kind}` : path;
 }
 
-const NOT_PAGES = /^\/(language|static|sign-out)\b/;
+const NOT_PAGES = /^\/(language|static|sign-out)\b|^\/records\/[^/]+\/evidence\//;
 
 /** So many pages of one pattern are read for the links on them: not every invoice was paid, not every day has photos. */
 const SAMPLES = 12;

@@ -180,6 +180,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn news_of_many_things_concerns_everybody() {
+        let subject = |number: u8| Subject {
+            kind: None,
+            customer: Some(CustomerId::from_bytes([number; 16])),
+        };
+        let concerns = |about: About, number| about.any(|it| it.customer == subject(number).customer);
+        let few = || About::these((0..99).map(subject));
+        assert!(concerns(few(), 98) && !concerns(few(), 99));
+        assert!(!concerns(About::these([]), 1), "nothing concerns nobody");
+        assert!(
+            concerns(About::these((0..100).map(subject)), 200),
+            "who was cut off must not miss it"
+        );
+        assert!(concerns(About::anything(), 1));
+    }
+
+    #[test]
     fn a_version_changes_with_the_territories_it_is_of_and_with_what_is_in_none() {
         let (hub, org) = (LiveHub::new(), OrganisationId::from_bytes([1; 16]));
         let [north, south] = [1, 2].map(|it| TerritoryId::from_bytes([it; 16]));

@@ -51,7 +51,7 @@ impl ShownAs {
 
 /// What is shown in the browser, with the ending of its name. Anything else a phone may declare, as a page or a drawing with
 /// a script in it, is only ever saved.
-const SHOWN: [(&str, &str, ShownAs); 8] = [
+const SHOWN: [(&str, &str, ShownAs); 11] = [
     ("image/jpeg", "jpg", ShownAs::Picture),
     ("image/png", "png", ShownAs::Picture),
     ("image/webp", "webp", ShownAs::Picture),
@@ -60,6 +60,10 @@ const SHOWN: [(&str, &str, ShownAs); 8] = [
     ("video/mp4", "mp4", ShownAs::Video),
     ("video/webm", "webm", ShownAs::Video),
     ("video/quicktime", "mov", ShownAs::Video),
+    // Few browsers show these, and a PDF brings scripts of its own.
+    ("image/heic", "heic", ShownAs::Download),
+    ("image/heif", "heif", ShownAs::Download),
+    ("application/pdf", "pdf", ShownAs::Download),
 ];
 
 /// Media type, ending of the name and how it is shown, by what the phone declared.
@@ -91,6 +95,7 @@ pub(crate) async fn arrived(
 /// Gives the photos of a record the files that have arrived.
 pub(crate) fn attach(photos: &mut [Photo], document: DocumentId, arrived: &Arrived, zone: Tz) {
     for photo in photos {
+        photo.id = format!("photo-{document}-{}", photo.hash);
         let at = photo
             .hash
             .parse()
@@ -174,7 +179,8 @@ mod tests {
             ("video/mp4", ("video/mp4", ShownAs::Video)),
             ("image/svg+xml", ("application/octet-stream", ShownAs::Download)),
             ("text/html", ("application/octet-stream", ShownAs::Download)),
-            ("application/pdf", ("application/octet-stream", ShownAs::Download)),
+            ("application/pdf", ("application/pdf", ShownAs::Download)),
+            ("image/heic", ("image/heic", ShownAs::Download)),
             ("image/jpeg\r\nx: y", ("application/octet-stream", ShownAs::Download)),
             ("", ("application/octet-stream", ShownAs::Download)),
         ] {

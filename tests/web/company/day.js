@@ -1,17 +1,14 @@
 // What the company's people did before the tests look at the pages: a morning of visits, orders, deliveries and money, all of
 // it recorded on phones and synced.
 
-import { writeFile } from "node:fs/promises";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { Phone } from "../support/program.js";
 import { HOSTILE, day, placeOf } from "./books.js";
 
-/** A photo of one grey pixel: what it shows does not matter, that it arrives does. */
-const PIXEL = Buffer.from(
-  "/9j/4AAQSkZJRgABAQEAYABgAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSExIQEw8QEBD/wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAACf/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AVN//2Q==",
-  "base64",
-);
+/** A picture of a damaged box, as the demo's phones take it. */
+export const PICTURE = new URL("../../../sync-server/src/cli/demo/photos/damaged-box.png", import.meta.url);
 
 /** What people typed in English or Chinese: it is shown as it is, in whatever language the page is. */
 export const TYPED = [
@@ -60,8 +57,8 @@ async function playNorth(server, folder, { lina, wei, zhou }) {
   await lina.say("collect", "C-104", "--channel", "visit", "--person", "孙丽", "--promise", "3000", "--due", day(3), "--invoice", "104-001", "--note", "周五先付三千。");
   await lina.say("collect", "C-103", "--channel", "phone", "--outcome", "not_reached");
   const signed = await lina.say("deliver", "new", "C-101", "SN-2001", "--line", "P-1=20@B-77", "--line", "P-2=30", "--order", "SO-1001", "--day", day());
-  const photo = join(folder, "sign-off.jpg");
-  await writeFile(photo, PIXEL);
+  const photo = join(folder, "sign-off.png");
+  await copyFile(PICTURE, photo);
   await lina.say("deliver", "evidence", signed.id, photo, "--kind", "photo", "--caption", "卸货现场 at the ramp");
   await lina.say("deliver", "sign", signed.id, "--receiver", "王芳", "--line", "2=short:1,damaged:2,reason:两箱漏液，一箱未到", "--at", placeOf("C-101"));
   await lina.say("deliver", "confirm", signed.id, "sales");

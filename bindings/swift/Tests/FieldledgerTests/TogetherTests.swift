@@ -263,6 +263,7 @@ import Fieldledger
         }
         // Documents go over any network; a photo waits for the one that the person lets it go over.
         monitor.policy.withLock { $0 = .wifiOnly }
+        try await store.syncOnce()
         let customer = try #require(try await store.customers().first)
         let visit = try await store.startVisit(customer: customer.id, purpose: .sales)
         let photo = folder.appendingPathComponent("photo.jpg")

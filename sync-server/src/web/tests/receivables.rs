@@ -152,6 +152,45 @@ async fn the_figures_on_the_page_are_those_of_the_report() {
 }
 
 #[tokio::test]
+async fn the_pages_of_the_ageing_follow_each_other_as_the_whole_list_does() {
+    let world = World::new().await;
+    let mut records = Vec::new();
+    for number in 0..130_u8 {
+        let id = CustomerId::from_bytes([0xa0, number, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        let code = format!("N-{number:03}");
+        // Some owe the same, and are told apart by their names.
+        let owed = i64::from(number % 50) * 7 % 50 * 100 + 100;
+        records.push(super::world::customer(
+            id,
+            &code,
+            &format!("Shop {code}"),
+            super::world::EAST,
+        ));
+        records.push(invoice(id, &code, None, "2026-01-20", owed));
+    }
+    put(&world, records).await;
+    let codes = |text: &str| -> Vec<String> {
+        let found = text.split("Shop ").skip(1).map(|it| it.chars().take(5).collect());
+        found.collect()
+    };
+    for sort in ["", "&sort.ageing=balance", "&sort.ageing=-to60", "&sort.ageing=name"] {
+        let list = format!("/receivables?by=customer{sort}");
+        let csv = world.get(FINANCE, &format!("{list}&format.ageing=csv")).await.body;
+        let whole = codes(&csv);
+        assert_eq!(whole.len(), 130, "{csv}");
+        let mut paged = Vec::new();
+        for page in 1..=3 {
+            let body = world.get(FINANCE, &format!("{list}&page.ageing={page}")).await.body;
+            let table = body.split_once("id=\"ageing\"").unwrap().1;
+            let rows = table.split_once("<tbody>").unwrap().1.split_once("</tbody>").unwrap().0;
+            paged.extend(codes(rows));
+        }
+        assert!(paged.len() > 50, "more than one page");
+        assert_eq!(paged, whole[..paged.len()], "{sort}");
+    }
+}
+
+#[tokio::test]
 async fn money_of_nobody_known_is_recorded_suggested_assigned_and_allocated_once() {
     let world = books().await;
     let recorded = [

@@ -23,6 +23,8 @@ pub(crate) struct Photo {
     pub(crate) size: String,
     /// The hash that the phone declared for the bytes, in full.
     pub(crate) hash: String,
+    /// Its name on the page. One photo may be in two records.
+    pub(crate) id: String,
     /// Its file, once that has arrived.
     pub(crate) file: Option<PhotoFile>,
     /// The record that names it, on pages that show several: its address, and what it is.
@@ -55,6 +57,7 @@ pub(crate) fn evidence(voice: Voice<'_>, evidence: &BTreeMap<EvidenceHash, Evide
             },
             media_type: piece.media_type.clone(),
             size: format::bytes(piece.size),
+            id: format!("photo-{hash}"),
             hash: hash.to_string(),
             file: None,
             record: None,
