@@ -1,8 +1,8 @@
 //! The bytes of evidence: files named by their SHA-256 in a folder beside the database.
 //!
 //! ```text
-//! evidence/incoming/{organisation}-{device}-{hash}   what has come of an upload so far
-//! evidence/{organisation}/{ab}/{abcdef…}             a whole file, whose bytes are what its name says
+//! evidence/incoming/{organisation}-{device}-{hash}-{size}   what has come of an upload so far
+//! evidence/{organisation}/{ab}/{abcdef…}                    a whole file, whose bytes are what its name says
 //! ```
 //!
 //! A file gets its name only after all of its bytes have been read again and hashed, and have reached the disk. It is never
@@ -33,6 +33,8 @@ use crate::store::sqlite::private_folder;
 /// Name of the folder in the data folder, and in a backup.
 pub const FOLDER: &str = "evidence";
 const INCOMING: &str = "incoming";
+/// After so many bytes it is looked again whether the disk has room.
+const LOOK_AGAIN: u64 = 16 << 20;
 /// How long the next bytes of a part may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,8 +44,10 @@ pub struct Blobs {
     root: PathBuf,
     /// Bytes that stay free on the disk, for the database.
     reserve: u64,
-    uploads: Mutex<HashMap<Upload, Arc<Turn>>>,
+    uploads: Uploads,
 }
+
+type Uploads = Arc<Mutex<HashMap<Upload, Arc<Turn>>>>;
 
 /// One upload: a phone sends a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,14 +58,34 @@ pub struct Upload {
     pub device: DeviceId,
     /// What it says the file is.
     pub hash: EvidenceHash,
+    /// How many bytes it says the file has.
+    pub size: u64,
 }
 
 /// Whose turn it is to add to an upload.
 #[derive(Debug)]
 struct Turn {
-    lock: tokio::sync::Mutex<()>,
+    /// Held by the work itself, which goes on to its end when nobody waits for it any more.
+    lock: Arc<tokio::sync::Mutex<()>>,
     /// How many have come for it; the last one is who goes on.
     newest: watch::Sender<u64>,
+}
+
+/// Somebody who has come for an upload. Leaves the table of uploads as it was when it goes.
+struct Visitor {
+    uploads: Uploads,
+    upload: Upload,
+    turn: Arc<Turn>,
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        // The table's and this one; nobody else can get at it while the table is locked.
+        if Arc::strong_count(&self.turn) <= 2 {
+            uploads.remove(&self.upload);
+        }
+    }
 }
 
 /// Why bytes were not taken.
@@ -109,7 +133,7 @@ impl Blobs {
         Self {
             root: data.join(FOLDER),
             reserve,
-            uploads: Mutex::default(),
+            uploads: Uploads::default(),
         }
     }
 
@@ -124,27 +148,22 @@ impl Blobs {
         found.is_ok_and(|it| it.is_file() && it.len() == size)
     }
 
-    /// Begins an upload, or finds how far it has come.
+    /// Begins an upload, or finds how far it has come. One that has come whole is still to be finished.
     ///
     /// # Errors
     /// [`BlobError::Full`]; [`BlobError::Disk`].
-    pub async fn begin(&self, upload: Upload, size: u64) -> Result<u64, BlobError> {
-        self.require_room(size)?;
-        let path = self.incoming(upload);
-        let come = spawn_blocking(move || {
+    pub async fn begin(&self, upload: Upload) -> Result<u64, BlobError> {
+        let (path, reserve) = (self.incoming(upload), self.reserve);
+        let begun = spawn_blocking(move || {
+            let come = fs::metadata(&path).map_or(0, |it| it.len());
+            require_room(&path, reserve, upload.size.saturating_sub(come))?;
             if let Some(folder) = path.parent() {
                 private_folder(folder)?;
             }
             let file = fs::File::options().create(true).append(true).open(&path)?;
-            let come = file.metadata()?.len();
-            if come > size {
-                // Of an upload with another size; the hash could only be wrong.
-                file.set_len(0)?;
-                return Ok(0);
-            }
-            Ok::<_, io::Error>(come)
+            Ok(file.metadata()?.len())
         });
-        Ok(come.await.map_err(|error| io::Error::other(error.to_string()))??)
+        begun.await.map_err(|error| io::Error::other(error.to_string()))?
     }
 
     /// How much of an upload has come; `None` when nothing of it was begun.
@@ -152,31 +171,32 @@ impl Blobs {
         Some(tokio::fs::metadata(self.incoming(upload)).await.ok()?.len())
     }
 
-    /// Adds a part to an upload of `size` bytes, at `offset`. Returns how far it has come. Whatever arrived is kept, also when
-    /// the part breaks off.
+    /// Adds a part to an upload, at `offset`. Returns how far it has come. Whatever arrived is kept, also when the part breaks
+    /// off, and also when nobody waits for the answer any more.
     ///
     /// # Errors
     /// [`BlobError`].
-    pub async fn append(&self, upload: Upload, offset: u64, size: u64, part: Body) -> Result<u64, BlobError> {
-        let turn = self.turn(upload);
-        let result = turn.append(&self.incoming(upload), offset, size, part).await;
-        self.leave(upload, turn);
-        result
+    pub async fn append(&self, upload: Upload, offset: u64, part: Body) -> Result<u64, BlobError> {
+        let (visitor, path, reserve) = (self.visit(upload), self.incoming(upload), self.reserve);
+        // A task of its own: writing to the end, and only then letting the next one in.
+        let adding = tokio::spawn(async move { visitor.append(&path, offset, reserve, part).await });
+        adding.await.map_err(|error| io::Error::other(error.to_string()))?
     }
 
     /// Makes an upload that has come whole the file that its hash names.
     ///
     /// # Errors
-    /// [`BlobError::WrongHash`], after which nothing of it is left; [`BlobError::Gone`]; [`BlobError::Full`].
-    pub async fn finish(&self, upload: Upload, size: u64) -> Result<(), BlobError> {
-        let turn = self.turn(upload);
+    /// [`BlobError::WrongHash`], after which nothing of it is left; [`BlobError::Gone`], also when somebody else has just
+    /// finished it; [`BlobError::Full`].
+    pub async fn finish(&self, upload: Upload) -> Result<(), BlobError> {
+        let visitor = self.visit(upload);
         let (from, to) = (self.incoming(upload), self.path(upload.organisation, upload.hash));
-        let result = {
-            let _mine = turn.lock.lock().await;
-            spawn_blocking(move || keep(&from, &to, upload.hash, size)).await
-        };
-        self.leave(upload, turn);
-        result.map_err(|error| io::Error::other(error.to_string()))?
+        let turn = Arc::clone(&visitor.turn.lock).lock_owned().await;
+        let kept = spawn_blocking(move || {
+            let _until_the_end = (visitor, turn);
+            keep(&from, &to, upload)
+        });
+        kept.await.map_err(|error| io::Error::other(error.to_string()))?
     }
 
     /// Answers `request` with a whole file, or with the part of it that the request asks for.
@@ -205,32 +225,49 @@ impl Blobs {
         let mut cleared = 0;
         for entry in folder {
             let entry = entry?;
-            if entry.metadata()?.modified()? < before {
-                fs::remove_file(entry.path())?;
-                cleared += 1;
+            let clear = || {
+                let old = entry.metadata()?.modified()? < before;
+                if old {
+                    fs::remove_file(entry.path())?;
+                }
+                Ok(old)
+            };
+            match clear() {
+                Ok(old) => cleared += u64::from(old),
+                // Finished meanwhile.
+                Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(cleared)
     }
 
-    /// Puts the file into the backup `to`: as a second name of the same bytes where the backup is on the same disk, since a
-    /// file is never changed, and as a copy elsewhere. Returns its size.
+    /// Puts the file of so many bytes into the backup `to`: as a second name of the same bytes where the backup is on the same
+    /// disk, since a file is never changed, and as a copy elsewhere. [`sync_folders`] afterwards makes the names last.
     ///
     /// # Errors
-    /// When the file is not here, or the backup cannot be written.
-    pub fn back_up(&self, to: &Path, organisation: OrganisationId, hash: EvidenceHash) -> io::Result<u64> {
+    /// When the file is not here whole, is in the backup already, or the backup cannot be written.
+    pub fn back_up(&self, to: &Path, organisation: OrganisationId, hash: EvidenceHash, size: u64) -> io::Result<()> {
         let (from, to) = (
             self.path(organisation, hash),
             to.join(FOLDER).join(name_of(organisation, hash)),
         );
+        if fs::metadata(&from)?.len() != size {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file is cut short"));
+        }
         if let Some(folder) = to.parent() {
             private_folder(folder)?;
         }
-        if fs::hard_link(&from, &to).is_err() {
-            fs::copy(&from, &to)?;
-            fs::File::options().write(true).open(&to)?.sync_all()?;
+        match fs::hard_link(&from, &to) {
+            // Writing to it would write to the original.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => {
+                let mut copy = fs::File::options().write(true).create_new(true).open(&to)?;
+                io::copy(&mut fs::File::open(&from)?, &mut copy)?;
+                copy.sync_all()
+            }
+            Ok(()) => Ok(()),
         }
-        Ok(fs::metadata(&to)?.len())
     }
 
     /// Whether a file is what its name says.
@@ -246,51 +283,43 @@ impl Blobs {
             organisation,
             device,
             hash,
+            size,
         } = upload;
-        self.root.join(INCOMING).join(format!("{organisation}-{device}-{hash}"))
+        self.root
+            .join(INCOMING)
+            .join(format!("{organisation}-{device}-{hash}-{size}"))
     }
 
-    fn require_room(&self, size: u64) -> Result<(), BlobError> {
-        match free(&self.root) {
-            Some(free) if free < self.reserve.saturating_add(size) => Err(BlobError::Full),
-            _ => Ok(()),
-        }
-    }
-
-    fn turn(&self, upload: Upload) -> Arc<Turn> {
+    fn visit(&self, upload: Upload) -> Visitor {
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = uploads.entry(upload).or_insert_with(|| {
             Arc::new(Turn {
-                lock: tokio::sync::Mutex::new(()),
+                lock: Arc::default(),
                 newest: watch::Sender::new(0),
             })
         });
-        Arc::clone(turn)
-    }
-
-    fn leave(&self, upload: Upload, turn: Arc<Turn>) {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table's and this one; nobody else can get at it while the table is locked.
-        if Arc::strong_count(&turn) <= 2 {
-            uploads.remove(&upload);
+        Visitor {
+            turn: Arc::clone(turn),
+            uploads: Arc::clone(&self.uploads),
+            upload,
         }
     }
 }
 
-impl Turn {
-    async fn append(&self, path: &Path, offset: u64, size: u64, part: Body) -> Result<u64, BlobError> {
+impl Visitor {
+    async fn append(self, path: &Path, offset: u64, reserve: u64, part: Body) -> Result<u64, BlobError> {
         // A phone that lost its network comes back while the server still waits for the rest of its old connection.
         let mut mine = 0;
-        self.newest.send_modify(|newest| {
+        self.turn.newest.send_modify(|newest| {
             *newest += 1;
             mine = *newest;
         });
-        let mut newest = self.newest.subscribe();
+        let mut newest = self.turn.newest.subscribe();
         let superseded = async |newest: &mut watch::Receiver<u64>| {
             let _ = newest.wait_for(|newest| *newest > mine).await;
         };
         let _mine = tokio::select! {
-            turn = self.lock.lock() => turn,
+            turn = self.turn.lock.lock() => turn,
             () = superseded(&mut newest) => return Err(BlobError::Superseded),
         };
         let mut file = tokio::fs::OpenOptions::new().append(true).open(path).await?;
@@ -299,7 +328,7 @@ impl Turn {
             return Err(BlobError::WrongOffset(come));
         }
         let filled = tokio::select! {
-            filled = fill(&mut file, &mut come, size, part) => filled,
+            filled = fill(&mut file, &mut come, path, self.upload.size, reserve, part) => filled,
             () = superseded(&mut newest) => Err(BlobError::Superseded),
         };
         file.flush().await?;
@@ -308,9 +337,22 @@ impl Turn {
 }
 
 /// Writes what comes, as it comes.
-async fn fill(file: &mut tokio::fs::File, come: &mut u64, size: u64, part: Body) -> Result<(), BlobError> {
+async fn fill(
+    file: &mut tokio::fs::File,
+    come: &mut u64,
+    path: &Path,
+    size: u64,
+    reserve: u64,
+    part: Body,
+) -> Result<(), BlobError> {
     let mut part = part.into_data_stream();
+    let mut looked_at = None;
     loop {
+        // Others fill the same disk.
+        if looked_at.is_none_or(|at| *come - at >= LOOK_AGAIN) {
+            require_room(path, reserve, 0)?;
+            looked_at = Some(*come);
+        }
         let bytes: Bytes = match tokio::time::timeout(PATIENCE, part.next()).await {
             Ok(None) => return Ok(()),
             Ok(Some(Ok(bytes))) => bytes,
@@ -325,9 +367,9 @@ async fn fill(file: &mut tokio::fs::File, come: &mut u64, size: u64, part: Body)
 }
 
 /// Checks what has come, and gives it its name.
-fn keep(from: &Path, to: &Path, hash: EvidenceHash, size: u64) -> Result<(), BlobError> {
+fn keep(from: &Path, to: &Path, upload: Upload) -> Result<(), BlobError> {
     let (found, length) = hash_of(from)?;
-    if (found, length) != (hash, size) {
+    if (found, length) != (upload.hash, upload.size) {
         fs::remove_file(from)?;
         return Err(BlobError::WrongHash);
     }
@@ -337,12 +379,48 @@ fn keep(from: &Path, to: &Path, hash: EvidenceHash, size: u64) -> Result<(), Blo
     };
     private_folder(folder)?;
     fs::rename(from, to)?;
-    // The name has to last as well as the bytes, and so have the folders that may be new.
-    #[cfg(unix)]
-    for folder in folder.ancestors().take(3) {
-        fs::File::open(folder)?.sync_all()?;
+    // The name has to last as well as the bytes, and so have the folders that may be new, up to the data folder.
+    for folder in folder.ancestors().take(4) {
+        sync_folder(folder)?;
     }
     Ok(())
+}
+
+/// Makes the names of all files and folders in `folder` last, and its own.
+///
+/// # Errors
+/// When one of them cannot be read or written.
+pub fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether `wanted` bytes fit on the disk of `path` beside those that stay free.
+fn require_room(path: &Path, reserve: u64, wanted: u64) -> Result<(), BlobError> {
+    match free(path) {
+        Some(free) if free < reserve.saturating_add(wanted) => Err(BlobError::Full),
+        _ => Ok(()),
+    }
 }
 
 fn hash_of(path: &Path) -> io::Result<(EvidenceHash, u64)> {

@@ -117,6 +117,15 @@ pub struct ServerConfig {
     )]
     pub sync_per_minute: u32,
 
+    /// Requests about files of evidence that a device may make in a minute. 0: no limit.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_EVIDENCE_PER_MINUTE",
+        default_value_t = 3_000,
+        value_name = "COUNT"
+    )]
+    pub evidence_per_minute: u32,
+
     /// Enrolments, and requests with a wrong token, that one address may make in a minute. 0: no limit.
     #[arg(
         long,
@@ -199,6 +208,7 @@ impl Default for ServerConfig {
             shutdown_seconds: 20,
             max_exchanges: 16,
             sync_per_minute: 600,
+            evidence_per_minute: 3_000,
             enrol_per_minute: 20,
             sign_in_per_minute: 20,
             api_per_minute: 600,

@@ -98,6 +98,12 @@ impl Folder {
         stored.parse::<EvidenceHash>().is_ok()
     }
 
+    /// Whether the file at `path` is a copy in this folder.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.parent() == Some(&self.path) && name.is_some_and(Self::owns)
+    }
+
     /// Copies a file of the app's. The copy stays when [`Whole::keep`] says so.
     ///
     /// # Errors

@@ -261,15 +261,18 @@ pub(crate) fn forgotten(transaction: &Transaction<'_>, hash: EvidenceHash, held:
     Ok(())
 }
 
-/// Puts a file off, or the question about it, for longer each time.
-/// Forgets a file that was lost; says whether there was one. It is one of another phone's from then on.
-pub(crate) fn forget_lost(transaction: &Transaction<'_>, hash: EvidenceHash) -> Result<bool, FieldError> {
+/// Forgets a file that was lost, or that the server has said no to; says whether there was one. It is one of another phone's
+/// from then on. Its copy is for the caller to delete.
+pub(crate) fn give_up(transaction: &Transaction<'_>, hash: EvidenceHash) -> Result<bool, FieldError> {
     let forgotten = transaction
-        .prepare_cached("DELETE FROM evidence WHERE hash = ?1 AND state = 4")?
+        .prepare_cached(
+            "DELETE FROM evidence WHERE hash = ?1 AND (state = 4 OR state < 2 AND tries > 0 AND problem IS NOT NULL)",
+        )?
         .execute([&hash.0[..]])?;
     Ok(forgotten > 0)
 }
 
+/// Puts a file off, or the question about it, for longer each time.
 pub(crate) fn put_off(
     transaction: &Transaction<'_>,
     hash: EvidenceHash,
@@ -364,6 +367,7 @@ pub(crate) fn without_document(connection: &Connection, now: Timestamp) -> Resul
 pub(crate) fn documents_naming(
     connection: &Connection,
     wanted: &BTreeSet<EvidenceHash>,
+    except: Option<DocumentId>,
 ) -> Result<BTreeMap<EvidenceHash, DocumentId>, FieldError> {
     let kinds = [
         DocumentKind::Visit,
@@ -380,6 +384,9 @@ pub(crate) fn documents_naming(
         && let Some(row) = rows.next()?
     {
         let document = DocumentId::from_bytes(row.get(1)?);
+        if except == Some(document) {
+            continue;
+        }
         let view = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
         // One that cannot be read here may still name some; it is for others to tell of it.
         let Ok(tree) = documents::tree_of(connection, row.get(0)?, view) else {

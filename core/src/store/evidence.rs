@@ -186,18 +186,28 @@ impl FieldStore {
         Ok(found.into_iter().map(|it| it.shown(&folder)).collect())
     }
 
-    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    /// Gives up a file that was lost before it was sent, or that the server has said no to (its
+    /// [`EvidenceFile::problem`](crate::evidence::EvidenceFile::problem) says why): it is not sent any more, and the phone's
+    /// copy goes. The document goes on naming it.
     ///
     /// # Errors
-    /// [`FieldError::NotFound`] when no such file was lost.
-    pub fn dismiss_lost_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
+    /// [`FieldError::NotFound`] when there is no such file: none that waits for its turn is given up.
+    pub fn give_up_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
+        let copy = self.evidence_file(hash)?.and_then(|file| file.path);
         self.write(&[Change::Evidence], |transaction| {
-            if queue::forget_lost(transaction, hash)? {
+            if queue::give_up(transaction, hash)? {
                 Ok(())
             } else {
                 Err(FieldError::NotFound)
             }
-        })
+        })?;
+        let folder = self.evidence_folder();
+        if let Some(copy) = copy.filter(|copy| folder.holds(copy))
+            && let Err(error) = std::fs::remove_file(copy)
+        {
+            tracing::warn!(%error, "the copy of a file of evidence that was given up could not be deleted");
+        }
+        Ok(())
     }
 
     /// Where the phone keeps its own copies.
@@ -216,7 +226,7 @@ impl FieldStore {
         }
         let wanted = unnamed.iter().map(|(hash, _)| *hash).collect();
         // A damaged database may have forgotten the file and kept the document.
-        let named = self.read(|connection| queue::documents_naming(connection, &wanted))?;
+        let named = self.read(|connection| queue::documents_naming(connection, &wanted, None))?;
         for (hash, path) in unnamed {
             let known = self.read(|connection| queue::find(connection, hash))?;
             match named.get(&hash) {

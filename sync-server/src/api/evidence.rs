@@ -13,7 +13,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use fieldledger_core::{
     document::Summary,
-    model::{DocumentId, Evidence, EvidenceHash, InvalidField},
+    model::{DocumentId, Evidence, EvidenceHash, InvalidField, OrganisationId},
     sync::protocol::{
         BACKED_UP_HEADER, EVIDENCE_PATH, StreamId, StreamMark, TUS_VERSION, UPLOAD_MEDIA_TYPE, evidence_code,
     },
@@ -26,7 +26,7 @@ use crate::{
     error::{ApiError, code},
     ingest::{About, Subject},
     state::AppState,
-    store::{EvidenceFile, StoredDocument},
+    store::{EvidenceFile, StoreError, StoredDocument},
 };
 
 pub(super) const FILE_PATH: &str = "/v1/evidence/{document}/{hash}";
@@ -44,9 +44,11 @@ const CHECKSUM_MISMATCH: u16 = 460;
 /// An answer about uploads; refusals too are told in the words of tus.
 fn tus(answer: Result<Response, ApiError>) -> Response {
     let mut response = answer.into_response();
-    response
-        .headers_mut()
-        .insert(RESUMABLE, HeaderValue::from_static(TUS_VERSION));
+    let version = HeaderValue::from_static(TUS_VERSION);
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        response.headers_mut().insert(VERSION, version.clone());
+    }
+    response.headers_mut().insert(RESUMABLE, version);
     response
 }
 
@@ -98,7 +100,7 @@ pub(super) async fn begin(State(state): State<AppState>, auth: DeviceAuth, heade
 }
 
 async fn begun(state: &AppState, auth: &DeviceAuth, headers: &HeaderMap) -> Result<Response, ApiError> {
-    state.limits.exchange(auth.device.id)?;
+    state.limits.evidence(auth.device.id)?;
     require_version(headers)?;
     let length = number(headers, &LENGTH)?;
     let metadata = headers
@@ -120,14 +122,9 @@ async fn begun(state: &AppState, auth: &DeviceAuth, headers: &HeaderMap) -> Resu
             format!("the file is larger than the {largest} bytes that this server takes; make it smaller"),
         ));
     }
-    let (offset, backed_up) = match named.arrived {
-        Some(file) => (file.size, file.backed_up),
-        // The server died between keeping the file and noting it.
-        None if state.blobs.has(auth.device.organisation, hash, length).await => {
-            arrived(state, auth, &named, hash).await?;
-            (length, false)
-        }
-        None => (state.blobs.begin(upload_of(auth, hash), length).await?, false),
+    let (offset, backed_up) = match standing(state, auth, &named).await? {
+        Some(standing) => standing,
+        None => (state.blobs.begin(named.upload(auth)).await?, false),
     };
     let location = HeaderValue::try_from(format!("{EVIDENCE_PATH}/{document}/{hash}"))
         .map_err(|error| ApiError::internal(&error))?;
@@ -163,16 +160,10 @@ pub(super) async fn come(
     Path((document, hash)): Path<(String, String)>,
 ) -> Response {
     let answer = async {
-        state.limits.exchange(auth.device.id)?;
+        state.limits.evidence(auth.device.id)?;
         let (document, hash) = names(&document, &hash)?;
         let named = find(&state, &auth, document, hash).await?;
-        let (offset, backed_up) = match named.arrived {
-            Some(file) => (file.size, file.backed_up),
-            None => (
-                state.blobs.come(upload_of(&auth, hash)).await.ok_or(BlobError::Gone)?,
-                false,
-            ),
-        };
+        let (offset, backed_up) = standing(&state, &auth, &named).await?.ok_or(BlobError::Gone)?;
         let length = [(LENGTH, HeaderValue::from(named.piece.size))];
         Ok((length, place(offset, backed_up)).into_response())
     };
@@ -215,23 +206,24 @@ pub(super) async fn append(
     part: Body,
 ) -> Response {
     let answer = async {
+        state.limits.evidence(auth.device.id)?;
         require_version(&headers)?;
         body::require_media_type(&headers, UPLOAD_MEDIA_TYPE)?;
         let offset = number(&headers, &OFFSET)?;
         let (document, hash) = names(&document, &hash)?;
         let named = find(&state, &auth, document, hash).await?;
+        let size = named.piece.size;
         if let Some(file) = named.arrived {
-            return if offset == file.size {
-                Ok((StatusCode::NO_CONTENT, place(file.size, file.backed_up)).into_response())
+            return if offset == size {
+                Ok((StatusCode::NO_CONTENT, place(size, file.backed_up)).into_response())
             } else {
-                Err(BlobError::WrongOffset(file.size).into())
+                Err(BlobError::WrongOffset(size).into())
             };
         }
-        let (size, upload) = (named.piece.size, upload_of(&auth, hash));
-        let come = state.blobs.append(upload, offset, size, part).await?;
+        let upload = named.upload(&auth);
+        let come = state.blobs.append(upload, offset, part).await?;
         if come == size {
-            state.blobs.finish(upload, size).await?;
-            arrived(&state, &auth, &named, hash).await?;
+            complete(&state, &auth, &named).await?;
         }
         Ok((StatusCode::NO_CONTENT, place(come, false)).into_response())
     };
@@ -265,7 +257,7 @@ pub(super) async fn fetch(
     request: axum::extract::Request,
 ) -> Response {
     let answer = async {
-        state.limits.exchange(auth.device.id)?;
+        state.limits.evidence(auth.device.id)?;
         let (document, hash) = names(&document, &hash)?;
         let named = find(&state, &auth, document, hash).await?;
         if named.arrived.is_none() {
@@ -279,8 +271,21 @@ pub(super) async fn fetch(
 /// A file that a document names.
 struct Named {
     document: StoredDocument,
+    hash: EvidenceHash,
     piece: Evidence,
+    /// It has arrived, and this person may know it.
     arrived: Option<EvidenceFile>,
+}
+
+impl Named {
+    fn upload(&self, auth: &DeviceAuth) -> Upload {
+        Upload {
+            organisation: auth.device.organisation,
+            device: auth.device.id,
+            hash: self.hash,
+            size: self.piece.size,
+        }
+    }
 }
 
 /// Finds the file in the document that is said to name it.
@@ -298,34 +303,89 @@ async fn find(
             "the server has no record that names this file; the record has to be accepted first",
         )
     };
-    let org = auth.device.organisation;
-    let found = state.store.documents(org, &[document]).await?;
-    let document = found.into_iter().flatten().next().ok_or_else(not_named)?;
+    let found = state.store.document(auth.device.organisation, document).await?;
+    let document = found.ok_or_else(not_named)?;
     let piece = document.evidence().remove(&hash).ok_or_else(not_named)?;
     let account = &auth.account;
-    let may_read = match document.stream {
+    let may_read = |stream| match stream {
         StreamId::Territory(territory) => account.may_read(territory),
         StreamId::User(user) => user == account.user,
         StreamId::Device(device) => device == auth.device.id,
         StreamId::Catalogue | StreamId::Finance => false,
     };
     // A rep whose customer was moved away still has the photos.
-    if !may_read && piece.taken_by != account.user {
+    if !may_read(document.stream) && piece.taken_by != account.user {
         return Err(not_named());
     }
-    let arrived = state.store.evidence_files(org, &[hash]).await?.pop();
+    let arrived = arrived_for(state, auth.device.organisation, &document, &piece, hash, may_read).await?;
     Ok(Named {
         document,
+        hash,
         piece,
         arrived,
     })
 }
 
-/// Notes that a file is here, and tells the pages that show its document.
-async fn arrived(state: &AppState, auth: &DeviceAuth, named: &Named, hash: EvidenceHash) -> Result<(), ApiError> {
+/// The file that a document names, if it has arrived and whoever reads the document may see it. The name of a file is no secret,
+/// and anybody can write it into a record of their own: so the bytes were brought for this document, or for one that may be
+/// read too.
+pub(crate) async fn arrived_for(
+    state: &AppState,
+    org: OrganisationId,
+    document: &StoredDocument,
+    piece: &Evidence,
+    hash: EvidenceHash,
+    may_read: impl Fn(StreamId) -> bool,
+) -> Result<Option<EvidenceFile>, StoreError> {
+    let mut files = state.store.evidence_files(org, &[hash]).await?;
+    files.retain(|it| it.size == piece.size);
+    if let Some(own) = files.iter().find(|it| it.document == document.id) {
+        return Ok(Some(*own));
+    }
+    for file in files {
+        let other = state.store.document(org, file.document).await?;
+        if other.is_some_and(|it| may_read(it.stream)) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// How far a file has come, and whether a backup holds it; `None` when nothing of it is here. All of it has come only once it is
+/// the file that its name says.
+async fn standing(state: &AppState, auth: &DeviceAuth, named: &Named) -> Result<Option<(u64, bool)>, ApiError> {
+    let (org, size) = (auth.device.organisation, named.piece.size);
+    if let Some(file) = named.arrived {
+        if state.blobs.has(org, named.hash, size).await {
+            return Ok(Some((size, file.backed_up)));
+        }
+        tracing::error!(hash = %named.hash, "a file of evidence is gone; the phone is asked to send it again");
+        state.store.forget_evidence(org, &[named.hash]).await?;
+    }
+    let Some(come) = state.blobs.come(named.upload(auth)).await else {
+        return Ok(None);
+    };
+    if come < size {
+        return Ok(Some((come, false)));
+    }
+    // The server died, or the disk failed, between the last byte and the name.
+    match complete(state, auth, named).await {
+        Ok(()) => Ok(Some((size, false))),
+        Err(error) if error.code == evidence_code::WRONG_HASH => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes what has come whole the file that it is said to be, notes that, and tells the pages that show its document.
+async fn complete(state: &AppState, auth: &DeviceAuth, named: &Named) -> Result<(), ApiError> {
     let (org, document) = (auth.device.organisation, &named.document);
+    match state.blobs.finish(named.upload(auth)).await {
+        // Another request has just finished it.
+        Err(BlobError::Gone) if state.blobs.has(org, named.hash, named.piece.size).await => {}
+        finished => finished?,
+    }
     let file = EvidenceFile {
-        hash,
+        hash: named.hash,
         size: named.piece.size,
         document: document.id,
         device: auth.device.id,
@@ -348,14 +408,6 @@ async fn arrived(state: &AppState, auth: &DeviceAuth, named: &Named, hash: Evide
         state.sync.live().publish_about(org, mark, About::these([subject]));
     }
     Ok(())
-}
-
-fn upload_of(auth: &DeviceAuth, hash: EvidenceHash) -> Upload {
-    Upload {
-        organisation: auth.device.organisation,
-        device: auth.device.id,
-        hash,
-    }
 }
 
 fn place(offset: u64, backed_up: bool) -> [(HeaderName, HeaderValue); 2] {

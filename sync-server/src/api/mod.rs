@@ -17,6 +17,7 @@ use axum::{Router, routing};
 
 pub use openapi::openapi;
 
+pub(crate) use evidence::arrived_for;
 pub(crate) use live::OpenConnections;
 pub(crate) use middleware::protect;
 

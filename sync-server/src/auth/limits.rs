@@ -19,6 +19,7 @@ const MOST_KEPT: usize = 20_000;
 #[derive(Debug)]
 pub struct Limits {
     sync: Limiter<DeviceId>,
+    evidence: Limiter<DeviceId>,
     enrol: Limiter<IpAddr>,
     sign_in: Limiter<IpAddr>,
     software: Limiter<[u8; 16]>,
@@ -29,6 +30,7 @@ impl Limits {
     pub fn new(config: &ServerConfig) -> Self {
         Self {
             sync: Limiter::per_minute(config.sync_per_minute),
+            evidence: Limiter::per_minute(config.evidence_per_minute),
             enrol: Limiter::per_minute(config.enrol_per_minute),
             sign_in: Limiter::per_minute(config.sign_in_per_minute),
             software: Limiter::per_minute(config.api_per_minute),
@@ -40,6 +42,13 @@ impl Limits {
     /// 429 with the time to wait.
     pub fn exchange(&self, device: DeviceId) -> Result<(), ApiError> {
         self.sync.check(device)
+    }
+    /// One request of a device about a file of evidence.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub fn evidence(&self, device: DeviceId) -> Result<(), ApiError> {
+        self.evidence.check(device)
     }
     /// One enrolment, or one request with a wrong token.
     ///

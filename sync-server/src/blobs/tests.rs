@@ -20,6 +20,7 @@ fn upload(device: DeviceId, bytes: &[u8]) -> Upload {
         organisation: ORG,
         device,
         hash: EvidenceHash(Sha256::digest(bytes).into()),
+        size: bytes.len() as u64,
     }
 }
 
@@ -44,41 +45,38 @@ async fn a_file_that_comes_in_parts_has_its_name_only_when_it_is_whole() {
     let photo = bytes(10_000);
     let it = upload(PHONE, &photo);
     assert!(matches!(
-        blobs.append(it, 0, 10_000, Body::from(photo.clone())).await,
+        blobs.append(it, 0, Body::from(photo.clone())).await,
         Err(BlobError::Gone)
     ));
     assert_eq!(blobs.come(it).await, None);
-    assert_eq!(blobs.begin(it, 10_000).await.unwrap(), 0);
+    assert_eq!(blobs.begin(it).await.unwrap(), 0);
     assert_eq!(
-        blobs
-            .append(it, 0, 10_000, Body::from(photo[..4_000].to_vec()))
-            .await
-            .unwrap(),
+        blobs.append(it, 0, Body::from(photo[..4_000].to_vec())).await.unwrap(),
         4_000
     );
     // What arrived before a part broke off is kept.
     assert!(matches!(
-        blobs.append(it, 4_000, 10_000, broken(&photo[4_000..7_000])).await,
+        blobs.append(it, 4_000, broken(&photo[4_000..7_000])).await,
         Err(BlobError::Broken)
     ));
     assert_eq!(blobs.come(it).await, Some(7_000));
-    assert_eq!(blobs.begin(it, 10_000).await.unwrap(), 7_000);
+    assert_eq!(blobs.begin(it).await.unwrap(), 7_000);
     for wrong in [0, 4_000, 7_001] {
-        let refused = blobs.append(it, wrong, 10_000, Body::from(vec![1])).await;
+        let refused = blobs.append(it, wrong, Body::from(vec![1])).await;
         assert!(matches!(refused, Err(BlobError::WrongOffset(7_000))), "{refused:?}");
     }
-    let refused = blobs.append(it, 7_000, 10_000, Body::from(vec![0; 3_001])).await;
+    let refused = blobs.append(it, 7_000, Body::from(vec![0; 3_001])).await;
     assert!(matches!(refused, Err(BlobError::TooMany)));
     assert!(!blobs.has(ORG, it.hash, 10_000).await);
     assert_eq!(
         blobs
-            .append(it, 7_000, 10_000, Body::from(photo[7_000..].to_vec()))
+            .append(it, 7_000, Body::from(photo[7_000..].to_vec()))
             .await
             .unwrap(),
         10_000
     );
     assert!(!blobs.has(ORG, it.hash, 10_000).await);
-    blobs.finish(it, 10_000).await.unwrap();
+    blobs.finish(it).await.unwrap();
     assert!(blobs.has(ORG, it.hash, 10_000).await);
     assert!(blobs.is_whole(ORG, it.hash).unwrap());
     assert_eq!(blobs.come(it).await, None, "nothing of the upload is left beside it");
@@ -91,13 +89,13 @@ async fn bytes_that_are_not_those_of_the_hash_are_thrown_away_and_the_upload_can
     let (_folder, blobs) = blobs();
     let photo = bytes(5_000);
     let it = upload(PHONE, &photo);
-    blobs.begin(it, 5_000).await.unwrap();
-    blobs.append(it, 0, 5_000, Body::from(vec![7; 5_000])).await.unwrap();
-    assert!(matches!(blobs.finish(it, 5_000).await, Err(BlobError::WrongHash)));
+    blobs.begin(it).await.unwrap();
+    blobs.append(it, 0, Body::from(vec![7; 5_000])).await.unwrap();
+    assert!(matches!(blobs.finish(it).await, Err(BlobError::WrongHash)));
     assert!(!blobs.has(ORG, it.hash, 5_000).await);
-    assert_eq!(blobs.begin(it, 5_000).await.unwrap(), 0);
-    blobs.append(it, 0, 5_000, Body::from(photo)).await.unwrap();
-    blobs.finish(it, 5_000).await.unwrap();
+    assert_eq!(blobs.begin(it).await.unwrap(), 0);
+    blobs.append(it, 0, Body::from(photo)).await.unwrap();
+    blobs.finish(it).await.unwrap();
 }
 
 #[tokio::test]
@@ -105,11 +103,11 @@ async fn phones_that_send_the_same_file_do_not_add_to_what_the_other_sends() {
     let (_folder, blobs) = blobs();
     let photo = bytes(5_000);
     let (one, other) = (upload(PHONE, &photo), upload(OTHER_PHONE, &photo));
-    blobs.begin(one, 5_000).await.unwrap();
-    blobs.begin(other, 5_000).await.unwrap();
-    blobs.append(one, 0, 5_000, Body::from(vec![9; 4_000])).await.unwrap();
-    blobs.append(other, 0, 5_000, Body::from(photo)).await.unwrap();
-    blobs.finish(other, 5_000).await.unwrap();
+    blobs.begin(one).await.unwrap();
+    blobs.begin(other).await.unwrap();
+    blobs.append(one, 0, Body::from(vec![9; 4_000])).await.unwrap();
+    blobs.append(other, 0, Body::from(photo)).await.unwrap();
+    blobs.finish(other).await.unwrap();
     assert!(blobs.is_whole(ORG, one.hash).unwrap());
 }
 
@@ -118,7 +116,7 @@ async fn a_phone_that_comes_back_need_not_wait_for_its_dead_connection() {
     let (_folder, blobs) = blobs();
     let photo = bytes(6_000);
     let it = upload(PHONE, &photo);
-    blobs.begin(it, 6_000).await.unwrap();
+    blobs.begin(it).await.unwrap();
     let come = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&come);
     let first = photo[..2_000].to_vec();
@@ -137,16 +135,39 @@ async fn a_phone_that_comes_back_need_not_wait_for_its_dead_connection() {
         while !come.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
-        let place = blobs.append(it, 0, 6_000, Body::from(Vec::new())).await;
+        let place = blobs.append(it, 0, Body::from(Vec::new())).await;
         assert!(matches!(place, Err(BlobError::WrongOffset(2_000))), "{place:?}");
-        blobs
-            .append(it, 2_000, 6_000, Body::from(photo[2_000..].to_vec()))
-            .await
+        blobs.append(it, 2_000, Body::from(photo[2_000..].to_vec())).await
     };
-    let (dead, alive) = tokio::join!(blobs.append(it, 0, 6_000, Body::from_stream(dead)), alive);
+    let (dead, alive) = tokio::join!(blobs.append(it, 0, Body::from_stream(dead)), alive);
     assert!(matches!(dead, Err(BlobError::Superseded)), "{dead:?}");
     assert_eq!(alive.unwrap(), 6_000);
-    blobs.finish(it, 6_000).await.unwrap();
+    blobs.finish(it).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_before_the_phone_hung_up_is_finished_and_nothing_is_added_to_a_file_that_has_its_name() {
+    let (_folder, blobs) = blobs();
+    let photo = bytes(3_000_000);
+    let it = upload(PHONE, &photo);
+    blobs.begin(it).await.unwrap();
+    blobs.append(it, 0, Body::from(photo.clone())).await.unwrap();
+    // The one who waited for the answer is gone; the work goes on, and the next one waits for it.
+    let finishing = blobs.finish(it);
+    drop(tokio::time::timeout(Duration::ZERO, finishing).await);
+    let late = blobs.append(it, 3_000_000, Body::from(vec![1; 10])).await;
+    assert!(matches!(late, Err(BlobError::Gone | BlobError::TooMany)), "{late:?}");
+    match blobs.finish(it).await {
+        Ok(()) | Err(BlobError::Gone) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(blobs.is_whole(ORG, it.hash).unwrap());
+    // The same file, said to have another size, is an upload of its own.
+    let longer = Upload { size: 3_000_001, ..it };
+    assert_eq!(blobs.begin(longer).await.unwrap(), 0);
+    blobs.append(longer, 0, Body::from(vec![2; 3_000_001])).await.unwrap();
+    assert!(matches!(blobs.finish(longer).await, Err(BlobError::WrongHash)));
+    assert!(blobs.is_whole(ORG, it.hash).unwrap());
 }
 
 #[tokio::test]
@@ -154,7 +175,7 @@ async fn a_full_disk_takes_no_file_and_leaves_room_for_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = Blobs::new(folder.path(), u64::MAX / 2);
     let it = upload(PHONE, &bytes(10));
-    assert!(matches!(blobs.begin(it, 10).await, Err(BlobError::Full)));
+    assert!(matches!(blobs.begin(it).await, Err(BlobError::Full)));
     assert!(!folder.path().join(FOLDER).exists());
 }
 
@@ -163,8 +184,8 @@ async fn uploads_that_nobody_goes_on_with_are_cleared_away_and_others_are_not() 
     let (_folder, blobs) = blobs();
     assert_eq!(blobs.clear_incoming(SystemTime::now()).unwrap(), 0);
     let (old, new) = (upload(PHONE, b"old"), upload(PHONE, b"new"));
-    blobs.begin(old, 3).await.unwrap();
-    blobs.begin(new, 3).await.unwrap();
+    blobs.begin(old).await.unwrap();
+    blobs.begin(new).await.unwrap();
     let long_ago = SystemTime::now() - Duration::from_secs(8 * 86_400);
     let file = fs::File::options().append(true).open(blobs.incoming(old)).unwrap();
     file.set_modified(long_ago).unwrap();
@@ -176,11 +197,19 @@ async fn uploads_that_nobody_goes_on_with_are_cleared_away_and_others_are_not() 
 async fn a_backup_holds_the_files_and_a_damaged_one_is_told() {
     let (folder, blobs) = blobs();
     let it = upload(PHONE, b"a slip");
-    blobs.begin(it, 6).await.unwrap();
-    blobs.append(it, 0, 6, Body::from("a slip")).await.unwrap();
-    blobs.finish(it, 6).await.unwrap();
+    blobs.begin(it).await.unwrap();
+    blobs.append(it, 0, Body::from("a slip")).await.unwrap();
+    blobs.finish(it).await.unwrap();
     let to = folder.path().join("backup");
-    assert_eq!(blobs.back_up(&to, ORG, it.hash).unwrap(), 6);
+    blobs.back_up(&to, ORG, it.hash, 6).unwrap();
+    sync_folders(&to).unwrap();
+    // Twice into one backup would write to the original, of which it may be a second name.
+    let again = blobs.back_up(&to, ORG, it.hash, 6);
+    assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert!(blobs.is_whole(ORG, it.hash).unwrap());
+    // What is cut short is in no backup.
+    let cut = blobs.back_up(&folder.path().join("other"), ORG, it.hash, 7);
+    assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(Blobs::new(&to, 0).is_whole(ORG, it.hash).unwrap());
     fs::remove_file(blobs.path(ORG, it.hash)).unwrap();
     assert!(blobs.is_whole(ORG, it.hash).is_err());

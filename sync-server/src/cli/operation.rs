@@ -15,7 +15,10 @@ mod statement;
 mod table;
 mod tokens;
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use chrono_tz::Tz;
 pub use collect::CollectAction;
@@ -31,7 +34,7 @@ use super::{AFTER_DAMAGE, Failure};
 use crate::{
     report::{Format, ReportRequest},
     state::AppState,
-    store::{ApiRole, Step},
+    store::{ApiRole, Step, sqlite::private_folder},
 };
 
 /// Name under which the audit log knows the command line.
@@ -242,6 +245,7 @@ pub async fn perform(state: &AppState, operation: Operation) -> Result<Outcome, 
             Desk { state, org, org_name }.perform(action).await
         }
         Operation::Backup { to } => {
+            new_folder(&to)?;
             let files = evidence::back_up(state, &to).await?;
             let report = state.store.backup(&to).await?;
             evidence::note(state, &files).await?;
@@ -271,6 +275,18 @@ pub async fn perform(state: &AppState, operation: Operation) -> Result<Outcome, 
         }
         Operation::Verify => verify(state).await,
     }
+}
+
+/// Makes the folder of a backup, which must not be there: two backups into one would write over each other.
+fn new_folder(to: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("cannot write to {}: {error}", to.display()));
+    if let Some(parent) = to.parent() {
+        private_folder(parent).map_err(failed)?;
+    }
+    let mut maker = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+    maker.create(to).map_err(failed)
 }
 
 async fn create_organisation(state: &AppState, profile: OrganisationProfile) -> Result<Outcome, Failure> {

@@ -12,7 +12,7 @@ pub struct EvidenceFile {
     pub hash: EvidenceHash,
     /// Its size in bytes.
     pub size: u64,
-    /// The document for which it was sent. Others may name it too.
+    /// The document for which it was sent. Others may name it too, with or without having brought the bytes.
     pub document: DocumentId,
     /// The phone that sent it.
     pub device: DeviceId,
@@ -25,13 +25,14 @@ pub struct EvidenceFile {
 /// Which files of evidence have arrived.
 #[async_trait]
 pub trait EvidenceStore: Send + Sync {
-    /// Notes that a file has arrived. One that is known already stays as it is.
+    /// Notes that a file has arrived for a document. What is known already stays as it is.
     async fn evidence_arrived(&self, org: OrganisationId, file: EvidenceFile) -> Result<(), StoreError>;
 
-    /// What is known of these files; those that have not arrived are left out.
+    /// What is known of these files, a line for each document for which one was sent; those that have not arrived are left out.
     async fn evidence_files(&self, org: OrganisationId, of: &[EvidenceHash]) -> Result<Vec<EvidenceFile>, StoreError>;
 
-    /// Files in the order of their hashes, at most `limit` of them, from the one after `after`.
+    /// Files in the order of their hashes, at most `limit` of them, from the one after `after`, each once with one of its
+    /// documents.
     async fn all_evidence(
         &self,
         org: OrganisationId,

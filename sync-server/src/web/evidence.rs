@@ -1,6 +1,6 @@
 //! Files of evidence: which of a record's have arrived, and the files themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use axum::{
     extract::{Path, Request, State},
@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono_tz::Tz;
-use fieldledger_core::model::{DocumentId, Evidence, EvidenceHash, OrganisationId};
+use fieldledger_core::model::{DocumentId, Evidence, EvidenceHash, Timestamp};
 
 use super::{
     error::PageError,
@@ -16,7 +16,11 @@ use super::{
     page::Viewer,
     record::{self, Photo},
 };
-use crate::state::AppState;
+use crate::{
+    api,
+    state::AppState,
+    store::{EvidenceFile, StoredDocument},
+};
 
 /// A file as a gallery shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,29 +82,53 @@ fn known(declared: &str) -> (&'static str, &'static str, ShownAs) {
     found.map_or(("application/octet-stream", "bin", ShownAs::Download), |it| *it)
 }
 
-/// Files of evidence that have arrived, by their hashes.
-pub(crate) type Arrived = HashMap<EvidenceHash, fieldledger_core::model::Timestamp>;
+/// Files of evidence that have arrived and that the reader may see, by the document that names them.
+pub(crate) type Arrived = HashMap<(DocumentId, EvidenceHash), Timestamp>;
 
-/// Which of these have arrived.
-pub(crate) async fn arrived(
+/// Which files of these documents have arrived.
+pub(crate) async fn arrived<'d>(
     app: &AppState,
-    org: OrganisationId,
-    hashes: impl IntoIterator<Item = EvidenceHash>,
+    viewer: &Viewer,
+    documents: impl IntoIterator<Item = &'d StoredDocument>,
 ) -> Result<Arrived, PageError> {
-    let hashes: Vec<EvidenceHash> = hashes.into_iter().collect();
-    let files = app.store.evidence_files(org, &hashes).await?;
-    Ok(files.into_iter().map(|it| (it.hash, it.arrived_at)).collect())
+    let org = viewer.account.organisation;
+    let named: Vec<(DocumentId, EvidenceHash, u64)> = documents
+        .into_iter()
+        .flat_map(|it| it.evidence().into_iter().map(|(hash, piece)| (it.id, hash, piece.size)))
+        .collect();
+    let hashes: BTreeSet<EvidenceHash> = named.iter().map(|it| it.1).collect();
+    let mut files: HashMap<EvidenceHash, Vec<EvidenceFile>> = HashMap::new();
+    for file in app.store.evidence_files(org, &Vec::from_iter(hashes)).await? {
+        files.entry(file.hash).or_default().push(file);
+    }
+    let of = |hash: &EvidenceHash, size: u64| files.get(hash).into_iter().flatten().filter(move |it| it.size == size);
+    // A file that was brought for another record is shown to whoever may read that one.
+    let sent_for_others = named
+        .iter()
+        .filter(|(document, hash, size)| !of(hash, *size).any(|it| it.document == *document));
+    let others: BTreeSet<DocumentId> = sent_for_others
+        .flat_map(|(_, hash, size)| of(hash, *size).map(|it| it.document))
+        .collect();
+    let others = app.store.documents(org, &Vec::from_iter(others)).await?;
+    let readable: HashSet<DocumentId> = others
+        .into_iter()
+        .flatten()
+        .filter(|it| viewer.may_read(it.stream))
+        .map(|it| it.id)
+        .collect();
+    let arrived = named.into_iter().filter_map(|(document, hash, size)| {
+        let mut files = of(&hash, size);
+        let seen = files.find(|it| it.document == document || readable.contains(&it.document))?;
+        Some(((document, hash), seen.arrived_at))
+    });
+    Ok(arrived.collect())
 }
 
 /// Gives the photos of a record the files that have arrived.
 pub(crate) fn attach(photos: &mut [Photo], document: DocumentId, arrived: &Arrived, zone: Tz) {
     for photo in photos {
         photo.id = format!("photo-{document}-{}", photo.hash);
-        let at = photo
-            .hash
-            .parse()
-            .ok()
-            .and_then(|hash: EvidenceHash| arrived.get(&hash));
+        let at = photo.hash.parse().ok().and_then(|hash| arrived.get(&(document, hash)));
         photo.file = at.map(|at| PhotoFile {
             href: format!("/records/{document}/evidence/{}", photo.hash),
             shown_as: known(&photo.media_type).2,
@@ -120,7 +148,8 @@ pub(super) async fn file(
     let hash: EvidenceHash = hash.parse().map_err(|_| PageError::NotFound)?;
     let record = record::find(&app, &viewer, &id).await?;
     let piece: Evidence = record.evidence().remove(&hash).ok_or(PageError::NotFound)?;
-    if app.store.evidence_files(org, &[hash]).await?.is_empty() {
+    let arrived = api::arrived_for(&app, org, &record, &piece, hash, |stream| viewer.may_read(stream)).await?;
+    if arrived.is_none() {
         return Err(PageError::NotFound);
     }
     let (media_type, ending, shown_as) = known(&piece.media_type);

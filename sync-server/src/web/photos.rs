@@ -90,8 +90,7 @@ pub(super) async fn photos(
         .await?;
     let takers = read.iter().flat_map(|it| it.2.values().map(|piece| piece.taken_by));
     names.add_people(store, org, takers.collect::<Vec<_>>()).await?;
-    let named = read.iter().flat_map(|it| it.2.keys().copied());
-    let arrived = arrived(app, org, named).await?;
+    let arrived = arrived(app, viewer, read.iter().map(|it| it.0)).await?;
     let voice = Voice {
         text: viewer.text,
         zone: viewer.zone,

@@ -72,11 +72,12 @@ impl FieldStore {
         self.run(move |store| store.evidence_waiting(limit)).await
     }
 
-    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    /// Gives up a file that was lost before it was sent, or that the server has said no to: it is not sent any more, and the phone's copy
+    /// goes. The document goes on naming it.
     ///
     /// # Errors
-    /// [`FieldError::NotFound`] when no such file was lost.
-    pub async fn dismiss_lost_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
-        self.run(move |store| store.dismiss_lost_evidence(hash)).await
+    /// [`FieldError::NotFound`] when there is no such file: none that waits for its turn is given up.
+    pub async fn give_up_evidence(&self, hash: EvidenceHash) -> Result<(), FieldError> {
+        self.run(move |store| store.give_up_evidence(hash)).await
     }
 }

@@ -292,11 +292,12 @@ extension FieldStore {
         try await read { try await $0.evidenceWaiting(limit: limit) }
     }
 
-    /// Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it.
+    /// Gives up a file that was lost before it was sent, or that the server has said no to: it is not sent any more, and the phone's copy
+    /// goes. The document goes on naming it.
     ///
-    /// - Throws: ``FieldledgerError/notFound`` when no such file was lost.
-    public func dismissLostEvidence(_ hash: EvidenceHash) async throws {
-        try await write { try await $0.dismissLostEvidence(hash: hash) }
+    /// - Throws: ``FieldledgerError/notFound`` when there is no such file: none that waits for its turn is given up.
+    public func giveUpEvidence(_ hash: EvidenceHash) async throws {
+        try await write { try await $0.giveUpEvidence(hash: hash) }
     }
 
     /// Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or

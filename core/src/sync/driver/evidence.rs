@@ -124,6 +124,8 @@ struct Pass<'a, T, F> {
     report: EvidenceReport,
     /// Files that were tried in this pass and put off.
     passed_over: HashSet<EvidenceHash>,
+    /// Documents for which the server did not take a file in this pass.
+    refused: HashSet<(EvidenceHash, DocumentId)>,
 }
 
 impl<T: Transport + EvidenceTransport> SyncDriver<T> {
@@ -184,7 +186,13 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
             loop {
                 let token = self.token().await;
                 let fault = match self.pass(&allowed).await {
-                    Ok((_, fault)) => fault,
+                    Ok((report, fault)) => {
+                        if report.bytes_up > 0 || report.stored > 0 {
+                            // It breaks now and then, and works in between.
+                            failures = 0;
+                        }
+                        fault
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "files of evidence could not be sent now");
                         Some(TransportFault::Offline)
@@ -260,6 +268,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
             folder: self.shared.store.evidence_folder(),
             report: EvidenceReport::default(),
             passed_over: HashSet::new(),
+            refused: HashSet::new(),
         };
         let fault = match pass.work().await {
             Ok(()) | Err(Stop::NotAllowed) => None,
@@ -417,7 +426,7 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
                 if wanted.is_empty() {
                     return Ok(());
                 }
-                let named = store.read(|connection| queue::documents_naming(connection, &wanted))?;
+                let named = store.read(|connection| queue::documents_naming(connection, &wanted, None))?;
                 store.write(&[Change::Evidence], |transaction| {
                     for hash in wanted {
                         match named.get(&hash) {
@@ -593,6 +602,7 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
                     _ => Ok(Then::AskAgain),
                 }
             }
+            UploadFault::NotNamed { .. } if self.try_another_document(file).await? => Ok(Then::NextFile),
             UploadFault::NotNamed { .. }
             | UploadFault::Refused { .. }
             | UploadFault::Transport(TransportFault::Server(_) | TransportFault::TooLarge) => {
@@ -606,6 +616,25 @@ impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T
             }
             UploadFault::Transport(fault) => Err(Stop::Fault(fault)),
         }
+    }
+
+    /// Has the file sent for another document that names it: the server knows nothing of the one so far, or refused it. Says
+    /// whether there is one that was not tried.
+    async fn try_another_document(&mut self, file: &Entry) -> Result<bool, FieldError> {
+        let (hash, refused) = (file.hash, file.document);
+        self.refused.extend(refused.map(|document| (hash, document)));
+        let wanted = std::collections::BTreeSet::from([hash]);
+        let other = self
+            .driver
+            .blocking(move |store| store.read(|connection| queue::documents_naming(connection, &wanted, refused)))
+            .await?
+            .remove(&hash);
+        let Some(other) = other.filter(|other| !self.refused.contains(&(hash, *other))) else {
+            return Ok(false);
+        };
+        self.note(move |transaction, _| queue::set_document(transaction, hash, other))
+            .await?;
+        Ok(true)
     }
 
     /// Asks about the files that the server has and no backup of it. Returns whether it has lost some.

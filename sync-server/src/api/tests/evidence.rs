@@ -14,10 +14,11 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::{
+    blobs::Upload,
     config::ServerConfig,
     ingest::Heard,
     store::{AppendOutcome, suite::creating},
-    testing::{ANNA, Answer, BAKERY, BERT, CARLA, Fixture, HARBOUR, NORTH, ORGANISATION, SOUTH, START, SVEN},
+    testing::{ANNA, Answer, BAKERY, BERT, CARLA, DORA, Fixture, HARBOUR, NORTH, ORGANISATION, SOUTH, START, SVEN},
 };
 
 /// A server with a folder for files, and a visit of Anna's that names a photo.
@@ -290,15 +291,86 @@ async fn wrong_bytes_too_many_and_too_large_a_file_are_refused_and_leave_nothing
 }
 
 #[tokio::test]
-async fn a_file_that_was_kept_but_not_noted_when_the_server_died_is_found_again() {
+async fn a_file_that_was_kept_but_not_noted_when_the_server_died_is_sent_once_more() {
     let it = Company::new().await;
     let token = it.fixture.phone(ANNA).await.token;
     it.begin(&token).await;
     it.append(&token, 0, it.photo.clone()).await;
     let store = &it.fixture.state.store;
     store.forget_evidence(ORGANISATION, &[it.hash]).await.unwrap();
-    assert_eq!(told(&it.begin(&token).await), (201, "20000", "0"));
+    // That it lies there proves nothing about who names it.
+    assert_eq!(told(&it.begin(&token).await), (201, "0", "0"));
+    assert_eq!(told(&it.append(&token, 0, it.photo.clone()).await), (204, "20000", "0"));
     assert_eq!(store.evidence_files(ORGANISATION, &[it.hash]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_came_whole_before_the_server_died_is_checked_before_it_is_called_stored() {
+    let it = Company::new().await;
+    let phone = it.fixture.phone(ANNA).await;
+    let upload = Upload {
+        organisation: ORGANISATION,
+        device: phone.device,
+        hash: it.hash,
+        size: 20_000,
+    };
+    let blobs = &it.fixture.state.blobs;
+    for (bytes, said) in [(vec![0; 20_000], "0"), (it.photo.clone(), "20000")] {
+        it.begin(&phone.token).await;
+        assert_eq!(blobs.append(upload, 0, Body::from(bytes)).await.unwrap(), 20_000);
+        assert_eq!(told(&it.begin(&phone.token).await), (201, said, "0"));
+    }
+    assert_eq!(it.ask(Method::GET, &phone.token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_from_the_disk_is_asked_for_again() {
+    let it = Company::new().await;
+    let token = it.fixture.phone(ANNA).await.token;
+    it.begin(&token).await;
+    it.append(&token, 0, it.photo.clone()).await;
+    let store = &it.fixture.state.store;
+    store.evidence_backed_up(ORGANISATION, &[it.hash]).await.unwrap();
+    assert_eq!(told(&it.begin(&token).await), (201, "20000", "1"));
+    let path = it.fixture.state.blobs.path(ORGANISATION, it.hash);
+    std::fs::write(&path, "cut short").unwrap();
+    assert_eq!(told(&it.begin(&token).await), (201, "0", "0"));
+    assert_eq!(told(&it.append(&token, 0, it.photo.clone()).await), (204, "20000", "0"));
+    assert_eq!(std::fs::read(path).unwrap(), it.photo);
+}
+
+#[tokio::test]
+async fn who_only_knows_the_name_of_a_file_is_not_shown_it() {
+    let it = Company::new().await;
+    let anna = it.fixture.phone(ANNA).await.token;
+    it.begin(&anna).await;
+    it.append(&anna, 0, it.photo.clone()).await;
+    // Sven of the south names the photo in a visit of his own.
+    let sven = it.fixture.phone(SVEN).await.token;
+    let own = put_visit(&it.fixture, 2, StreamId::Territory(SOUTH), SVEN, it.hash, 20_000).await;
+    let path = format!("/v1/evidence/{own}/{}", it.hash);
+    let get = || {
+        let request = Request::get(&path).header(header::AUTHORIZATION, format!("Bearer {sven}"));
+        request.body(Body::empty()).unwrap()
+    };
+    assert_eq!(it.fixture.send(get()).await.code(), "not_found");
+    let (cookie, _) = it.fixture.session(DORA).await;
+    let page = |path: String| {
+        let request = Request::get(path).header(header::COOKIE, &cookie);
+        request.body(Body::empty()).unwrap()
+    };
+    // Finance reads both, and sees it in both.
+    let seen = it.fixture.send(page(format!("/records/{own}"))).await.text();
+    assert!(seen.contains("1 of 1 files have arrived."), "{seen}");
+    // Who has the bytes shows that by bringing them.
+    let begun = it
+        .fixture
+        .send(begin(&sven, &own.to_string(), &it.hash.to_string(), 20_000))
+        .await;
+    assert_eq!(told(&begun), (201, "0", "0"));
+    let brought = it.fixture.send(append(&sven, &path, 0, it.photo.clone())).await;
+    assert_eq!(told(&brought), (204, "20000", "0"));
+    assert_eq!(it.fixture.send(get()).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

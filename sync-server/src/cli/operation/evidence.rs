@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use fieldledger_core::model::{EvidenceHash, OrganisationId};
 
 use crate::{
+    blobs,
     cli::Failure,
     state::AppState,
     store::{EvidenceFile, StoreError},
@@ -36,24 +37,31 @@ pub(super) async fn back_up(state: &AppState, to: &Path) -> Result<Covered, Fail
     while let Some((organisation, files)) = all.next(state).await? {
         let (blobs, to) = (Arc::clone(&state.blobs), to.to_owned());
         let copied = tokio::task::spawn_blocking(move || {
-            let copy = |file: &EvidenceFile| (file.hash, blobs.back_up(&to, organisation, file.hash));
+            let copy = |file: &EvidenceFile| (*file, blobs.back_up(&to, organisation, file.hash, file.size));
             files.iter().map(copy).collect::<Vec<_>>()
         });
         let mut hashes = Vec::new();
-        for (hash, copied) in copied.await.map_err(|error| Failure::new(error.to_string()))? {
+        for (file, copied) in copied.await.map_err(|error| Failure::new(error.to_string()))? {
             match copied {
-                Ok(bytes) => {
-                    hashes.push(hash);
-                    covered.bytes += bytes;
+                Ok(()) => {
+                    hashes.push(file.hash);
+                    covered.bytes += file.size;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    tracing::error!(%hash, "a file of evidence is gone; `fieldledger verify` tells of all that are");
+                    tracing::error!(hash = %file.hash, "a file of evidence is gone or cut short; `fieldledger verify` tells of all that are");
                     covered.missing += 1;
                 }
                 Err(error) => return Err(Failure::new(format!("the backup cannot be written: {error}"))),
             }
         }
         covered.files.push((organisation, hashes));
+    }
+    if covered.count() > 0 {
+        let folder = to.join(blobs::FOLDER);
+        let synced = tokio::task::spawn_blocking(move || blobs::sync_folders(&folder)).await;
+        synced
+            .map_err(|error| Failure::new(error.to_string()))?
+            .map_err(|error| Failure::new(format!("the backup cannot be written: {error}")))?;
     }
     Ok(covered)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fieldledger_core::model::{DeviceId, DocumentId, EvidenceHash, OrganisationId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use crate::store::{EvidenceFile, EvidenceStore, StoreError};
@@ -38,15 +38,15 @@ impl EvidenceStore for SqliteStore {
         }
         let of = of.to_vec();
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM evidence_file WHERE organisation = ?1 AND hash = ?2");
+            let sql =
+                format!("SELECT {COLUMNS} FROM evidence_file WHERE organisation = ?1 AND hash = ?2 ORDER BY document");
             let mut statement = connection.prepare_cached(&sql)?;
             let mut found = Vec::new();
             for hash in of {
-                found.extend(
-                    statement
-                        .query_row(params![org.as_bytes(), &hash.0[..]], file)
-                        .optional()?,
-                );
+                let mut rows = statement.query(params![org.as_bytes(), &hash.0[..]])?;
+                while let Some(row) = rows.next()? {
+                    found.push(file(row)?);
+                }
             }
             Ok(found)
         })
@@ -61,7 +61,8 @@ impl EvidenceStore for SqliteStore {
     ) -> Result<Vec<EvidenceFile>, StoreError> {
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM evidence_file WHERE organisation = ?1 AND hash > ?2 ORDER BY hash LIMIT ?3"
+                "SELECT {COLUMNS}, min(document) FROM evidence_file WHERE organisation = ?1 AND hash > ?2
+                 GROUP BY hash ORDER BY hash LIMIT ?3"
             );
             // Every hash is greater than no bytes at all.
             let after = after.map_or(Vec::new(), |hash| hash.0.to_vec());

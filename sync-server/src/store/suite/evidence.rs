@@ -25,6 +25,13 @@ pub(in crate::store) async fn files_that_arrived_are_known_by_their_hashes(store
         ..file(1)
     };
     store.evidence_arrived(ORG, again).await.unwrap();
+    // For another record it is a line of its own, and the same file.
+    let other = EvidenceFile {
+        document: DocumentId::from_bytes([9; 16]),
+        ..file(3)
+    };
+    store.evidence_arrived(ORG, other).await.unwrap();
+    assert_eq!(store.evidence_files(ORG, &[hash(3)]).await.unwrap(), [file(3), other]);
     let asked = [hash(9), hash(2), hash(1)];
     assert_eq!(store.evidence_files(ORG, &asked).await.unwrap(), [file(2), file(1)]);
     assert_eq!(store.evidence_files(nowhere, &asked).await.unwrap(), []);

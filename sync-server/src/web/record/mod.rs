@@ -183,7 +183,7 @@ async fn page(
     let receipts = store.receipts(org, record.id).await?;
 
     let (order, mut audited) = decided(app, viewer, record.id, &kind).await?;
-    let arrived = arrived(app, org, record.evidence().into_keys()).await?;
+    let arrived = arrived(app, viewer, [&record]).await?;
     let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
     let held = held.map(|it| reasons(text, viewer.zone, it));
     // What the company decided is where an order stands; what the phone wrote is in its details.

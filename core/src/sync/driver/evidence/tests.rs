@@ -330,10 +330,10 @@ async fn a_file_changed_or_gone_before_it_was_sent_is_lost_and_told() {
     assert_eq!(sync(&ann, &wire).await.stored, 1);
     assert_eq!(ann.store.status().unwrap().evidence_lost, 2);
     // The person has seen it; what is not lost cannot be waved aside.
-    ann.store.dismiss_lost_evidence(gone).unwrap();
+    ann.store.give_up_evidence(gone).unwrap();
     assert_eq!(ann.store.status().unwrap().evidence_lost, 1);
     for hash in [gone, turned] {
-        assert_eq!(ann.store.dismiss_lost_evidence(hash), Err(FieldError::NotFound));
+        assert_eq!(ann.store.give_up_evidence(hash), Err(FieldError::NotFound));
     }
     assert_eq!(state(&ann, gone), UploadState::Elsewhere);
 }
@@ -404,6 +404,48 @@ async fn a_server_that_does_not_know_the_document_is_asked_again_later() {
     let report = sync(&ann, &wire).await;
     assert_eq!((report.left, report.problem), (1, None));
     assert!(problem(&ann, hash).contains("no document"), "{}", problem(&ann, hash));
+    // The record was refused for good: the person lets go of the photo, and the copy goes.
+    let copy = copy_of(&ann, hash);
+    assert!(copy.exists());
+    ann.store.give_up_evidence(hash).unwrap();
+    assert!(!copy.exists());
+    assert_eq!(ann.store.status().unwrap().evidence_waiting, 0);
+    assert_eq!(sync(&ann, &wire).await, EvidenceReport::default());
+}
+
+#[tokio::test]
+async fn a_photo_in_two_records_is_sent_for_the_one_that_the_server_took() {
+    for refused_last in [true, false] {
+        let (ann, wire) = (Phone::new(1), Arc::new(Wire::default()));
+        let visits = [ann.plan(1), ann.plan(2)];
+        wire.server
+            .lock()
+            .unwrap()
+            .refuse
+            .insert(visits[usize::from(refused_last)]);
+        let photo = picture(1, 10_000);
+        let hash = ann.photograph(visits[0], &photo);
+        assert_eq!(ann.photograph(visits[1], &photo), hash);
+        let waits = ann.store.give_up_evidence(hash);
+        assert_eq!(
+            waits,
+            Err(FieldError::NotFound),
+            "what waits for its turn is not given up"
+        );
+        let report = sync(&ann, &wire).await;
+        assert_eq!((report.stored, report.left), (1, 0), "{refused_last}");
+        let file = ann.store.evidence_file(hash).unwrap().unwrap();
+        assert_eq!(file.document, Some(visits[usize::from(!refused_last)]));
+    }
+    // When the server takes neither, it is put off as ever.
+    let (ann, wire) = (Phone::new(1), Arc::new(Wire::default()));
+    let visits = [ann.plan(1), ann.plan(2)];
+    wire.server.lock().unwrap().refuse.extend(visits);
+    let hash = ann.photograph(visits[0], &picture(1, 10_000));
+    ann.photograph(visits[1], &picture(1, 10_000));
+    let report = sync(&ann, &wire).await;
+    assert_eq!((report.stored, report.left), (0, 1));
+    assert!(problem(&ann, hash).contains("no document"));
 }
 
 #[tokio::test]

@@ -439,10 +439,11 @@ public class FieldStore internal constructor(
         call { bridge.evidenceWaiting(limit.toLong()) }
 
     /**
-     * Hides the notice of a file that was lost before it was sent: the person knows. The document goes on naming it. Throws
+     * Gives up a file that was lost before it was sent, or that the server has said no to: it is not sent any more, and the phone's copy
+     * goes. The document goes on naming it. Throws
      * [FieldledgerException.NotFound].
      */
-    public suspend fun dismissLostEvidence(hash: EvidenceHash): Unit = call { bridge.dismissLostEvidence(hash) }
+    public suspend fun giveUpEvidence(hash: EvidenceHash): Unit = call { bridge.giveUpEvidence(hash) }
 
     /**
      * Where the file of a piece of evidence is on this phone, fetched from the server when it is not here: another phone took it, or
