@@ -115,10 +115,14 @@ enum Then {
     NextFile,
 }
 
+/// Says whether the present network may be used. One type for whoever asks: a copy of all of this for each would make apps
+/// larger.
+type Allowed<'a> = dyn Fn() -> bool + Send + Sync + 'a;
+
 /// A pass over the files.
-struct Pass<'a, T, F> {
+struct Pass<'a, T> {
     driver: &'a SyncDriver<T>,
-    allowed: &'a F,
+    allowed: &'a Allowed<'a>,
     pace: MutexGuard<'a, Pace>,
     folder: Folder,
     report: EvidenceReport,
@@ -256,10 +260,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
     }
 
     /// One pass, and the fault of network or server that ended it.
-    async fn pass<F: Fn() -> bool + Send + Sync>(
-        &self,
-        allowed: &F,
-    ) -> Result<(EvidenceReport, Option<TransportFault>), FieldError> {
+    async fn pass(&self, allowed: &Allowed<'_>) -> Result<(EvidenceReport, Option<TransportFault>), FieldError> {
         let pace = self.shared.evidence_turn.lock().await;
         let mut pass = Pass {
             driver: self,
@@ -407,7 +408,7 @@ fn delete_outlived(store: &FieldStore, folder: &Folder) -> Result<(), FieldError
     Ok(())
 }
 
-impl<T: Transport + EvidenceTransport, F: Fn() -> bool + Send + Sync> Pass<'_, T, F> {
+impl<T: Transport + EvidenceTransport> Pass<'_, T> {
     async fn work(&mut self) -> Result<(), Stop> {
         self.find_documents().await?;
         self.send_all().await?;
