@@ -43,8 +43,7 @@ type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, b
 #[derive(Default)]
 pub(crate) struct TodayCache {
     shown: Fresh<Key, Today>,
-    /// The promises that were broken lately, the newest first, by the version of the overview in which they were found: for
-    /// that every customer is looked at.
+    /// What was found by looking at every customer, by the version of the overview in which it was found.
     broken: Mutex<Option<FoundBroken>>,
 }
 

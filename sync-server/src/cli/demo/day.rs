@@ -129,9 +129,14 @@ pub(super) fn work(phones: &[DemoPhone], cast: &Cast, delivery: DocumentId, visi
 
 fn visit(phone: &DemoPhone, customer: &Customer, note: &str, metres: f64, mocked: bool) -> Result<DocumentId, Broken> {
     phone.pass(12);
-    let begun = phone
-        .store
-        .start_visit(customer.id, VisitPurpose::Routine, near(customer, metres, mocked))?;
+    let here = near(customer, metres, mocked);
+    // A visit that was planned is the one that is made.
+    let planned = phone.store.today(None)?.visits.into_iter();
+    let planned = planned.filter(|row| row.customer == Some(customer.id) && row.state == "planned");
+    let begun = match planned.map(|row| row.id).next() {
+        Some(id) => phone.store.check_in(id, here)?,
+        None => phone.store.start_visit(customer.id, VisitPurpose::Routine, here)?,
+    };
     phone.pass(18);
     let leaving = CheckOut {
         position: near(customer, metres + 8.0, mocked),

@@ -183,7 +183,8 @@ fn signature(
         },
         at: Some(Moment::new(author.at, voice.zone)),
         by_server,
-        zone: format::zone_offset(author.zone_minutes),
+        // The moment is shown in the company's zone, like every other; this is what the phone said of itself.
+        zone: text.fill("record.phone_zone", "zone", format::zone_offset(author.zone_minutes)),
         since_contact: match author.since_contact_millis {
             _ if by_server => String::new(),
             Some(millis) => text.fill("record.since_contact", "time", format::duration(text, millis)),

@@ -350,7 +350,7 @@ async fn records_say_everything_in_both_languages() {
                 "10 %",
                 "20.50",
             ],
-            &["待审批", "占用不超过额度", "未通过", "CNY 1,845.00"],
+            &["暂扣", "占用不超过额度", "未通过", "CNY 1,845.00"],
         ),
         (
             visit,

@@ -175,7 +175,7 @@ async fn what_waits_is_counted_shown_and_linked_to_where_it_is_decided() {
     assert!(!body.contains("of the west") && !body.contains("Western Secret"));
     let chinese = world.get_in(SUPERVISOR, "/", "zh").await.body;
     for words in [
-        "冻结的订单",
+        "暂扣的订单",
         "缺：客户、仓库",
         "发票 INV-7 已逾期 47 天",
         "承诺 2026-02-20 前",

@@ -1,4 +1,5 @@
-//! Promises that were broken lately. To find them every customer is looked at, so they are kept for whoever asks next.
+//! Promises that were broken lately, and stops of supply that somebody has to decide on. To find them every customer is looked
+//! at, so they are kept for whoever asks next.
 
 use std::sync::{Arc, PoisonError};
 
@@ -7,6 +8,7 @@ use fieldledger_core::model::{CustomerId, Money, TerritoryId, UserId};
 
 use super::TodayCache;
 use crate::{
+    overview::Stop,
     state::AppState,
     store::StoreError,
     web::{error::PageError, page::Viewer},
@@ -27,41 +29,83 @@ pub(super) struct Broken {
     pub(super) note: fieldledger_core::model::DocumentId,
 }
 
+/// A stop of supply that was proposed.
+#[derive(Clone, Debug)]
+pub(super) struct ProposedStop {
+    pub(super) territory: TerritoryId,
+    pub(super) customer: CustomerId,
+    pub(super) name: String,
+    pub(super) rep: Option<UserId>,
+}
+
+/// What was found among the customers.
+#[derive(Default)]
+pub(super) struct FoundAmongCustomers {
+    /// The newest first.
+    broken: Vec<Broken>,
+    /// By name.
+    stops: Vec<ProposedStop>,
+}
+
 pub(super) struct FoundBroken {
     version: u64,
     day: NaiveDate,
-    promises: Arc<Vec<Broken>>,
+    found: Arc<FoundAmongCustomers>,
 }
 
 impl TodayCache {
-    fn broken(&self, overview: &crate::overview::Overview, day: NaiveDate) -> Arc<Vec<Broken>> {
+    fn among_customers(&self, overview: &crate::overview::Overview, day: NaiveDate) -> Arc<FoundAmongCustomers> {
         let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some(found) if (found.version, found.day) == (overview.version(), day) => Arc::clone(&found.promises),
+            Some(found) if (found.version, found.day) == (overview.version(), day) => Arc::clone(&found.found),
             _ => {
-                let promises = Arc::new(broken_lately(overview, day));
+                let found = Arc::new(FoundAmongCustomers {
+                    broken: broken_lately(overview, day),
+                    stops: proposed_stops(overview),
+                });
                 *kept = Some(FoundBroken {
                     version: overview.version(),
                     day,
-                    promises: Arc::clone(&promises),
+                    found: Arc::clone(&found),
                 });
-                promises
+                found
             }
         }
     }
 }
 
-/// The promises broken lately that the reader may know of, the newest first.
-pub(super) async fn broken(app: &AppState, viewer: &Viewer, day: NaiveDate) -> Result<Vec<Broken>, PageError> {
+/// The promises broken lately that the reader may know of, the newest first, and the stops of supply that wait for a decision.
+pub(super) async fn among_customers(
+    app: &AppState,
+    viewer: &Viewer,
+    day: NaiveDate,
+) -> Result<(Vec<Broken>, Vec<ProposedStop>), PageError> {
     let org = viewer.account.organisation;
     let overview = match app.overviews.of(app.store.as_ref(), org, day).await {
         // A company whose profile nobody has written has no books.
-        Err(StoreError::NotFound(_)) => return Ok(Vec::new()),
+        Err(StoreError::NotFound(_)) => return Ok(Default::default()),
         other => other?,
     };
-    let all = app.today.broken(&overview, day);
-    let readable = all.iter().filter(|it| viewer.account.may_read(it.territory));
-    Ok(readable.cloned().collect())
+    let all = app.today.among_customers(&overview, day);
+    let may_read = |territory| viewer.account.may_read(territory);
+    Ok((
+        all.broken.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+        all.stops.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+    ))
+}
+
+fn proposed_stops(overview: &crate::overview::Overview) -> Vec<ProposedStop> {
+    let proposed = overview.customers().filter(|it| it.stop == Some(Stop::Proposed));
+    let mut stops: Vec<ProposedStop> = proposed
+        .map(|it| ProposedStop {
+            territory: it.customer.territory,
+            customer: it.customer.id,
+            name: it.customer.name.clone(),
+            rep: it.customer.rep,
+        })
+        .collect();
+    stops.sort_by(|a, b| (&a.name, a.customer).cmp(&(&b.name, b.customer)));
+    stops
 }
 
 fn broken_lately(overview: &crate::overview::Overview, day: NaiveDate) -> Vec<Broken> {

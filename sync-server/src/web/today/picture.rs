@@ -7,7 +7,7 @@ use fieldledger_core::model::{
 
 use super::{
     LATEST, NEWEST,
-    broken::{Broken, broken},
+    broken::{Broken, ProposedStop, among_customers},
     confirmed_by, policy, stale_millis,
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) struct Picture {
     pub(super) statements: Listed<Statement>,
     pub(super) confirm_hours: u32,
     pub(super) broken: Vec<Broken>,
+    /// Stops of supply that wait for a decision.
+    pub(super) stops: Vec<ProposedStop>,
     pub(super) stale: Vec<Device>,
     pub(super) latest: Vec<FeedItem>,
     pub(super) devices: Vec<Device>,
@@ -91,7 +93,7 @@ pub(super) async fn read(
         },
     )
     .await?;
-    let broken = broken(app, viewer, day).await?;
+    let (broken, stops) = among_customers(app, viewer, day).await?;
     let crew = Crew::of(app, org).await?;
     // Not those of the crew: a phone that has just been heard of is not silent.
     let devices = store.devices(org).await?;
@@ -126,6 +128,7 @@ pub(super) async fn read(
     let people = (overview.held.first.iter().map(|it| it.rep))
         .chain(overview.quarantined.first.iter().map(|it| it.user))
         .chain(stale.iter().map(|it| it.user))
+        .chain(stops.iter().take(NEWEST as usize).filter_map(|it| it.rep))
         .chain(latest.iter().filter_map(|it| it.summary.owner));
     names.add_people(store, org, people.collect::<Vec<_>>()).await?;
     Ok(Picture {
@@ -135,6 +138,7 @@ pub(super) async fn read(
         statements,
         confirm_hours,
         broken,
+        stops,
         stale,
         latest,
         devices,

@@ -47,6 +47,7 @@ pub(super) fn decks(viewer: &Viewer, picture: &Picture) -> Vec<Deck> {
         disagreeing(viewer, picture),
         quarantined(viewer, picture),
         broken_promises(viewer, picture),
+        stops_of_supply(viewer, picture),
         critical(viewer, picture),
     ];
     if viewer.may_see_devices() {
@@ -272,6 +273,29 @@ fn broken_promises(viewer: &Viewer, picture: &Picture) -> Deck {
             })
             .collect(),
         all: Some("/receivables/worklist".to_owned()),
+    }
+}
+
+fn stops_of_supply(viewer: &Viewer, picture: &Picture) -> Deck {
+    let text = viewer.text;
+    Deck {
+        id: "supply",
+        title: text.t("today.supply"),
+        lead: text.t("today.supply_lead").to_owned(),
+        count: picture.stops.len() as u64,
+        items: picture
+            .stops
+            .iter()
+            .take(NEWEST as usize)
+            .map(|it| Item {
+                id: it.customer.to_string(),
+                href: format!("/customers/{}", it.customer),
+                title: it.name.clone(),
+                details: it.rep.map(|rep| picture.names.person(rep)).into_iter().collect(),
+                at: None,
+            })
+            .collect(),
+        all: Some("/receivables/reminders#supply".to_owned()),
     }
 }
 
