@@ -129,9 +129,10 @@ impl FieldStore {
         Ok(identity)
     }
 
-    /// Pushes and pulls until nothing is left, then sends the files of evidence that wait, as far as `may_upload` lets them go. A
-    /// file that cannot be sent now makes no failure of it: the report says how many are left, and why. For a background task of the operating system that has little time, give a
-    /// token and cancel it when the time is over: what was exchanged until then is stored.
+    /// Pushes and pulls until nothing is left, then sends the files of evidence that wait, as far as `may_upload` lets them go.
+    /// A file that cannot be sent now makes no failure of it: the report says how many are left, and why. For a background
+    /// task of the operating system that has little time, give a token and cancel it when the time is over: what was
+    /// exchanged until then is stored.
     ///
     /// # Errors
     /// [`FieldError::Offline`], [`FieldError::SignInAgain`], [`FieldError::Revoked`], [`FieldError::NeedsNewerApp`],

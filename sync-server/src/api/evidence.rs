@@ -194,6 +194,7 @@ pub(super) async fn come(
         (status = 412, description = "`malformed`: another version of tus", body = openapi::Problem),
         (status = 413, description = "`too_large`: more bytes than the file has", body = openapi::Problem),
         (status = 415, description = "`wrong_media_type`", body = openapi::Problem),
+        (status = 429, description = "`too_many_requests`, with Retry-After", body = openapi::Problem),
         (status = 460, description = "`wrong_hash`: nothing of it is kept, begin again", body = openapi::Problem),
         (status = 507, description = "`storage_full`", body = openapi::Problem),
     )

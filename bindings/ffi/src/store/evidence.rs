@@ -72,8 +72,8 @@ impl FieldStore {
         self.run(move |store| store.evidence_waiting(limit)).await
     }
 
-    /// Gives up a file that was lost before it was sent, or that the server has said no to: it is not sent any more, and the phone's copy
-    /// goes. The document goes on naming it.
+    /// Gives up a file that was lost before it was sent, or that the server has said no to: it is not sent any more, and the
+    /// phone's copy goes. The document goes on naming it.
     ///
     /// # Errors
     /// [`FieldError::NotFound`] when there is no such file: none that waits for its turn is given up.
