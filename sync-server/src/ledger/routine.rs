@@ -4,12 +4,12 @@
 use chrono::{Days, NaiveDate};
 use fieldledger_core::{
     model::{
-        Contract, CreditLimit, CustomerId, DocumentKind, InvalidField, LedgerRecord, Money, OrderStanding,
-        OrganisationId, OutsideCause, Person, RecordKey, RecordKind, Timestamp,
+        Contract, CreditLimit, Currency, CustomerId, DocumentKind, InvalidField, LedgerRecord, Money, OrderDecision,
+        OrderEvent, OrderEventKind, OrganisationId, OutsideCause, Person, RecordKey, RecordKind, Timestamp,
     },
     rules::{
         books::{self, CustomerBooks, OpenItem},
-        exposure::{self, DayRates},
+        exposure::{self, DayRates, ExposureError},
         promises::{self, Promise},
         suspension,
         warnings::{self, WarningInputs},
@@ -156,6 +156,7 @@ fn warning_inputs(
         .total_owed
         .map_or(position.exposure.currency, |it| it.currency);
     let owed = exposure::receivables(items, &[], &rates, currency).map_err(uncountable)?;
+    let released = released(ledger, items, &rates, position.exposure.currency).map_err(uncountable)?;
     let late = items.iter().filter(|it| it.open() > rust_decimal::Decimal::ZERO);
     let oldest = late
         .filter_map(|it| Some((it.days_late(day)?, it.invoice_number.clone())))
@@ -180,17 +181,56 @@ fn warning_inputs(
         review_valid_until: ledger.account.assessments.iter().map(|it| it.valid_until).max(),
         downgrade: warnings::downgrade(&ledger.account, day),
         last_activity: active.into_iter().max(),
-        outside_cause: outside_cause(ledger, day),
+        outside_cause: if is_within_without(released, position.exposure, position.limit) {
+            None
+        } else {
+            Some(outside_cause(ledger, day))
+        },
     })
 }
 
-/// What may have made the exposure grow past the limit in the last days without anybody having decided so. `None` when
-/// somebody let an order through: then it was decided.
-fn outside_cause(ledger: &CustomerLedger, day: NaiveDate) -> Option<OutsideCause> {
+/// What the exposure holds of orders that a person let through although a rule stopped them: what of them is open, and
+/// what was charged for them and is not paid.
+fn released(
+    ledger: &CustomerLedger,
+    items: &[OpenItem],
+    rates: &DayRates<'_>,
+    to: Currency,
+) -> Result<Money, ExposureError> {
+    let let_through = |it: &&OrderDecision| {
+        let released = |event: &OrderEvent| matches!(event.what, OrderEventKind::Released);
+        it.events.iter().any(released)
+    };
+    let mut sum = Money::zero(to);
+    for order in ledger.decisions.iter().filter(let_through) {
+        let (open, uninvoiced) = exposure::counted(order)?;
+        let charged = items
+            .iter()
+            .filter(|it| it.order_number.as_ref() == Some(&order.number))
+            .map(|it| Money::new(it.open(), it.currency));
+        for amount in charged.chain([open, uninvoiced]) {
+            sum = sum.checked_add(rates.convert(amount, to)?)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// Whether the limit would hold without what people let through: then nothing from outside exceeded it.
+fn is_within_without(released: Money, exposure: Money, limit: CreditLimit) -> bool {
+    match limit {
+        CreditLimit::Limited(limit) if limit.currency == exposure.currency => {
+            !released.amount.is_zero() && exposure.amount.saturating_sub(released.amount) <= limit.amount
+        }
+        _ => false,
+    }
+}
+
+/// What made the exposure grow past the limit in the last days without anybody having decided so.
+fn outside_cause(ledger: &CustomerLedger, day: NaiveDate) -> OutsideCause {
     let since = day.checked_sub_days(Days::new(CAUSE_DAYS)).unwrap_or(day);
     let recent = |on: NaiveDate| (since..=day).contains(&on);
     if ledger.receipts.iter().filter_map(|it| it.bounced_on).any(recent) {
-        return Some(OutsideCause::ReturnedPayment);
+        return OutsideCause::ReturnedPayment;
     }
     let now = ledger.account.terms_on(day);
     let before = since.pred_opt().and_then(|day| ledger.account.terms_on(day));
@@ -198,22 +238,13 @@ fn outside_cause(ledger: &CustomerLedger, day: NaiveDate) -> Option<OutsideCause
         && recent(now.effective_from)
         && is_lower(now.limit, before.limit)
     {
-        return Some(OutsideCause::LimitLowered);
+        return OutsideCause::LimitLowered;
     }
     if ledger.policy.rates.iter().any(|it| recent(it.on)) {
-        return Some(OutsideCause::Rate);
+        return OutsideCause::Rate;
     }
-    let ours: Vec<&str> = ledger.decisions.iter().map(|it| it.number.as_str()).collect();
-    let from_outside = |it: &&fieldledger_core::model::Invoice| {
-        let order = it.order_number.as_deref();
-        recent(it.posted_on.unwrap_or(it.invoiced_on)) && order.is_none_or(|order| !ours.contains(&order))
-    };
-    if ledger.invoices.iter().any(|it| from_outside(&it)) {
-        return Some(OutsideCause::Import);
-    }
-    let released = ledger.decisions.iter().any(|it| it.standing == OrderStanding::Released);
-    // Nothing else explains it: a record that was written by software, or an order that grew when it was delivered.
-    (!released).then_some(OutsideCause::Import)
+    // Else an invoice of somebody else's, a record that was written by software, or an order that grew when it was delivered.
+    OutsideCause::Import
 }
 
 fn is_lower(now: CreditLimit, before: CreditLimit) -> bool {

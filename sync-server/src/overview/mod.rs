@@ -30,7 +30,7 @@ use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
         CreditAccount, CreditFile, Currency, Customer, CustomerId, InvalidMoney, LedgerRecord, OrganisationId,
-        OrganisationProfile, Policy, RecordKey, RecordKind, TerritoryId,
+        OrganisationProfile, Policy, RecordKey, RecordKind, TerritoryId, Warning, WarningLevel,
     },
     sync::protocol::StreamMark,
 };
@@ -233,6 +233,7 @@ struct Known {
     file: Option<CreditFile>,
     account: Option<CreditAccount>,
     notes: Vec<NoteFacts>,
+    critical: Vec<Warning>,
 }
 
 impl Known {
@@ -242,6 +243,15 @@ impl Known {
             file: None,
             account: None,
             notes: Vec::new(),
+            critical: Vec::new(),
+        }
+    }
+
+    fn warn(&mut self, record: LedgerRecord) {
+        if let LedgerRecord::Warning(it) = record
+            && (it.level, it.cleared_at, &it.acknowledged) == (WarningLevel::Critical, None, &None)
+        {
+            self.critical.push(it);
         }
     }
 }
@@ -264,6 +274,9 @@ async fn one(
         known.account = Some(account);
     }
     known.notes = store.collecting_facts(org, Some(customer)).await?;
+    for it in store.records_about(org, customer, &RecordKind::Warning).await? {
+        known.warn(it.record);
+    }
     let books = store.books_of(org, customer).await?;
     let ground = Ground {
         today: overview.today,
@@ -359,6 +372,13 @@ async fn known(store: &dyn Store, org: OrganisationId) -> Result<BTreeMap<Custom
             && let Some(of) = known.get_mut(&account.customer)
         {
             of.account = Some(account);
+        }
+    }
+    for it in store.records(org, &RecordKind::Warning).await? {
+        if let LedgerRecord::Warning(warning) = &it.record
+            && let Some(of) = known.get_mut(&warning.customer)
+        {
+            of.warn(it.record);
         }
     }
     for facts in store.collecting_facts(org, None).await? {

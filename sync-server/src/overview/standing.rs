@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
         CollectionOutcome, CreditAccount, CreditFile, CreditGrade, CreditLimit, Currency, Customer, Horizon,
-        InvalidMoney, Invoice, Money, Policy, Timestamp,
+        InvalidMoney, Invoice, Money, Policy, Timestamp, Warning,
     },
     rules::{
         ageing::Ageing,
@@ -71,6 +71,8 @@ pub struct Standing {
     pub history: BTreeMap<Currency, Box<[PointFigures]>>,
     /// Whether a stop of supply is proposed or in force.
     pub stop: Option<Stop>,
+    /// Critical warnings that stand and that nobody has acknowledged.
+    pub critical: Vec<Warning>,
     /// Why nothing can be said of what is owed: books that contradict themselves.
     pub problem: Option<String>,
     /// Why what is overdue cannot be told in the currency of the company's books: a rate that is missing.
@@ -157,6 +159,7 @@ pub(super) fn of(ground: &Ground<'_>, known: Known, books: &HeldBooks) -> Standi
         file,
         account,
         notes,
+        critical,
     } = known;
     let mut standing = Standing {
         searched: [
@@ -179,6 +182,7 @@ pub(super) fn of(ground: &Ground<'_>, known: Known, books: &HeldBooks) -> Standi
         disputes: Vec::new(),
         history: BTreeMap::new(),
         stop: account.as_ref().and_then(|it| stop(it, ground.today)),
+        critical,
         problem: None,
         unconverted: None,
         customer,

@@ -98,7 +98,8 @@ pub trait DocumentStore {
     /// Keeps a copy of what could not be accepted, for the supervisor. The same change again changes nothing.
     async fn quarantine(&self, org: OrganisationId, items: Vec<Quarantined>) -> Result<(), StoreError>;
 
-    /// What is in quarantine for these territories (`None`: all), newest first.
+    /// What is in quarantine for these territories (`None`: all), newest first: what was for one of them, and what
+    /// people who work in one of them sent that is for none of their own. So it is with everything about the quarantine.
     async fn quarantined(
         &self,
         org: OrganisationId,
@@ -114,8 +115,14 @@ pub trait DocumentStore {
         limit: u32,
     ) -> Result<Vec<QuarantinedLine>, StoreError>;
 
-    /// One thing in quarantine, by the SHA-256 of its bytes; `None` when it is not here.
-    async fn quarantined_item(&self, org: OrganisationId, digest: [u8; 32]) -> Result<Option<Quarantined>, StoreError>;
+    /// One thing in quarantine, by the SHA-256 of its bytes; `None` when it is not here, or not for these territories
+    /// (`None`: all).
+    async fn quarantined_item(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        digest: [u8; 32],
+    ) -> Result<Option<Quarantined>, StoreError>;
 
     /// Notes that somebody has looked at these things in quarantine, as far as they are for these territories (`None`:
     /// all); returns at how many of them nobody had looked before.
@@ -245,12 +252,17 @@ pub struct StoredDocument {
 impl StoredDocument {
     /// The evidence that it names; what cannot be read of it is left out.
     pub fn evidence(&self) -> BTreeMap<EvidenceHash, Evidence> {
-        let map = self.tree.get("evidence").and_then(serde_json::Value::as_object);
-        map.into_iter()
-            .flatten()
-            .filter_map(|(hash, piece)| Some((hash.parse().ok()?, serde_json::from_value(piece.clone()).ok()?)))
-            .collect()
+        evidence_in(&self.tree)
     }
+}
+
+/// The evidence that a document of whatever kind names; what cannot be read of it is left out.
+pub(crate) fn evidence_in(tree: &serde_json::Value) -> BTreeMap<EvidenceHash, Evidence> {
+    let map = tree.get("evidence").and_then(serde_json::Value::as_object);
+    map.into_iter()
+        .flatten()
+        .filter_map(|(hash, piece)| Some((hash.parse().ok()?, serde_json::from_value(piece.clone()).ok()?)))
+        .collect()
 }
 
 /// When and how a change came in.

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use fieldledger_core::model::{
-    DeviceId, DocumentId, DocumentKind, Money, OrderDecision, TerritoryId, Timestamp, UserId, Warning,
+    DeviceId, DocumentId, DocumentKind, Money, OrderDecision, TerritoryId, Timestamp, UserId,
 };
 use fieldledger_core::sync::protocol::RejectionCode;
 
@@ -54,8 +54,6 @@ pub struct Overview {
     pub disagreeing: Counted<FeedItem>,
     /// What could not be accepted and nobody has looked at, the newest first.
     pub quarantined: Counted<QuarantinedLine>,
-    /// Critical warnings that nobody has acknowledged, the newest first.
-    pub critical: Counted<Warning>,
     /// Visits and deliveries planned for the day, by how far they have got.
     pub planned: Vec<KindCount>,
     /// What happened on the day by the phones' clocks, by kind and by how far it has got.

@@ -127,7 +127,6 @@ pub(crate) async fn arrived<'d>(
 /// Gives the photos of a record the files that have arrived.
 pub(crate) fn attach(photos: &mut [Photo], document: DocumentId, arrived: &Arrived, zone: Tz) {
     for photo in photos {
-        photo.id = format!("photo-{document}-{}", photo.hash);
         let at = photo.hash.parse().ok().and_then(|hash| arrived.get(&(document, hash)));
         photo.file = at.map(|at| PhotoFile {
             href: format!("/records/{document}/evidence/{}", photo.hash),

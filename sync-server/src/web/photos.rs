@@ -105,6 +105,10 @@ pub(super) async fn photos(
         let record = (format!("/records/{}", document.id), what);
         let mut photos = evidence(voice, pieces);
         attach(&mut photos, document.id, &arrived, viewer.zone);
+        // One photo may be in two records.
+        for photo in &mut photos {
+            photo.id = format!("photo-{}-{}", document.id, photo.hash);
+        }
         photos.into_iter().map(move |photo| Photo {
             record: Some(record.clone()),
             ..photo

@@ -74,11 +74,7 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
     let org = viewer.account.organisation;
     let text = viewer.text;
     let territories = viewer.account.territory_filter();
-    let mut items = store.quarantined_lines(org, territories.as_deref(), MOST).await?;
-    items.retain(|it| match it.territory {
-        Some(territory) => viewer.account.may_read(territory),
-        None => territories.is_none(),
-    });
+    let items = store.quarantined_lines(org, territories.as_deref(), MOST).await?;
     let mut names = Names::load(store, org).await?;
     names.add_people(store, org, items.iter().map(|it| it.user)).await?;
     let devices = store.devices(org).await?;
@@ -185,14 +181,9 @@ pub(super) async fn item(
 ) -> Result<Response, PageError> {
     let (store, org, text) = (app.store.as_ref(), viewer.account.organisation, viewer.text);
     let digest = read_digest(&digest).ok_or(PageError::NotFound)?;
-    let item = store.quarantined_item(org, digest).await?.ok_or(PageError::NotFound)?;
-    let is_readers = match item.territory {
-        Some(territory) => viewer.account.may_read(territory),
-        None => viewer.account.territory_filter().is_none(),
-    };
-    if !is_readers {
-        return Err(PageError::NotFound);
-    }
+    let territories = viewer.account.territory_filter();
+    let item = store.quarantined_item(org, territories.as_deref(), digest).await?;
+    let item = item.ok_or(PageError::NotFound)?;
     let existing = match item.document {
         Some(id) => store.document(org, id).await?.filter(|it| viewer.may_read(it.stream)),
         None => None,

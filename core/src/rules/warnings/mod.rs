@@ -337,10 +337,22 @@ pub fn transitions(
     owner: Option<UserId>,
     at: Timestamp,
 ) -> Vec<WarningTransition> {
+    let of_rule = |rule| stored.iter().find(|it| it.customer == customer && it.rule == rule);
+    let says = |rule| {
+        let active = of_rule(rule).is_some_and(|it| it.cleared_at.is_none());
+        (answer(rule, inputs, policy, active), active)
+    };
+    // A limit that is exceeded is also used up: one warning says so, the one that names the cause.
+    let exceeded = matches!(
+        says(WarningRule::LimitExceeded),
+        (WarningAnswer::Found(_), _) | (WarningAnswer::Unknown, true)
+    );
     let changes = WarningRule::ALL.into_iter().map(|rule| {
-        let stored = stored.iter().find(|it| it.customer == customer && it.rule == rule);
-        let active = stored.is_some_and(|it| it.cleared_at.is_none());
-        transition(customer, rule, answer(rule, inputs, policy, active), stored, owner, at)
+        let answer = match says(rule) {
+            (WarningAnswer::Found(_), _) if rule == WarningRule::LimitUsed && exceeded => WarningAnswer::Quiet,
+            (answer, _) => answer,
+        };
+        transition(customer, rule, answer, of_rule(rule), owner, at)
     });
     changes.filter(|it| *it != WarningTransition::Leave).collect()
 }

@@ -251,6 +251,33 @@ fn a_limit_exceeded_from_outside_stands_until_the_exposure_is_back_within() {
 }
 
 #[test]
+fn an_exceeded_limit_is_warned_of_once_and_by_its_cause() {
+    let policy = WarningPolicy::default();
+    let mut inputs = calm();
+    let mut stored: Vec<Warning> = Vec::new();
+    let mut standing = |inputs: &WarningInputs, number| {
+        for change in transitions(CUSTOMER, inputs, &policy, &stored, Some(BOSS), at(number)) {
+            let warning = change.into_record().unwrap();
+            stored.retain(|it| it.rule != warning.rule);
+            stored.push(warning);
+        }
+        let active = stored.iter().filter(|it| it.cleared_at.is_none());
+        active.map(|it| it.rule).collect::<Vec<_>>()
+    };
+    inputs.exposure = cny(900);
+    assert_eq!(standing(&inputs, 1), [WarningRule::LimitUsed]);
+    inputs.exposure = cny(1001);
+    assert_eq!(standing(&inputs, 2), [WarningRule::LimitUsed], "somebody decided so");
+    inputs.outside_cause = Some(OutsideCause::Rate);
+    assert_eq!(standing(&inputs, 3), [WarningRule::LimitExceeded]);
+    // The cause is a while ago, and it is still too much.
+    inputs.outside_cause = None;
+    assert_eq!(standing(&inputs, 4), [WarningRule::LimitExceeded]);
+    inputs.exposure = cny(900);
+    assert_eq!(standing(&inputs, 5), [WarningRule::LimitUsed]);
+}
+
+#[test]
 fn a_second_downgrade_asks_for_an_acknowledgement_again() {
     let says = |to, on: &str| {
         let downgrade = Downgrade {

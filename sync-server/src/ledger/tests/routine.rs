@@ -90,6 +90,48 @@ async fn a_late_customer_is_warned_of_once_and_somebody_answers_for_it() {
 }
 
 #[tokio::test]
+async fn what_a_person_let_through_is_not_warned_of_as_from_outside() {
+    let store = company().await;
+    // Money moves in the same week: that it could have been the cause does not make it the cause.
+    let invoice = |number: &str, amount| Invoice::new(number, SHOP, day("2026-03-02"), day("2026-03-02"), cny(amount));
+    store
+        .put_records(ORG, vec![invoice("0001", 100).into()], false, NOW)
+        .await
+        .unwrap();
+    arrive(&store, &[order(1, 1_200)], &[]).await;
+    let id = DocumentId::from_bytes([1; 16]);
+    let released = decide(&store, move |ledger| {
+        decide_held_order(
+            ledger,
+            id,
+            true,
+            BOSS,
+            &[Role::Supervisor],
+            "a bank guarantee came",
+            NOW,
+        )
+    });
+    assert!(matches!(released.await, Decided::Done { .. }));
+    round(&store).await;
+    let standing = async || -> Vec<WarningRule> {
+        let found = ledger(&store).await.warnings.into_iter();
+        found.filter(|it| it.cleared_at.is_none()).map(|it| it.rule).collect()
+    };
+    let (used, exceeded) = (WarningRule::LimitUsed, WarningRule::LimitExceeded);
+    let now = standing().await;
+    assert!(now.contains(&used) && !now.contains(&exceeded), "{now:?}");
+
+    // What nobody let through passes the limit by itself.
+    store
+        .put_records(ORG, vec![invoice("0002", 950).into()], false, NOW)
+        .await
+        .unwrap();
+    round(&store).await;
+    let now = standing().await;
+    assert!(now.contains(&exceeded) && !now.contains(&used), "{now:?}");
+}
+
+#[tokio::test]
 async fn a_stop_of_supply_is_proposed_once_decided_by_a_person_and_ends() {
     let store = late().await;
     round(&store).await;

@@ -252,8 +252,14 @@ impl DocumentStore for SqliteStore {
             .await
     }
 
-    async fn quarantined_item(&self, org: OrganisationId, digest: [u8; 32]) -> Result<Option<Quarantined>, StoreError> {
-        self.read(move |connection| quarantine::one(connection, org, digest))
+    async fn quarantined_item(
+        &self,
+        org: OrganisationId,
+        territories: Option<&[TerritoryId]>,
+        digest: [u8; 32],
+    ) -> Result<Option<Quarantined>, StoreError> {
+        let territories = territories.map(<[_]>::to_vec);
+        self.read(move |connection| quarantine::one(connection, org, territories.as_deref(), digest))
             .await
     }
 

@@ -72,6 +72,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0016_customers_of_territories.sql"),
     include_str!("../../../migrations/0017_wider_indexes.sql"),
     include_str!("../../../migrations/0018_evidence.sql"),
+    include_str!("../../../migrations/0019_orders_refused.sql"),
 ];
 
 /// The store on embedded SQLite.

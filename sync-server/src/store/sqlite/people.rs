@@ -9,6 +9,7 @@ mod steps;
 mod tests;
 mod tokens;
 
+pub(super) use accounts::accounts_in;
 use accounts::{ACCOUNT, account, account_of, put_account};
 use async_trait::async_trait;
 use audit::{audit, audit_entry, verify_audit_log};

@@ -42,24 +42,6 @@ fn decision(number: u8, customer: CustomerId, standing: OrderStanding) -> Ledger
     })
 }
 
-fn warning(customer: CustomerId, rule: WarningRule, level: WarningLevel, seen: bool) -> LedgerRecord {
-    LedgerRecord::Warning(Warning {
-        customer,
-        rule,
-        level,
-        sentence: "look".to_owned(),
-        facts: None,
-        raised_at: NOW,
-        owner: None,
-        acknowledged: seen.then(|| Acknowledgement {
-            by: REP,
-            at: NOW,
-            note: "will call".to_owned(),
-        }),
-        cleared_at: None,
-    })
-}
-
 fn delivery(customer: CustomerId, number: &str, signed_at: i64) -> Value {
     let mut delivery = Delivery::new(customer, REP, number);
     delivery.planned_for = Some("2025-10-09".parse().unwrap());
@@ -100,9 +82,6 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
         decision(3, CUSTOMER, OrderStanding::Held),
         decision(4, OTHER, OrderStanding::Held),
         decision(5, CUSTOMER, OrderStanding::Released),
-        warning(CUSTOMER, WarningRule::DaysOverdue, WarningLevel::Critical, false),
-        warning(CUSTOMER, WarningRule::LimitUsed, WarningLevel::Warning, false),
-        warning(CUSTOMER, WarningRule::Silence, WarningLevel::Critical, true),
     ];
     store.put_records(ORG, records, true, NOW).await.unwrap();
     let items = vec![
@@ -149,8 +128,6 @@ pub(in crate::store) async fn the_overview_counts_what_waits_in_each_territory(s
     late.sort_unstable();
     assert_eq!(late, ["late", "later"], "the list holds exactly what is counted");
     assert_eq!(seen.disagreeing.count, 1);
-    assert_eq!(seen.critical.count, 1);
-    assert_eq!(seen.critical.first[0].rule, WarningRule::DaysOverdue);
     let count = |counts: &[KindCount], kind: DocumentKind| -> u64 {
         counts.iter().filter(|it| it.kind == kind).map(|it| it.count).sum()
     };
@@ -191,9 +168,18 @@ pub(in crate::store) async fn the_days_orders_and_promises_are_added_up_by_curre
         order(3, OrderState::Draft, Currency::CNY),
         order(4, OrderState::Submitted, Currency::USD),
         creating(5, north, &note),
+        order(6, OrderState::Submitted, Currency::CNY),
     ];
     store.append(ORG, items, NOW).await.unwrap();
+    // What the office turned down is no order, though the phone that took it has not heard of it.
+    let LedgerRecord::OrderDecision(mut refused) = decision(6, CUSTOMER, OrderStanding::Refused) else {
+        panic!("no decision")
+    };
+    refused.order = DocumentId::from_bytes(numbered(6));
+    store.put_records(ORG, vec![refused.into()], true, NOW).await.unwrap();
     let seen = store.overview(ORG, &of(None)).await.unwrap();
+    let state = |it: &&KindCount| it.kind == DocumentKind::Order && it.state == "refused";
+    assert_eq!(seen.happened.iter().find(state).map(|it| it.count), Some(1));
     let usd = Money::new(100.into(), Currency::USD);
     assert_eq!(seen.ordered, [cny(200), usd]);
     assert_eq!(seen.promised, [cny(700)]);
@@ -379,9 +365,10 @@ pub(in crate::store) async fn what_somebody_has_looked_at_in_quarantine_waits_no
     );
     assert_eq!(see(Some(&[]), &[1, 2, 3, 4]).await, 0);
     let digest = sha2::Sha256::digest([2]).into();
-    let one = store.quarantined_item(ORG, digest).await.unwrap().unwrap();
+    let one = store.quarantined_item(ORG, None, digest).await.unwrap().unwrap();
     assert_eq!((one.bytes, one.territory), (vec![2], Some(NORTH)));
-    assert_eq!(store.quarantined_item(ORG, [0; 32]).await.unwrap(), None);
+    assert_eq!(store.quarantined_item(ORG, Some(&[SOUTH]), digest).await.unwrap(), None);
+    assert_eq!(store.quarantined_item(ORG, None, [0; 32]).await.unwrap(), None);
     assert_eq!(see(None, &[1, 2, 3, 4]).await, 3);
     let lines = store.quarantined_lines(ORG, Some(&[NORTH]), 10).await.unwrap();
     assert_eq!(lines.len(), 2);

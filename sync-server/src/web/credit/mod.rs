@@ -37,6 +37,7 @@ use crate::{
     state::AppState,
     store::{ListPart, Listed},
 };
+use reasons::WhyHeld;
 
 /// Orders on a page: each is read before it is decided on.
 const ORDERS: u32 = 20;
@@ -87,7 +88,7 @@ struct Held {
     wanted_by: Option<String>,
     total: String,
     lines: Vec<Line>,
-    failed: Vec<String>,
+    why: WhyHeld,
     check: Option<Content>,
     events: Vec<Event>,
     form: FormView,
@@ -286,6 +287,11 @@ async fn page(
     }
     names.add_people(store, org, people).await?;
     names.add_products(store, org, products).await?;
+    let overview = if rows.is_empty() {
+        None
+    } else {
+        reasons::present(app, viewer).await?
+    };
     let orders = rows
         .iter()
         .map(|(order, customer)| {
@@ -293,7 +299,8 @@ async fn page(
                 Some(it) if it.order == order.order => FormView::refused(app, viewer.text, it.typed, &it.why),
                 _ => FormView::fresh(app),
             };
-            held(viewer, &names, order, customer, form)
+            let why = WhyHeld::of(viewer, order, overview.as_deref());
+            held(viewer, &names, (order, customer), why, form)
         })
         .collect();
     let refused = failed.is_some() || problem.is_some();
@@ -334,7 +341,13 @@ pub(in crate::web) fn total(order: &OrderDecision) -> Option<Money> {
     sum.ok()
 }
 
-fn held(viewer: &Viewer, names: &Names, order: &OrderDecision, customer: &Customer, form: FormView) -> Held {
+fn held(
+    viewer: &Viewer,
+    names: &Names,
+    (order, customer): (&OrderDecision, &Customer),
+    why: WhyHeld,
+    form: FormView,
+) -> Held {
     let text = viewer.text;
     let voice = Voice {
         text,
@@ -370,7 +383,7 @@ fn held(viewer: &Viewer, names: &Names, order: &OrderDecision, customer: &Custom
                 }
             })
             .collect(),
-        failed: reasons::reasons(text, viewer.zone, order),
+        why,
         check: check.map(|it| credit_check(voice, it)),
         events: order.events.iter().map(|it| event(viewer, names, it)).collect(),
         form,

@@ -1,18 +1,147 @@
-//! Why an order waits, as the office reads it. What a rep tells the customer about the same rules is
-//! [`fieldledger_core::rules::credit::sentence`].
+//! Why an order waits, as the office reads it, and how things stand by now. What a rep tells the customer about the same
+//! rules is [`fieldledger_core::rules::credit::sentence`].
 
 use fieldledger_core::{
-    model::{OrderDecision, RuleFacts, RuleOutcome},
-    rules::credit::sentence,
+    model::{CreditLimit, Money, OrderDecision, RuleFacts, RuleOutcome},
+    rules::{credit::sentence, exposure::DayRates},
+};
+use rust_decimal::Decimal;
+
+use super::{
+    super::{error::PageError, format, format::Moment, messages::Text, page::Viewer},
+    total,
+};
+use crate::{
+    overview::{Overview, Standing},
+    state::AppState,
+    store::StoreError,
 };
 
-use super::super::{format, messages::Text};
+/// Why an order waits.
+pub(in crate::web) struct WhyHeld {
+    /// When the rules were asked about it last.
+    pub(in crate::web) asked: Option<Moment>,
+    /// The rules that it failed then, each in a sentence.
+    pub(in crate::web) failed: Vec<String>,
+    /// What its customer comes to by now: money may have come in meanwhile, or gone out.
+    pub(in crate::web) present: Vec<Present>,
+}
 
-/// The rules that the order failed when it was decided on last, each in a sentence.
-pub(in crate::web) fn reasons(text: Text, zone: chrono_tz::Tz, order: &OrderDecision) -> Vec<String> {
-    let check = order.events.iter().rev().find_map(|it| it.check.as_ref());
-    let failed = check.into_iter().flat_map(|it| &it.rules).filter(|it| !it.passed);
-    failed.map(|rule| reason(text, zone, rule)).collect()
+/// A figure of the present.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::web) struct Present {
+    pub(in crate::web) sentence: String,
+    /// Whether it speaks against the order.
+    pub(in crate::web) against: bool,
+}
+
+/// What all customers come to by now; `None` while the company has no profile.
+pub(in crate::web) async fn present(
+    app: &AppState,
+    viewer: &Viewer,
+) -> Result<Option<std::sync::Arc<Overview>>, PageError> {
+    let today = app.clock.now().date_in(viewer.zone);
+    match app
+        .overviews
+        .of(app.store.as_ref(), viewer.account.organisation, today)
+        .await
+    {
+        Ok(overview) => Ok(Some(overview)),
+        Err(StoreError::NotFound(_)) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+impl WhyHeld {
+    pub(in crate::web) fn of(viewer: &Viewer, order: &OrderDecision, overview: Option<&Overview>) -> Self {
+        let (text, zone) = (viewer.text, viewer.zone);
+        let asked = order
+            .events
+            .iter()
+            .rev()
+            .find_map(|it| Some((it.at, it.check.as_ref()?)));
+        let failed = asked.iter().flat_map(|(_, it)| &it.rules).filter(|it| !it.passed);
+        let standing = overview.and_then(|all| Some((all, all.customer(order.customer)?)));
+        Self {
+            asked: asked.as_ref().map(|(at, _)| Moment::new(*at, zone)),
+            failed: failed.map(|rule| reason(text, zone, rule)).collect(),
+            present: standing.map_or_else(Vec::new, |(all, it)| figures(text, order, all, it)),
+        }
+    }
+}
+
+/// What the customer of an order comes to.
+fn figures(text: Text, order: &OrderDecision, overview: &Overview, it: &Standing) -> Vec<Present> {
+    let mut present = Vec::new();
+    let credit = it.credit.as_ref();
+    if let Some((exposure, limit)) = credit.and_then(|it| Some((it.exposure?, it.limit))) {
+        let rates = DayRates {
+            rates: &overview.policy.rates,
+            day: overview.today,
+        };
+        let reserved = credit
+            .and_then(|it| it.reserved)
+            .unwrap_or(Money::zero(exposure.currency));
+        let with_order = total(order)
+            .and_then(|it| rates.convert(it, exposure.currency).ok())
+            .and_then(|it| exposure.checked_add(reserved).ok()?.checked_add(it).ok());
+        let said = text
+            .fill("credit.now_used", "exposure", format::money(exposure))
+            .replace("{reserved}", &format::money(reserved));
+        present.push(match (limit, with_order) {
+            (CreditLimit::NoLimit, _) => Present {
+                sentence: format!("{said} {}", text.t("credit.now_no_limit")),
+                against: false,
+            },
+            (CreditLimit::Limited(limit), Some(needed)) if limit.currency == needed.currency => {
+                let over = needed.amount.checked_sub(limit.amount).unwrap_or(Decimal::MAX);
+                let against = over > Decimal::ZERO;
+                let name = if against {
+                    "credit.now_above"
+                } else {
+                    "credit.now_within"
+                };
+                let with = text
+                    .fill(name, "needed", format::money(needed))
+                    .replace("{limit}", &format::money(limit))
+                    .replace("{over}", &format::money(Money::new(over, limit.currency)));
+                Present {
+                    sentence: format!("{said} {with}"),
+                    against,
+                }
+            }
+            (CreditLimit::Limited(limit), _) => Present {
+                sentence: format!(
+                    "{said} {}",
+                    text.fill("credit.now_limit", "limit", format::money(limit))
+                ),
+                against: false,
+            },
+        });
+    }
+    if credit.is_some_and(|it| it.on_hold) {
+        present.push(Present {
+            sentence: text.t("credit.now_on_hold").to_owned(),
+            against: true,
+        });
+    }
+    if it.problem.is_none() && it.unconverted.is_none() {
+        let late = it.overdue;
+        present.push(if late.amount.amount > Decimal::ZERO {
+            Present {
+                sentence: text
+                    .fill("credit.now_overdue", "amount", format::money(late.amount))
+                    .replace("{days}", &late.oldest_days.to_string()),
+                against: true,
+            }
+        } else {
+            Present {
+                sentence: text.t("credit.now_nothing_overdue").to_owned(),
+                against: false,
+            }
+        });
+    }
+    present
 }
 
 /// One of them. Of what an older or a newer version decided, the sentence that was stored with it.

@@ -2,11 +2,13 @@
 //!
 //! * `list`: found, sorted, exported.
 //! * `show`: one customer: what is decided, owed, promised, said and done.
+//! * `owed`: what is open on a day, below a statement's lines.
 //! * `statement`: the account of today as a statement would show it.
 //! * `credit`: what finance decides about credit, and what is reserved for phones.
 
 mod credit;
 pub(super) mod list;
+pub(super) mod owed;
 mod show;
 mod statement;
 pub(super) mod view;

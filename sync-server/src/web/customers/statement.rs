@@ -10,16 +10,22 @@ use axum::{
 use chrono::NaiveDate;
 use fieldledger_core::{
     model::{Currency, Statement, StatementId},
-    rules::statement::{Period, last_ended},
+    rules::{
+        books::CustomerBooks,
+        statement::{Period, last_ended},
+    },
 };
 
-use super::super::{
-    error::PageError,
-    form, format,
-    names::Names,
-    page::{Frame, Viewer, html, parsed},
-    receivables::statements::{Line, lines},
-    table::Sent,
+use super::{
+    super::{
+        error::PageError,
+        form, format,
+        names::Names,
+        page::{Frame, Viewer, html, parsed},
+        receivables::statements::{Line, lines},
+        table::Sent,
+    },
+    owed::Owed,
 };
 use crate::{
     ledger::statements::{body, currencies},
@@ -44,6 +50,7 @@ struct StatementOfToday {
     opening: String,
     closing: String,
     lines: Vec<Line>,
+    owed: Option<Owed>,
 }
 
 /// The account up to today, or of the days in the address.
@@ -102,6 +109,11 @@ pub(super) async fn show(
         answers: BTreeMap::new(),
     };
     let mut names = Names::default();
+    let books = CustomerBooks {
+        invoices: &ledger.invoices,
+        receipts: &ledger.receipts,
+        credit_notes: &ledger.credit_notes,
+    };
     let customer = &ledger.customer;
     html(&StatementOfToday {
         frame: viewer.frame("customers").about(Some(customer.id)),
@@ -119,6 +131,7 @@ pub(super) async fn show(
         opening: format::money(opening),
         closing: format::money(closing),
         lines: lines(&app, &viewer, &mut names, &statement).await?,
+        owed: Owed::on(text, &books, to, closing),
     })
 }
 

@@ -20,7 +20,7 @@ use super::super::{
     messages::Text,
     names::Names,
     page::{Viewer, encoded},
-    record::{Field, Shown},
+    record::{Field, Shown, telephone},
     refusal,
 };
 use crate::{ledger::Draft, store::CustomerLedger};
@@ -50,7 +50,10 @@ pub(super) fn facts(viewer: &Viewer, names: &Names, customer: &Customer) -> Vec<
     vec![
         fact(text.t("customers.code"), &customer.code),
         fact(text.t("customers.contact"), &customer.contact),
-        fact(text.t("customers.phone"), &customer.phone),
+        Field {
+            value: telephone(&customer.phone),
+            ..fact(text.t("customers.phone"), "")
+        },
         fact(text.t("customers.address"), &customer.address),
         fact(
             text.t("customers.rep"),
@@ -290,8 +293,8 @@ pub(super) fn items(viewer: &Viewer, customer: &Customer, items: &[OpenItem], da
                 .map_or_else(|| text.t("customer.no_due_date").to_owned(), |it| it.to_string()),
             days: match it.days_late(day) {
                 Some(days) if days > 0 => Shown::Doubt(days.to_string()),
-                Some(days) => Shown::Text(days.to_string()),
-                None => Shown::Nothing,
+                // Not late: the day on which it is due stands beside it.
+                Some(_) | None => Shown::Nothing,
             },
             amount: format::money(Money::new(it.amount, it.currency)),
             open: format::money(Money::new(it.open(), it.currency)),

@@ -116,7 +116,7 @@ async fn page(
                 Cell::count(it.instalment),
                 Cell::text(it.order_number.clone().unwrap_or_default()),
                 Cell::of(it.due_on, Cell::Day),
-                Cell::of(it.days_late(today), Cell::count),
+                Cell::of(it.days_late(today).filter(|days| *days > 0), Cell::count),
                 Cell::Money(Money::new(it.amount, it.currency)),
                 Cell::Money(Money::new(it.open(), it.currency)),
                 Cell::count(it.dunning_level),

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{
-        customers,
+        customers::{self, owed::Owed},
         error::PageError,
         form::{self, FormView, Posted, Typed},
         format::{self, Moment},
@@ -199,6 +199,7 @@ struct StatementPage {
     opening: String,
     closing: String,
     lines: Vec<Line>,
+    owed: Option<Owed>,
     links: Vec<Link>,
     any_valid: bool,
     keeps_books: bool,
@@ -245,6 +246,8 @@ async fn page(
     let mut names = Names::load(store, org).await?;
     names.add_people(store, org, statement.by).await?;
     let lines = lines(app, viewer, &mut names, statement).await?;
+    let books = store.books_of(org, statement.customer).await?;
+    let owed = Owed::on(text, &books.view(), statement.to, statement.closing);
     let now = app.clock.now();
     let stored = store.statement_links(org, statement.id).await?;
     let any_valid = stored.iter().any(|it| it.is_valid(now));
@@ -286,6 +289,7 @@ async fn page(
         opening: format::money(statement.opening),
         closing: format::money(statement.closing),
         lines,
+        owed,
         links,
         any_valid,
         keeps_books: viewer.may_keep_books(),

@@ -33,10 +33,13 @@ use settling::may_settle;
 pub(super) use settling::settle;
 pub(crate) use timeline::CLOCK_TOLERANCE_MILLIS;
 use timeline::{Question, Timeline};
-pub(crate) use view::{Content, Field, Photo, Shown, Voice, content, credit_check, evidence};
+pub(crate) use view::{Content, Field, Photo, Shown, Voice, content, credit_check, evidence, telephone};
 
 use super::{
-    credit::{reasons::reasons, standing_name},
+    credit::{
+        reasons::{self, WhyHeld},
+        standing_name,
+    },
     error::PageError,
     evidence::{arrived, attach},
     feed::{self, Doubts},
@@ -76,7 +79,7 @@ struct RecordPage {
     threads: Vec<Thread>,
     decisions: Vec<Decision>,
     /// Why the order waits for a person; `None` when it does not wait.
-    held: Option<Vec<String>>,
+    held: Option<WhyHeld>,
     /// With what the reader decides on it.
     decide: Option<FormView>,
     /// The map of the rep's day.
@@ -185,7 +188,10 @@ async fn page(
     let (order, mut audited) = decided(app, viewer, record.id, &kind).await?;
     let arrived = arrived(app, viewer, [&record]).await?;
     let held = order.as_ref().filter(|it| it.standing == OrderStanding::Held);
-    let held = held.map(|it| reasons(text, viewer.zone, it));
+    let held = match held {
+        Some(it) => Some(WhyHeld::of(viewer, it, reasons::present(app, viewer).await?.as_deref())),
+        None => None,
+    };
     // What the company decided is where an order stands; what the phone wrote is in its details.
     let standing = order.as_ref().map(|it| standing_name(it.standing));
     // What was done to its reviews was done about it.

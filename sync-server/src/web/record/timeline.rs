@@ -1,5 +1,7 @@
 //! A record's history and disagreements, as a page shows them.
 
+use std::collections::HashMap;
+
 use fieldledger_core::{
     document::{Authorship, Disagreement, FieldChange, HistoryEntry},
     model::{ChangeHash, DeviceId, Timestamp, UserId},
@@ -93,9 +95,8 @@ pub(crate) fn timeline(
     receipts: &[Receipt],
     devices: &[Device],
 ) -> Timeline {
-    let steps = history
-        .iter()
-        .rev()
+    let steps = newest_first(history)
+        .into_iter()
         .take(MOST_CHANGES)
         .map(|entry| {
             let creates = entry.deps.is_empty();
@@ -122,6 +123,24 @@ pub(crate) fn timeline(
         cut_to: (history.len() > MOST_CHANGES).then_some(MOST_CHANGES),
         damaged: None,
     }
+}
+
+/// The changes by when they were written, the newest first. Phones' clocks differ, so one that its author made knowing of
+/// another never counts as older than that.
+fn newest_first(history: &[HistoryEntry]) -> Vec<&HistoryEntry> {
+    let mut written: HashMap<ChangeHash, Timestamp> = HashMap::with_capacity(history.len());
+    // A change comes after those it was made upon.
+    let mut changes: Vec<(Timestamp, &HistoryEntry)> = Vec::with_capacity(history.len());
+    for entry in history {
+        let before = entry.deps.iter().filter_map(|it| written.get(it)).max().copied();
+        let at = entry.author.map(|author| author.at).max(before);
+        let at = at.unwrap_or(Timestamp::from_millis(i64::MIN));
+        written.insert(entry.hash, at);
+        changes.push((at, entry));
+    }
+    // Of equal ones the later in the history is the newer.
+    changes.sort_by_key(|(at, _)| *at);
+    changes.into_iter().rev().map(|(_, entry)| entry).collect()
 }
 
 /// What a change touched: first the values that a credit check was computed from, then everything else.
@@ -222,4 +241,35 @@ pub(crate) fn questions(
                 .collect(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_is_told_by_when_it_was_written_and_never_before_its_cause() {
+        let change = |number: u8, deps: &[u8], at: i64| HistoryEntry {
+            hash: ChangeHash([number; 32]),
+            deps: deps.iter().map(|it| ChangeHash([*it; 32])).collect(),
+            author: Some(Authorship {
+                user: UserId::from_bytes([1; 16]),
+                device: DeviceId::from_bytes([5; 16]),
+                at: Timestamp::from_millis(at),
+                zone_minutes: 0,
+                since_contact_millis: None,
+            }),
+            changed: Vec::new(),
+        };
+        // Two people wrote upon the first; the second of them, earlier, came in later. The last was made upon both by a
+        // phone whose clock is slow.
+        let history = [
+            change(1, &[], 100),
+            change(2, &[1], 300),
+            change(3, &[1], 200),
+            change(4, &[2, 3], 50),
+        ];
+        let told: Vec<u8> = newest_first(&history).iter().map(|it| it.hash.0[0]).collect();
+        assert_eq!(told, [4, 2, 3, 1]);
+    }
 }

@@ -40,7 +40,8 @@ fn segment(voice: Voice<'_>, document: &Value, above: &[String], parent: Option<
             product.map_or_else(|| short(name), |id| voice.names.product_name(id))
         }
         Some("confirmations") => voice.text.word("party", name),
-        Some("evidence" | "replies") => short(name),
+        Some("evidence") => piece(voice, document, name).unwrap_or_else(|| short(name)),
+        Some("replies") => short(name),
         _ => voice.text.word("field", name),
     }
 }
@@ -48,6 +49,25 @@ fn segment(voice: Voice<'_>, document: &Value, above: &[String], parent: Option<
 fn short(id: &str) -> String {
     let cut: String = id.chars().take(8).collect();
     if cut.len() < id.len() { format!("{cut}…") } else { cut }
+}
+
+/// A piece of evidence of the document by its caption, or by what it is.
+fn piece(voice: Voice<'_>, document: &Value, hash: &str) -> Option<String> {
+    let piece = document.get("evidence")?.get(hash)?;
+    let caption = piece.get("caption").and_then(Value::as_str).unwrap_or_default().trim();
+    if caption.is_empty() {
+        Some(voice.text.word("evidence", piece.get("kind")?.as_str()?))
+    } else {
+        Some(caption.to_owned())
+    }
+}
+
+/// The way to a piece of evidence that stands on the same page; `None` when the document has it not.
+fn to_piece(voice: Voice<'_>, document: &Value, hash: &str) -> Option<Shown> {
+    Some(Shown::Link {
+        text: piece(voice, document, hash)?,
+        href: format!("#photo-{hash}"),
+    })
 }
 
 /// The value at `path` in words.
@@ -69,6 +89,9 @@ pub(crate) fn shown(voice: Voice<'_>, document: &Value, path: &[String], value: 
             _ => Shown::Text(number.to_string()),
         },
         Some(Value::String(text)) if text.is_empty() => Shown::Nothing,
+        Some(Value::String(hash)) if name == "photo" => {
+            to_piece(voice, document, hash).unwrap_or_else(|| Shown::Text(short(hash)))
+        }
         Some(Value::String(text)) => named(voice, parent, name, text),
         Some(Value::Object(_)) if name == "pos" => {
             match value.and_then(|it| serde_json::from_value::<Position>(it.clone()).ok()) {

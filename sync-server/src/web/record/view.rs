@@ -25,10 +25,13 @@ use serde_json::Value;
 use visits::visit;
 
 use super::values;
-use crate::web::{
-    format::{self, Moment},
-    messages::Text,
-    names::Names,
+use crate::{
+    store::evidence_in,
+    web::{
+        format::{self, Moment},
+        messages::Text,
+        names::Names,
+    },
 };
 
 /// What every view needs to speak.
@@ -147,6 +150,7 @@ pub(crate) fn content(voice: Voice<'_>, kind: &DocumentKind, document: &Value) -
             lead: voice.text.t("record.raw_lead").to_owned(),
             fields: values::flattened(voice, document, document),
         }],
+        photos: evidence(voice, &evidence_in(document)),
         ..Content::default()
     })
 }
@@ -246,6 +250,20 @@ fn words(text: &str) -> Shown {
     }
 }
 
+/// A telephone number that can be called; anything else that stands in its place is shown as it is.
+pub(crate) fn telephone(number: &str) -> Shown {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    let written = |it: char| it.is_ascii_digit() || " +-()./".contains(it);
+    if !(5..=15).contains(&digits.len()) || !number.trim().chars().all(written) {
+        return words(number);
+    }
+    let plus = if number.trim().starts_with('+') { "+" } else { "" };
+    Shown::Link {
+        href: format!("tel:{plus}{digits}"),
+        text: number.trim().to_owned(),
+    }
+}
+
 fn optional(text: Option<&str>) -> Shown {
     words(text.unwrap_or_default())
 }
@@ -259,5 +277,33 @@ fn section(title: String, fields: Vec<Field>) -> Section {
         title,
         lead: String::new(),
         fields,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_telephone_number_can_be_called_and_anything_else_is_shown() {
+        let link = |href: &str, text: &str| Shown::Link {
+            href: href.to_owned(),
+            text: text.to_owned(),
+        };
+        assert_eq!(
+            telephone(" +86 21 5555-0100 "),
+            link("tel:+862155550100", "+86 21 5555-0100")
+        );
+        assert_eq!(telephone("(021) 5555.0100"), link("tel:02155550100", "(021) 5555.0100"));
+        for other in [
+            "call Wang 5555",
+            "123",
+            "<b>55555</b>",
+            "１２３４５６",
+            "12345678901234567",
+        ] {
+            assert_eq!(telephone(other), Shown::Text(other.to_owned()));
+        }
+        assert_eq!(telephone(" "), Shown::Nothing);
     }
 }

@@ -39,6 +39,9 @@ use crate::{
 /// Months that can be looked back at.
 const MONTHS: usize = 13;
 
+/// Reps who are named above the list.
+const MOST_BEHIND: usize = 3;
+
 /// Whether the reader leads reps: sets targets, moves customers.
 pub(super) fn may_lead(viewer: &Viewer) -> bool {
     viewer.is_administrator() || viewer.account.has(Role::Supervisor)
@@ -148,7 +151,48 @@ struct TeamPage {
     period: String,
     remarks: Vec<String>,
     leads: bool,
+    behind: Vec<Behind>,
     table: TableView,
+}
+
+/// A rep with whom much is missing.
+struct Behind {
+    href: String,
+    name: String,
+    what: Vec<String>,
+}
+
+/// The reps with whom most visits are missing and most promises were broken, the most first.
+fn behind(text: Text, names: &Names, month: Month, figures: &[(UserId, &RepFigures)]) -> Vec<Behind> {
+    let mut found: Vec<(usize, u32, UserId)> = figures
+        .iter()
+        .map(|(rep, it)| {
+            let promises = it.performance.promises_kept;
+            (
+                it.performance.missed.len(),
+                promises.of.saturating_sub(promises.did),
+                *rep,
+            )
+        })
+        .filter(|(missed, broken, _)| *missed > 0 || *broken > 0)
+        .collect();
+    found.sort_by_key(|(missed, broken, rep)| (std::cmp::Reverse(missed + *broken as usize), *rep));
+    found
+        .into_iter()
+        .take(MOST_BEHIND)
+        .map(|(missed, broken, rep)| Behind {
+            href: format!("/team/{rep}?month={month}"),
+            name: names.person(rep),
+            what: [
+                ("team.visits_missing", missed),
+                ("team.promises_broken", broken as usize),
+            ]
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(key, count)| text.fill(key, "count", count))
+            .collect(),
+        })
+        .collect()
 }
 
 /// Every rep with their month.
@@ -235,6 +279,11 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         .add_people(store, org, shown.iter().filter_map(|(rep, _)| *rep))
         .await?;
     let stale = stale_millis(&policy(store, org).await?);
+    let of_reps: Vec<(UserId, &RepFigures)> = shown
+        .iter()
+        .filter_map(|(rep, figures)| Some((rep.filter(|rep| accounts.iter().any(|it| it.user == *rep))?, figures)))
+        .collect();
+    let behind = behind(text, &names, month, &of_reps);
     let rows = shown
         .into_iter()
         .map(|(rep, figures)| {
@@ -287,6 +336,7 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
             .replace("{to}", &period.to.to_string()),
         remarks,
         leads: may_lead(&viewer),
+        behind,
         table,
     })
 }

@@ -320,26 +320,32 @@ async fn every_answer_forbids_foreign_content_and_frames() {
 #[tokio::test]
 async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
     let world = World::new().await;
-    let item = |digest: u8, territory: Option<TerritoryId>, message: &str| Quarantined {
+    let item = |digest: u8, user, territory: Option<TerritoryId>, message: &str| Quarantined {
         digest: [digest; 32],
         document: None,
         territory,
         bytes: vec![0; 2_000],
-        user: REP,
+        user,
         device: PHONE,
         code: RejectionCode::WrongTerritory,
         message: message.to_owned(),
         received_at: Timestamp::from_millis(NOON),
     };
     let items = vec![
-        item(1, Some(EAST), "east reason"),
-        item(2, Some(WEST), "west reason"),
-        item(3, None, "no place"),
+        item(1, REP, Some(EAST), "east reason"),
+        item(2, WEST_SUPERVISOR, Some(WEST), "west reason"),
+        item(3, WEST_SUPERVISOR, None, "no place"),
+        // The customer of somebody of the east is in the west by now; of the last one nothing could be read.
+        item(4, DRIVER, Some(WEST), "moved away"),
+        item(5, DRIVER, None, "cannot be read"),
+        // Whoever works in both has a supervisor in both.
+        item(6, REP, Some(WEST), "own of the west"),
     ];
     world.store.quarantine(ORG, items).await.unwrap();
     let east = world.get(SUPERVISOR, "/quarantine").await.body;
     assert!(east.contains("east reason") && east.contains("Wrong territory") && east.contains("rep name"));
     assert!(!east.contains("west reason") && !east.contains("no place"));
+    assert!(east.contains("moved away") && east.contains("cannot be read") && !east.contains("own of the west"));
     let all = world.get(ADMINISTRATOR, "/quarantine").await.body;
     assert!(all.contains("east reason") && all.contains("west reason") && all.contains("no place"));
 
@@ -368,7 +374,7 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
         csv.headers[header::CONTENT_DISPOSITION],
         "attachment; filename=\"quarantine.csv\""
     );
-    assert_eq!(csv.body.lines().count(), 2, "{}", csv.body);
+    assert_eq!(csv.body.lines().count(), 4, "{}", csv.body);
     assert!(csv.body.starts_with('\u{feff}') && csv.body.contains("east reason") && csv.body.contains(",\"2000\","));
     let raw = Request::get("/quarantine?format=xlsx")
         .header(
@@ -392,6 +398,10 @@ async fn the_quarantine_shows_why_and_from_whom_only_in_its_territory() {
     let one = world.get(SUPERVISOR, &path).await.body;
     assert!(one.contains("east reason") && one.contains("action=\"/quarantine/seen\""));
     assert_eq!(world.get(WEST_SUPERVISOR, &path).await.status, StatusCode::NOT_FOUND);
+    let moved = format!("/quarantine/{}", digest(4));
+    for reader in [SUPERVISOR, WEST_SUPERVISOR] {
+        assert!(world.get(reader, &moved).await.body.contains("moved away"));
+    }
     let fields = [
         ("csrf", csrf(SUPERVISOR)),
         ("digest", digest(1)),

@@ -72,6 +72,51 @@ async fn audited(world: &World, action: &str) -> usize {
 }
 
 #[tokio::test]
+async fn a_held_order_says_what_was_found_when_it_was_held_and_how_it_stands_now() {
+    let world = World::new().await;
+    with_account(&world, SHOP, 2_000).await;
+    let invoice = |number: &str, due: &str| {
+        let day = "2026-01-20".parse().unwrap();
+        fieldledger_core::model::Invoice::new(number, SHOP, day, due.parse().unwrap(), cny(500))
+    };
+    put(&world, vec![invoice("F-1", "2026-04-01").into()]).await;
+    let id = held(&world, "SO-77").await;
+    for path in ["/credit".to_owned(), format!("/records/{id}")] {
+        let page = world.get(SUPERVISOR, &path).await.body;
+        for said in [
+            "With this order CNY 2,345.00 would be owed; the limit is CNY 2,000.00.",
+            "How it stands now",
+            "With this order it would be CNY 2,345.00: CNY 345.00 above the limit of CNY 2,000.00.",
+            "Nothing is overdue.",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+    }
+    // The customer pays, and owes something else that is late: what was found stays, what is now changes.
+    let mut receipt = fieldledger_core::model::Receipt::cleared("R-1", SHOP, "2026-03-01".parse().unwrap(), cny(500));
+    receipt.allocations = Vec::new();
+    let mut late = invoice("F-2", "2026-02-20");
+    late.amount = cny(70);
+    put(&world, vec![receipt.into(), late.into()]).await;
+    let ledger = world.store.customer_ledger(ORG, SHOP).await.unwrap().unwrap();
+    let file = crate::ledger::Draft::of(&ledger)
+        .file(Timestamp::from_millis(NOON))
+        .unwrap();
+    put(&world, vec![file.into()]).await;
+    for path in ["/credit".to_owned(), format!("/records/{id}")] {
+        let page = world.get(SUPERVISOR, &path).await.body;
+        for said in [
+            "With this order CNY 2,345.00 would be owed; the limit is CNY 2,000.00.",
+            "With this order it would be CNY 1,915.00, within the limit of CNY 2,000.00.",
+            "CNY 70.00 is overdue, the oldest item by 10 days.",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+        assert!(!page.contains("Nothing is overdue."));
+    }
+}
+
+#[tokio::test]
 async fn a_held_order_is_shown_with_every_rule_and_only_a_supervisor_of_its_territory_decides() {
     let world = World::new().await;
     with_account(&world, SHOP, 1_000).await;

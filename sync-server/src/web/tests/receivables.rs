@@ -917,7 +917,19 @@ async fn a_supervisor_prints_the_account_of_today_though_no_statement_was_issued
     let paper = world.get(SUPERVISOR, &path).await.body;
     assert!(paper.contains("Not issued: for information only") && paper.contains("data-print"));
     assert!(paper.contains("<p id=\"as-of\">As of 2026-03-02</p>") && paper.contains("id=\"letterhead\""));
-    assert!(paper.contains("Owed before the period: CNY 1,300.00") && !paper.contains("F-1"));
+    let (lines, owed) = paper.split_once("<section id=\"owed\"").unwrap();
+    assert!(lines.contains("Owed before the period: CNY 1,300.00") && !lines.contains("F-1"));
+    // Which items it is made of, when they were due, and what of them is overdue.
+    assert!(owed.contains("What is open on 2026-03-02") && owed.contains("CNY 1,300.00"));
+    assert!(owed.contains(">2026-02-04<") && owed.contains(">26<") && owed.contains(">2026-04-04<"));
+    assert_eq!(
+        owed.split_once("id=\"owed-overdue\"").unwrap().1.find("CNY 1,000.00"),
+        Some("><strong>".len())
+    );
+    assert!(
+        !owed.contains("-33"),
+        "what is not due is not late by less than nothing"
+    );
     let frame = paper
         .split_once("<header class=\"top")
         .unwrap()
@@ -930,6 +942,10 @@ async fn a_supervisor_prints_the_account_of_today_though_no_statement_was_issued
     let all = world.get(SUPERVISOR, &format!("{path}?from=2026-01-01")).await.body;
     assert!(all.contains("F-1") && all.contains("F-2") && all.contains("CNY 1,300.00"));
     assert!(!all.contains("Your answer") && !all.contains("id=\"links\""));
+    // On a day of before nothing was late yet.
+    let earlier = format!("{path}?from=2026-01-01&to=2026-02-04");
+    let earlier = world.get(SUPERVISOR, &earlier).await.body;
+    assert!(!earlier.contains("id=\"owed-overdue\""));
     let before = world
         .get(SUPERVISOR, &format!("{path}?from=2025-12-01&to=2025-12-31"))
         .await

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use fieldledger_core::{
     document::{self, edit},
-    model::{DocumentId, NextStep, Order, OrderState, Timestamp, VisitOutcome, VisitPurpose},
+    model::{DocumentId, EvidenceHash, NextStep, Order, OrderState, Timestamp, VisitOutcome, VisitPurpose},
     rules::{credit, wording::Language},
     sync::protocol::{RejectionCode, StreamCursor, StreamId},
 };
@@ -287,6 +287,40 @@ async fn the_history_of_a_submitted_order_names_the_rules_and_not_their_json() {
 }
 
 #[tokio::test]
+async fn a_reason_leads_to_the_photo_that_shows_it() {
+    let world = World::new().await;
+    let mut signed = delivery("D-1");
+    let shown = EvidenceHash([3; 32]);
+    let piece = signed.evidence.get_mut(&shown).unwrap();
+    piece.caption = "two crates broken".to_owned();
+    let line = signed.lines.values_mut().next().unwrap();
+    line.signed.as_mut().unwrap().reason.as_mut().unwrap().photo = Some(shown);
+    let id = world.record(&edit::tree_of(&signed).unwrap()).await;
+    let page = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
+    assert!(
+        page.contains(&format!("<a href=\"#photo-{shown}\"><bdi>two crates broken</bdi></a>")),
+        "{page}"
+    );
+    assert!(page.contains(&format!("<li id=\"photo-{shown}\">")));
+}
+
+#[tokio::test]
+async fn a_review_without_what_it_needs_says_so_beside_the_field() {
+    let world = World::new().await;
+    let id = world.visit(SHOP, "a call").await;
+    let secret = csrf(SUPERVISOR);
+    let fields = [("csrf", secret.as_str()), ("verdict", "flagged"), ("comment", " ")];
+    let page = world.post(SUPERVISOR, &format!("/records/{id}/review"), &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = page.body.split_once("<textarea id=\"comment\"").unwrap().1;
+    let form = form.split_once("</form>").unwrap().0;
+    assert!(form.contains("aria-invalid=\"true\" autofocus") && form.contains("id=\"comment-problem\""));
+    assert!(page.body.contains("value=\"flagged\" checked"));
+    let fresh = world.get(SUPERVISOR, &format!("/records/{id}")).await.body;
+    assert!(!fresh.contains("autofocus") && !fresh.contains("comment-problem"));
+}
+
+#[tokio::test]
 async fn a_delivery_is_printed_as_its_note_and_another_record_as_it_is() {
     let world = World::new().await;
     let id = world.record(&edit::tree_of(&delivery("DN-1")).unwrap()).await;
@@ -368,6 +402,8 @@ async fn records_say_everything_in_both_languages() {
         (
             stock,
             &[
+                "1.2 MB",
+                "not yet arrived",
                 "stock_count",
                 "Made by a newer version",
                 "a count",

@@ -134,6 +134,7 @@ pub(super) fn unknown(words: &str) -> Value {
     json!({
         "kind": "stock_count", "schema": 1, "customer": SHOP.to_string(), "rep": REP.to_string(), "title": words,
         "counted": { words: { "amount": 3 } }, "list": [words, 1, null], "deep": { "er": { "yes": true } },
+        "evidence": delivery(words).evidence,
     })
 }
 

@@ -5,8 +5,8 @@ use fieldledger_core::{
     document::{self, edit},
     model::{
         Allocation, AllocationBasis, AllocationPart, CreditAccount, CreditGrade, CreditLimit, CreditTerms, Customer,
-        CustomerId, GradePolicy, Invoice, LedgerRecord, Policy, Receipt, RecordKey, RecordKind, Role, Target,
-        Timestamp, UserId,
+        CustomerId, GradePolicy, Invoice, LedgerRecord, Policy, PromiseToPay, Receipt, RecordKey, RecordKind, Role,
+        Target, Timestamp, UserId,
     },
     rules::performance::Period,
     sync::protocol::StreamId,
@@ -133,6 +133,22 @@ async fn a_month_shows_visits_against_the_plan_and_money_against_what_was_due() 
         .await
         .body;
     assert!(all.contains("Western Secret"));
+    // With whom most is missing is named; nobody is while nothing is.
+    assert!(!list.body.contains("id=\"behind\""));
+    let mut broken = samples::note("on their word");
+    broken.at = Timestamp::from_millis(NOON - 5 * 86_400_000);
+    broken.promise = Some(PromiseToPay {
+        amount: cny(5_000),
+        due: "2026-02-28".parse().unwrap(),
+    });
+    world.record(&edit::tree_of(&broken).unwrap()).await;
+    let list = world.get(SUPERVISOR, "/team?month=2026-03").await.body;
+    let behind = list.split_once("id=\"behind\"").expect("somebody is behind").1;
+    let behind = behind.split_once("</section>").unwrap().0;
+    assert!(
+        behind.contains(&format!("/team/{REP}?month=2026-03")) && behind.contains("promises broken: 1"),
+        "{behind}"
+    );
     let before = world.get(SUPERVISOR, "/team?month=2026-02").await.body;
     assert!(!row(&before, &format!("rep-{REP}")).contains("60 %"));
     assert_eq!(

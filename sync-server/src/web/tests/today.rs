@@ -4,18 +4,19 @@ use axum::http::StatusCode;
 use fieldledger_core::{
     document::edit,
     model::{
-        Confirmation, ConfirmationVerdict, Currency, CustomerId, DocumentId, LedgerRecord, OrderDecision,
-        OrderStanding, Party, PromiseToPay, Statement, StatementAnswer, StatementId, StatementVerdict, TerritoryId,
-        Timestamp, Warning, WarningFacts, WarningLevel, WarningRule,
+        Acknowledgement, Confirmation, ConfirmationVerdict, Currency, CustomerId, DocumentId, Invoice, LedgerRecord,
+        OrderDecision, OrderStanding, Party, PromiseToPay, Statement, StatementAnswer, StatementId, StatementVerdict,
+        TerritoryId, Timestamp, UserId, Warning, WarningFacts, WarningLevel, WarningRule,
     },
     sync::protocol::RejectionCode,
 };
 
 use super::{
+    desk::once,
     samples::{HOSTILE, assert_inert, delivery, note},
     world::{
         ADMINISTRATOR, EAST, FINANCE, NOON, ORG, PHONE, REP, SHOP, SUPERVISOR, WEST, WEST_SHOP, WEST_SUPERVISOR, World,
-        cny,
+        cny, csrf, customer,
     },
 };
 use crate::store::{DeviceContact, DocumentStore as _, PeopleStore as _, Quarantined};
@@ -56,13 +57,13 @@ fn critical(customer: CustomerId) -> LedgerRecord {
     })
 }
 
-fn quarantined(digest: u8, territory: TerritoryId, message: &str) -> Quarantined {
+fn quarantined(digest: u8, user: UserId, territory: TerritoryId, message: &str) -> Quarantined {
     Quarantined {
         digest: [digest; 32],
         document: None,
         territory: Some(territory),
         bytes: vec![1],
-        user: REP,
+        user,
         device: PHONE,
         code: RejectionCode::Invalid,
         message: message.to_owned(),
@@ -86,7 +87,10 @@ async fn waiting(words: &str) -> World {
     signed.receiver.as_mut().unwrap().at = Timestamp::from_millis(NOON - 30 * HOUR);
     world.record(&edit::tree_of(&signed).unwrap()).await;
     world.disagreement().await;
-    let items = vec![quarantined(1, EAST, words), quarantined(2, WEST, "pushed in the west")];
+    let items = vec![
+        quarantined(1, REP, EAST, words),
+        quarantined(2, WEST_SUPERVISOR, WEST, "pushed in the west"),
+    ];
     world.store.quarantine(ORG, items).await.unwrap();
     let mut promise = note(words);
     promise.at = Timestamp::from_millis(NOON - 20 * 24 * HOUR);
@@ -109,6 +113,66 @@ async fn waiting(words: &str) -> World {
         .await
         .unwrap();
     world
+}
+
+#[tokio::test]
+async fn critical_warnings_are_by_customer_who_is_overdue_with_most_first() {
+    let world = World::new().await;
+    let second = CustomerId::from_bytes([0x62; 16]);
+    let invoice = |number: &str, customer, amount| {
+        let due = "2026-01-14".parse().unwrap();
+        LedgerRecord::Invoice(Invoice::new(number, customer, due, due, cny(amount)))
+    };
+    let LedgerRecord::Warning(mut another) = critical(second) else {
+        panic!("no warning")
+    };
+    another.rule = WarningRule::TotalOwed;
+    another.facts = Some(WarningFacts::TotalOwed {
+        owed: cny(900),
+        threshold: cny(800),
+    });
+    let mut answered = another.clone();
+    answered.rule = WarningRule::Silence;
+    answered.acknowledged = Some(Acknowledgement {
+        by: SUPERVISOR,
+        at: Timestamp::from_millis(NOON),
+        note: "I call them".to_owned(),
+    });
+    let records = vec![
+        customer(second, "C-9", "Owes More", EAST),
+        invoice("INV-7", SHOP, 100),
+        invoice("INV-8", second, 900),
+        critical(SHOP),
+        critical(second),
+        another.into(),
+        answered.into(),
+    ];
+    let now = Timestamp::from_millis(NOON);
+    world.store.put_records(ORG, records, true, now).await.unwrap();
+    let body = world.get(SUPERVISOR, "/").await.body;
+    let warned = deck(&body, "critical");
+    assert!(warned.contains("data-count=\"3\""), "{warned}");
+    assert!(
+        warned.find("Owes More").unwrap() < warned.find("Orient").unwrap(),
+        "{warned}"
+    );
+    assert_eq!(
+        warned.matches("Owes More").count(),
+        1,
+        "both of its warnings stand with the customer"
+    );
+    for said in ["CNY 900.00 overdue", "CNY 100.00 overdue", "CNY 900 is owed in all"] {
+        assert!(warned.contains(said), "{said}: {warned}");
+    }
+    // Somebody answers: it waits no more.
+    let action = format!("/credit/warnings/{second}/days_overdue");
+    let list = world.get(SUPERVISOR, "/credit/warnings").await.body;
+    let (secret, key) = (csrf(SUPERVISOR), once(&list, &action));
+    let fields = [("csrf", secret.as_str()), ("once", &key), ("note", "I call them")];
+    let seen = world.post(SUPERVISOR, &action, &fields).await;
+    assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.body);
+    let body = world.get(SUPERVISOR, "/").await.body;
+    assert!(deck(&body, "critical").contains("data-count=\"2\""));
 }
 
 /// The part of the page about one sort of things.

@@ -1,10 +1,13 @@
-//! Promises that were broken lately, and stops of supply that somebody has to decide on. To find them every customer is looked
-//! at, so they are kept for whoever asks next.
+//! Promises that were broken lately, stops of supply that somebody has to decide on, and critical warnings. To find them
+//! every customer is looked at, so they are kept for whoever asks next.
 
 use std::sync::{Arc, PoisonError};
 
 use chrono::{Days, NaiveDate};
-use fieldledger_core::model::{CustomerId, Money, TerritoryId, UserId};
+use fieldledger_core::{
+    model::{CustomerId, Money, TerritoryId, UserId, Warning},
+    rules::worklist::Overdue,
+};
 
 use super::TodayCache;
 use crate::{
@@ -38,13 +41,27 @@ pub(super) struct ProposedStop {
     pub(super) rep: Option<UserId>,
 }
 
+/// A customer of whom critical warnings say what nobody has acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Warned {
+    pub(super) territory: TerritoryId,
+    pub(super) customer: CustomerId,
+    pub(super) name: String,
+    /// What is overdue; `None` when it cannot be told.
+    pub(super) overdue: Option<Overdue>,
+    /// The longest standing first.
+    pub(super) warnings: Vec<Warning>,
+}
+
 /// What was found among the customers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FoundAmongCustomers {
     /// The newest first.
-    broken: Vec<Broken>,
+    pub(super) broken: Vec<Broken>,
     /// By name.
-    stops: Vec<ProposedStop>,
+    pub(super) stops: Vec<ProposedStop>,
+    /// Who is overdue with most first.
+    pub(super) warned: Vec<Arc<Warned>>,
 }
 
 pub(super) struct FoundBroken {
@@ -62,6 +79,7 @@ impl TodayCache {
                 let found = Arc::new(FoundAmongCustomers {
                     broken: broken_lately(overview, day),
                     stops: proposed_stops(overview),
+                    warned: warned(overview),
                 });
                 *kept = Some(FoundBroken {
                     version: overview.version(),
@@ -74,12 +92,12 @@ impl TodayCache {
     }
 }
 
-/// The promises broken lately that the reader may know of, the newest first, and the stops of supply that wait for a decision.
+/// What was found among the customers of whom the reader may know.
 pub(super) async fn among_customers(
     app: &AppState,
     viewer: &Viewer,
     day: NaiveDate,
-) -> Result<(Vec<Broken>, Vec<ProposedStop>), PageError> {
+) -> Result<FoundAmongCustomers, PageError> {
     let org = viewer.account.organisation;
     let overview = match app.overviews.of(app.store.as_ref(), org, day).await {
         // A company whose profile nobody has written has no books.
@@ -88,10 +106,39 @@ pub(super) async fn among_customers(
     };
     let all = app.today.among_customers(&overview, day);
     let may_read = |territory| viewer.account.may_read(territory);
-    Ok((
-        all.broken.iter().filter(|it| may_read(it.territory)).cloned().collect(),
-        all.stops.iter().filter(|it| may_read(it.territory)).cloned().collect(),
-    ))
+    Ok(FoundAmongCustomers {
+        broken: all.broken.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+        stops: all.stops.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+        warned: all.warned.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+    })
+}
+
+fn warned(overview: &crate::overview::Overview) -> Vec<Arc<Warned>> {
+    let of = overview.customers().filter(|it| !it.critical.is_empty());
+    let mut warned: Vec<Arc<Warned>> = of
+        .map(|it| {
+            let mut warnings = it.critical.clone();
+            warnings.sort_by_key(|it| (it.raised_at, it.rule));
+            Arc::new(Warned {
+                territory: it.customer.territory,
+                customer: it.customer.id,
+                name: it.customer.name.clone(),
+                overdue: (it.problem.is_none() && it.unconverted.is_none()).then_some(it.overdue),
+                warnings,
+            })
+        })
+        .collect();
+    // Of those who owe as much, or of whom it cannot be told, who was warned of first.
+    let worse = |it: &Arc<Warned>| {
+        let overdue = it.overdue.map(|it| it.amount.amount);
+        (
+            std::cmp::Reverse(overdue),
+            it.warnings.first().map(|it| it.raised_at),
+            it.customer,
+        )
+    };
+    warned.sort_by_key(worse);
+    warned
 }
 
 fn proposed_stops(overview: &crate::overview::Overview) -> Vec<ProposedStop> {

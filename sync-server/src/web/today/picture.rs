@@ -7,7 +7,7 @@ use fieldledger_core::model::{
 
 use super::{
     LATEST, NEWEST,
-    broken::{Broken, ProposedStop, among_customers},
+    broken::{FoundAmongCustomers, among_customers},
     confirmed_by, policy, stale_millis,
 };
 use crate::{
@@ -28,9 +28,8 @@ pub(super) struct Picture {
     /// Statements of account of which the customer disputes a line.
     pub(super) statements: Listed<Statement>,
     pub(super) confirm_hours: u32,
-    pub(super) broken: Vec<Broken>,
-    /// Stops of supply that wait for a decision.
-    pub(super) stops: Vec<ProposedStop>,
+    /// Broken promises, stops of supply and critical warnings.
+    pub(super) among: FoundAmongCustomers,
     pub(super) stale: Vec<Device>,
     pub(super) latest: Vec<FeedItem>,
     pub(super) devices: Vec<Device>,
@@ -93,7 +92,7 @@ pub(super) async fn read(
         },
     )
     .await?;
-    let (broken, stops) = among_customers(app, viewer, day).await?;
+    let among = among_customers(app, viewer, day).await?;
     let crew = Crew::of(app, org).await?;
     // Not those of the crew: a phone that has just been heard of is not silent.
     let devices = store.devices(org).await?;
@@ -111,8 +110,7 @@ pub(super) async fn read(
 
     let mut names = Names::of_crew(&crew);
     let customers = (overview.held.first.iter().map(|it| it.customer))
-        .chain(overview.critical.first.iter().map(|it| it.customer))
-        .chain(broken.iter().take(NEWEST as usize).map(|it| it.customer))
+        .chain(among.broken.iter().take(NEWEST as usize).map(|it| it.customer))
         .chain(
             [
                 &overview.unconfirmed.first,
@@ -128,7 +126,7 @@ pub(super) async fn read(
     let people = (overview.held.first.iter().map(|it| it.rep))
         .chain(overview.quarantined.first.iter().map(|it| it.user))
         .chain(stale.iter().map(|it| it.user))
-        .chain(stops.iter().take(NEWEST as usize).filter_map(|it| it.rep))
+        .chain(among.stops.iter().take(NEWEST as usize).filter_map(|it| it.rep))
         .chain(latest.iter().filter_map(|it| it.summary.owner));
     names.add_people(store, org, people.collect::<Vec<_>>()).await?;
     Ok(Picture {
@@ -137,8 +135,7 @@ pub(super) async fn read(
         disputing,
         statements,
         confirm_hours,
-        broken,
-        stops,
+        among,
         stale,
         latest,
         devices,

@@ -1,9 +1,10 @@
 //! What waits for a decision: a deck for each sort, with the first few and the way to where it is decided.
 
 use fieldledger_core::{
-    model::{Customer, Statement, StatementVerdict},
+    model::{Customer, Statement, StatementVerdict, Warning},
     rules::warnings,
 };
+use rust_decimal::Decimal;
 
 use super::{NEWEST, broken::BROKEN_DAYS, picture::Picture};
 use crate::{
@@ -252,8 +253,9 @@ fn broken_promises(viewer: &Viewer, picture: &Picture) -> Deck {
         id: "broken",
         title: text.t("today.broken"),
         lead: text.fill("today.broken_lead", "days", BROKEN_DAYS),
-        count: picture.broken.len() as u64,
+        count: picture.among.broken.len() as u64,
         items: picture
+            .among
             .broken
             .iter()
             .take(NEWEST as usize)
@@ -282,8 +284,9 @@ fn stops_of_supply(viewer: &Viewer, picture: &Picture) -> Deck {
         id: "supply",
         title: text.t("today.supply"),
         lead: text.t("today.supply_lead").to_owned(),
-        count: picture.stops.len() as u64,
+        count: picture.among.stops.len() as u64,
         items: picture
+            .among
             .stops
             .iter()
             .take(NEWEST as usize)
@@ -301,31 +304,36 @@ fn stops_of_supply(viewer: &Viewer, picture: &Picture) -> Deck {
 
 fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
     let text = viewer.text;
-    let waiting = &picture.overview.critical;
+    let warned = &picture.among.warned;
+    let sentence = |it: &Warning| {
+        let sentence = it.facts.as_ref().map(warnings::sentence);
+        let sentence = match (sentence, text.0) {
+            (Some(it), Language::SimplifiedChinese) => it.chinese,
+            (Some(it), Language::English) => it.english,
+            (None, _) => it.sentence.clone(),
+        };
+        format::spoken(&sentence)
+    };
     Deck {
         id: "critical",
         title: text.t("today.critical"),
         lead: text.t("today.critical_lead").to_owned(),
-        count: waiting.count,
-        items: waiting
-            .first
+        count: warned.iter().map(|it| it.warnings.len() as u64).sum(),
+        items: warned
             .iter()
+            .take(NEWEST as usize)
             .map(|it| {
-                let sentence = it.facts.as_ref().map(warnings::sentence);
-                let sentence = match (sentence, text.0) {
-                    (Some(it), Language::SimplifiedChinese) => it.chinese,
-                    (Some(it), Language::English) => it.english,
-                    (None, _) => it.sentence.clone(),
-                };
+                let overdue = it.overdue.filter(|it| it.amount.amount > Decimal::ZERO);
+                let overdue = overdue.map(|it| text.fill("today.overdue", "amount", format::money(it.amount)));
                 Item {
-                    id: format!("{}-{}", it.customer, it.rule.as_str()),
-                    href: format!("/customers/{}", it.customer),
-                    title: picture.names.customer_name(it.customer),
-                    details: vec![format::spoken(&sentence)],
-                    at: Some(Moment::new(it.raised_at, viewer.zone)),
+                    id: it.customer.to_string(),
+                    href: format!("/customers/{}#warnings", it.customer),
+                    title: it.name.clone(),
+                    details: overdue.into_iter().chain(it.warnings.iter().map(sentence)).collect(),
+                    at: it.warnings.first().map(|it| Moment::new(it.raised_at, viewer.zone)),
                 }
             })
             .collect(),
-        all: Some("/credit/warnings".to_owned()),
+        all: Some("/credit/warnings?critical=1&unanswered=1".to_owned()),
     }
 }

@@ -1,12 +1,12 @@
 //! What waits for somebody, and what happened on a day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fieldledger_core::{
-    model::{Currency, DocumentKind, Money, OrganisationId, TerritoryId, Timestamp},
+    model::{Currency, DocumentId, DocumentKind, Money, OrganisationId, TerritoryId, Timestamp},
     sync::protocol::StreamId,
 };
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 
@@ -26,11 +26,6 @@ pub(super) struct Waiting {
 const HELD: Waiting = Waiting {
     index: "held_order_by_time",
     condition: "kind = 'order_decision' AND json_extract(json, '$.standing') = 'held'",
-};
-const CRITICAL: Waiting = Waiting {
-    index: "critical_warning",
-    condition: "kind = 'warning' AND json_extract(json, '$.level') = 'critical' \
-        AND json_extract(json, '$.cleared_at') IS NULL AND json_extract(json, '$.acknowledged') IS NULL",
 };
 pub(super) const UNCONFIRMED: Waiting = Waiting {
     index: "document_unconfirmed",
@@ -79,7 +74,6 @@ pub(super) fn overview(connection: &Connection, org: OrganisationId, of: &Overvi
     let (happened, ordered, promised) = happened(connection, org, of)?;
     Ok(Overview {
         held: records(connection, org, of, &HELD)?,
-        critical: records(connection, org, of, &CRITICAL)?,
         unconfirmed: documents(
             connection,
             org,
@@ -189,14 +183,35 @@ fn planned(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Res
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Milliseconds.
+const A_DAY: i64 = 86_400_000;
+
 type Happened = (Vec<KindCount>, Vec<Money>, Vec<Money>);
 
+/// The orders that the office has refused since `from`; what phones write does not say so.
+fn refused(connection: &Connection, org: OrganisationId, from: Timestamp) -> Result<HashSet<DocumentId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT key FROM record INDEXED BY refused_order
+         WHERE organisation = ?1 AND kind = 'order_decision' AND json_extract(json, '$.standing') = 'refused'
+         AND written_at >= ?2",
+    )?;
+    let rows = statement.query_map(params![org.as_bytes(), from.as_millis()], |row| row.get::<_, String>(0))?;
+    rows.map(|key| {
+        let key = key?;
+        key.parse()
+            .map_err(|_| StoreError::Damaged(format!("the key {key:?} of an order's decision")))
+    })
+    .collect()
+}
+
 fn happened(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Result<Happened, StoreError> {
+    // An order is decided on after it was taken; a phone's clock may be some hours ahead.
+    let refused = refused(connection, org, of.happened.0.plus_millis(-A_DAY))?;
     let mut values = Values::new(org, of.territories.as_deref());
     let from = values.add(of.happened.0.as_millis());
     let to = values.add(of.happened.1.as_millis());
     let sql = format!(
-        "SELECT kind, state, amount FROM document INDEXED BY document_of_moment
+        "SELECT kind, state, amount, document FROM document INDEXED BY document_of_moment
          WHERE organisation = ?1 AND at >= {from} AND at < {to}{}",
         values.scope
     );
@@ -205,7 +220,10 @@ fn happened(connection: &Connection, org: OrganisationId, of: &OverviewOf) -> Re
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&values.values))?;
     while let Some(row) = rows.next()? {
-        let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
+        let (kind, mut state): (String, String) = (row.get(0)?, row.get(1)?);
+        if kind == "order" && refused.contains(&DocumentId::from_bytes(row.get(3)?)) {
+            "refused".clone_into(&mut state);
+        }
         let sums = match kind.as_str() {
             // What the rep has not handed in, and what was turned down, is no order.
             "order" if state != "draft" && state != "refused" && state != "cancelled" => Some(&mut ordered),

@@ -1,5 +1,7 @@
 //! What was pushed and could not be accepted.
 
+use std::collections::BTreeMap;
+
 use fieldledger_core::{
     model::{DeviceId, DocumentId, OrganisationId, TerritoryId, Timestamp, UserId},
     sync::protocol::RejectionCode,
@@ -7,7 +9,7 @@ use fieldledger_core::{
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
 use super::feed::push_list;
-use crate::store::{Counted, Quarantined, QuarantinedLine, StoreError};
+use crate::store::{Counted, Quarantined, QuarantinedLine, StoreError, sqlite::people::accounts_in};
 
 pub(super) fn put(connection: &Connection, org: OrganisationId, item: &Quarantined) -> Result<(), StoreError> {
     connection
@@ -65,7 +67,7 @@ pub(super) fn newest(
     limit: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(limit)];
-    let within = within(&mut values, territories);
+    let within = within(connection, org, &mut values, territories)?;
     let sql = format!(
         "SELECT {COLUMNS}, bytes FROM quarantine
          WHERE organisation = ?1{within} ORDER BY received_at DESC, id DESC LIMIT ?2"
@@ -81,13 +83,16 @@ pub(super) fn newest(
 pub(super) fn one(
     connection: &Connection,
     org: OrganisationId,
+    territories: Option<&[TerritoryId]>,
     digest: [u8; 32],
 ) -> Result<Option<Quarantined>, StoreError> {
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(digest)];
+    let within = within(connection, org, &mut values, territories)?;
     let found = connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS}, bytes FROM quarantine WHERE organisation = ?1 AND digest = ?2"
+            "SELECT {COLUMNS}, bytes FROM quarantine WHERE organisation = ?1 AND digest = ?2{within}"
         ))?
-        .query_row(params![org.as_bytes(), digest], whole)
+        .query_row(params_from_iter(values), whole)
         .optional()?;
     Ok(found)
 }
@@ -118,15 +123,35 @@ fn whole(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     })
 }
 
-/// ` AND territory IN (…)` for these territories, or nothing.
-fn within(values: &mut Vec<Box<dyn ToSql>>, territories: Option<&[TerritoryId]>) -> String {
-    let mut sql = String::new();
-    if let Some(territories) = territories {
-        sql.push_str(" AND territory IN (");
-        push_list(&mut sql, values, territories.iter().map(|it| *it.as_bytes()));
-        sql.push(')');
+/// What keeps to these territories, or nothing: what was for one of them, and what somebody who works in one of them sent
+/// that is for none of their own: its customer has moved away, or nothing of it could be read. The phone says to ask
+/// one's supervisor about it.
+fn within(
+    connection: &Connection,
+    org: OrganisationId,
+    values: &mut Vec<Box<dyn ToSql>>,
+    territories: Option<&[TerritoryId]>,
+) -> Result<String, StoreError> {
+    let Some(territories) = territories else {
+        return Ok(String::new());
+    };
+    let mut sql = " AND (territory IN (".to_owned();
+    push_list(&mut sql, values, territories.iter().map(|it| *it.as_bytes()));
+    sql.push(')');
+    // Most people work in the same few territories.
+    let mut people: BTreeMap<Vec<TerritoryId>, Vec<UserId>> = BTreeMap::new();
+    for account in accounts_in(connection, org, territories)? {
+        people.entry(account.territories).or_default().push(account.user);
     }
-    sql
+    for (own, users) in people {
+        sql.push_str(" OR (user IN (");
+        push_list(&mut sql, values, users.iter().map(|it| *it.as_bytes()));
+        sql.push_str(") AND (territory IS NULL OR territory NOT IN (");
+        push_list(&mut sql, values, own.iter().map(|it| *it.as_bytes()));
+        sql.push_str(")))");
+    }
+    sql.push(')');
+    Ok(sql)
 }
 
 /// What is there without its bytes, newest first.
@@ -138,7 +163,7 @@ pub(super) fn lines(
     limit: u32,
 ) -> Result<Vec<QuarantinedLine>, StoreError> {
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes()), Box::new(limit)];
-    let within = within(&mut values, territories);
+    let within = within(connection, org, &mut values, territories)?;
     let unseen = if unseen { " AND seen_at IS NULL" } else { "" };
     let sql = format!(
         "SELECT {COLUMNS}, length(bytes), seen_by, seen_at
@@ -175,7 +200,7 @@ pub(super) fn unseen(
     newest: u32,
 ) -> Result<Counted<QuarantinedLine>, StoreError> {
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(*org.as_bytes())];
-    let within = within(&mut values, territories);
+    let within = within(connection, org, &mut values, territories)?;
     let count: i64 = connection
         .prepare_cached(&format!(
             "SELECT count(*) FROM quarantine WHERE organisation = ?1 AND seen_at IS NULL{within}"
@@ -204,7 +229,7 @@ pub(super) fn see(
             Box::new(*by.as_bytes()),
             Box::new(now.as_millis()),
         ];
-        let within = within(&mut values, territories);
+        let within = within(connection, org, &mut values, territories)?;
         changed += connection
             .prepare_cached(&format!(
                 "UPDATE quarantine SET seen_by = ?3, seen_at = ?4

@@ -43,6 +43,24 @@ pub(super) fn account_of(
     one(connection, &sql, params![org.as_bytes(), user.as_bytes()], account)
 }
 
+/// The accounts of everybody who works in one of these territories.
+pub(in crate::store::sqlite) fn accounts_in(
+    connection: &Connection,
+    org: OrganisationId,
+    territories: &[TerritoryId],
+) -> Result<Vec<Account>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {ACCOUNT} FROM account WHERE organisation = ?1"))?;
+    let mut rows = statement.query(params![org.as_bytes()])?;
+    let mut people = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account = account(row)?;
+        if account.territories.iter().any(|it| territories.contains(it)) {
+            people.push(account);
+        }
+    }
+    Ok(people)
+}
+
 pub(super) fn require_account(
     connection: &Connection,
     org: OrganisationId,

@@ -1,8 +1,8 @@
 //! Deliveries with their lines and confirmations.
 
-use fieldledger_core::model::{Delivery, Party};
+use fieldledger_core::model::{Delivery, EvidenceHash, Party};
 
-use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, words};
+use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, telephone, words};
 use crate::web::format;
 
 pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
@@ -17,7 +17,7 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
     let receiver = delivery.receiver.as_ref();
     let mut fields = vec![voice.field("name", receiver.map_or(Shown::Nothing, |it| words(&it.name)))];
     if let Some(receiver) = receiver {
-        fields.push(voice.field("phone", optional(receiver.phone.as_deref())));
+        fields.push(voice.field("phone", telephone(receiver.phone.as_deref().unwrap_or_default())));
         fields.push(voice.field("at", voice.moment(receiver.at)));
         fields.push(voice.position("pos", receiver.position.as_ref()));
     }
@@ -34,6 +34,7 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
             (&voice.heading("damaged"), true),
             (&voice.heading("refused"), true),
             (&voice.heading("reason"), false),
+            (&voice.heading("photo"), false),
         ],
     );
     text.t("record.no_lines").clone_into(&mut lines.empty);
@@ -68,6 +69,9 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
             signed
                 .and_then(|it| it.reason.as_ref())
                 .map_or(Shown::Nothing, |it| prose(&it.text)),
+            signed
+                .and_then(|it| it.reason.as_ref()?.photo)
+                .map_or(Shown::Nothing, |hash| photo_of(voice, delivery, hash)),
         ]);
     }
 
@@ -112,6 +116,22 @@ pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
         sections,
         tables,
         photos: evidence(voice, &delivery.evidence),
+    }
+}
+
+/// The way to the photo that shows why less was accepted, by its caption or by what it is.
+fn photo_of(voice: Voice<'_>, delivery: &Delivery, hash: EvidenceHash) -> Shown {
+    let Some(piece) = delivery.evidence.get(&hash) else {
+        return Shown::Doubt(voice.text.t("record.photo_unknown").to_owned());
+    };
+    let kind = match voice.words("evidence", &piece.kind) {
+        Shown::Text(kind) => kind,
+        _ => voice.heading("photo"),
+    };
+    let caption = piece.caption.trim();
+    Shown::Link {
+        href: format!("#photo-{hash}"),
+        text: if caption.is_empty() { kind } else { caption.to_owned() },
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Photo {
     pub(crate) size: String,
     /// The hash that the phone declared for the bytes, in full.
     pub(crate) hash: String,
-    /// Its name on the page. One photo may be in two records.
+    /// Its name on the page.
     pub(crate) id: String,
     /// Its file, once that has arrived.
     pub(crate) file: Option<PhotoFile>,

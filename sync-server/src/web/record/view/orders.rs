@@ -13,7 +13,8 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
     let fields = vec![
         voice.field("number", words(&order.number)),
         voice.field("at", voice.moment(order.at)),
-        voice.field("state", voice.words("state", &order.state)),
+        // Where the order stands is at the head of the page: the company decides that.
+        voice.field("phone_state", voice.words("state", &order.state)),
         voice.field("wanted_by", day(order.wanted_by)),
         voice.field("terms_days", Shown::Text(order.terms_days.to_string())),
         voice.field("note", prose(&order.note)),
@@ -60,9 +61,9 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
         ..Content::default()
     };
     match &order.credit {
-        Some(decision) => credit(voice, decision, &mut content),
+        Some(decision) => credit(voice, decision, text.t("record.phone_credit"), &mut content),
         None => content.sections.push(Section {
-            title: text.t("record.credit").to_owned(),
+            title: text.t("record.phone_credit").to_owned(),
             lead: text.t("record.credit_none").to_owned(),
             fields: Vec::new(),
         }),
@@ -73,11 +74,11 @@ pub(super) fn order(voice: Voice<'_>, order: &Order) -> Content {
 /// A credit check: what went into it, and what each rule said.
 pub(crate) fn credit_check(voice: Voice<'_>, decision: &CreditDecision) -> Content {
     let mut content = Content::default();
-    credit(voice, decision, &mut content);
+    credit(voice, decision, voice.text.t("record.credit"), &mut content);
     content
 }
 
-fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
+fn credit(voice: Voice<'_>, decision: &CreditDecision, title: &str, content: &mut Content) {
     use fieldledger_core::model::CreditVerdict as Verdict;
     let text = voice.text;
     let inputs = &decision.inputs;
@@ -129,9 +130,7 @@ fn credit(voice: Voice<'_>, decision: &CreditDecision, content: &mut Content) {
         ),
     ];
     fields.append(&mut more);
-    content
-        .sections
-        .push(section(text.t("record.credit").to_owned(), fields));
+    content.sections.push(section(title.to_owned(), fields));
     let mut rules = Table::new(
         text.t("record.rules"),
         &[
