@@ -16,6 +16,8 @@ const MARGIN: f64 = 46.0;
 /// Metres from edge to edge at least, or one stop alone would fill the map with its accuracy.
 const LEAST_METRES: f64 = 400.0;
 const METRES_OF_DEGREE: f64 = 111_195.0;
+/// Height of a name.
+const LINE: f64 = 16.0;
 /// Characters of a customer's name.
 const MOST_CHARACTERS: usize = 18;
 
@@ -91,20 +93,38 @@ pub(super) fn draw(title: &str, description: &str, stops: &[Stop], places: &[Pla
         escaped(title),
         escaped(description)
     );
+    let mut taken: Vec<Area> = stops
+        .iter()
+        .map(|it| Area::around(projection.place(&it.position), 12.0))
+        .collect();
+    taken.extend(
+        places
+            .iter()
+            .map(|it| Area::around(projection.place(&it.position), 5.0)),
+    );
     // Writing into a string never fails.
     for place in places {
         let (x, y) = projection.place(&place.position);
         let _ = write!(
             svg,
-            "<a href=\"{}\"><rect class=\"map-place\" x=\"{:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\"/>\
-             <text class=\"map-name\" x=\"{:.1}\" y=\"{:.1}\">{}</text></a>",
+            "<a href=\"{}\"><title>{}</title><rect class=\"map-place\" x=\"{:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\"/>",
             escaped(&place.href),
+            escaped(&place.name),
             x - 5.0,
             y - 5.0,
-            x + 9.0,
-            y + 18.0,
-            escaped(&cut(&place.name))
         );
+        let name = cut(&place.name);
+        if let Some(area) = free_beside((x, y), width_of(&name), &taken) {
+            let _ = write!(
+                svg,
+                "<text class=\"map-name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                area.left,
+                area.bottom - 3.0,
+                escaped(&name)
+            );
+            taken.push(area);
+        }
+        svg.push_str("</a>");
     }
     for stop in stops {
         let (x, y) = projection.place(&stop.position);
@@ -154,6 +174,55 @@ pub(super) fn draw(title: &str, description: &str, stops: &[Stop], places: &[Pla
         bottom - 8.0,
     );
     Some(svg)
+}
+
+/// A part of the picture.
+#[derive(Clone, Copy, Debug)]
+struct Area {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn around((x, y): (f64, f64), half: f64) -> Self {
+        Self {
+            left: x - half,
+            top: y - half,
+            right: x + half,
+            bottom: y + half,
+        }
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
+    }
+
+    fn is_in_picture(&self) -> bool {
+        self.left >= 0.0 && self.top >= 0.0 && self.right <= WIDTH && self.bottom <= HEIGHT
+    }
+}
+
+/// Where beside a place its name hides nothing: below to the right first, then above, then to the left. `None` when there is
+/// no room: then the name is read by pointing at the place.
+fn free_beside((x, y): (f64, f64), width: f64, taken: &[Area]) -> Option<Area> {
+    let (right, left) = (x + 9.0, x - 9.0 - width);
+    let (below, above) = (y + 5.0, y - 5.0 - LINE);
+    [(right, below), (right, above), (left, below), (left, above)]
+        .into_iter()
+        .map(|(left, top)| Area {
+            left,
+            top,
+            right: left + width,
+            bottom: top + LINE,
+        })
+        .find(|area| area.is_in_picture() && !taken.iter().any(|it| it.overlaps(area)))
+}
+
+/// About as wide as a name is drawn; signs of the far East are square.
+fn width_of(name: &str) -> f64 {
+    name.chars().map(|it| if it < '\u{1100}' { 7.0 } else { 13.0 }).sum()
 }
 
 /// A round length of about a fifth of the map.
@@ -222,6 +291,40 @@ mod tests {
         assert!(x.iter().all(|x| (0.0..=WIDTH).contains(x)) && y.iter().all(|y| (0.0..=HEIGHT).contains(y)));
         assert!(svg.contains("map-stop doubtful") && svg.contains("map-stop mocked"));
         assert_eq!(svg.matches("<a href=\"/records/").count(), 3);
+    }
+
+    #[test]
+    fn names_hide_neither_each_other_nor_a_stop() {
+        let place = |number: u32| Place {
+            position: at(31.23 + f64::from(number) * 1e-5, 121.47, None, false),
+            name: format!("东方超市 {number}"),
+            href: format!("/customers/{number}"),
+        };
+        let places: Vec<Place> = (0..12).map(place).collect();
+        let stops = [stop(1, at(31.23, 121.4702, None, false), "beside them")];
+        let svg = draw("", "", &stops, &places).unwrap();
+        let at: Vec<(f64, f64)> = svg
+            .split("<text class=\"map-name\"")
+            .skip(1)
+            .map(|it| (numbers(it, "x")[0], numbers(it, "y")[0]))
+            .collect();
+        let (names, bar) = at.split_at(at.len() - 1);
+        assert_eq!(bar.len(), 1);
+        assert!((2..12).contains(&names.len()), "{names:?}");
+        for (index, one) in names.iter().enumerate() {
+            for other in &names[index + 1..] {
+                let width = width_of("东方超市 1");
+                assert!(
+                    (one.1 - other.1).abs() >= LINE || (one.0 - other.0).abs() >= width,
+                    "{one:?} and {other:?}"
+                );
+            }
+        }
+        assert_eq!(
+            svg.matches("<title>东方超市").count(),
+            12,
+            "every name can be read by pointing at its place"
+        );
     }
 
     #[test]

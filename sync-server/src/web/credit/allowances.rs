@@ -14,7 +14,7 @@ use fieldledger_core::{
     rules::allowance,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     super::{
@@ -28,7 +28,7 @@ use super::{
         record::Shown,
         table::{Cell, Column, Controls, Direction, EVERYTHING, Filter, Row, Sent, Spec, read_parts},
     },
-    Tabs, by_customer,
+    Tabs,
 };
 use crate::{
     ledger::{self, allowances},
@@ -481,4 +481,18 @@ pub(super) async fn act(
             page(&app, viewer, &sent, from, None, Some(failed)).await
         }
     }
+}
+
+/// Everything by customer, who stand in the order of the first of each.
+fn by_customer<T>(rows: impl IntoIterator<Item = (T, Customer)>) -> Vec<(Customer, Vec<T>)> {
+    let mut places: HashMap<CustomerId, usize> = HashMap::new();
+    let mut found: Vec<(Customer, Vec<T>)> = Vec::new();
+    for (row, customer) in rows {
+        let place = *places.entry(customer.id).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((_, rows)) => rows.push(row),
+            None => found.push((customer, vec![row])),
+        }
+    }
+    found
 }

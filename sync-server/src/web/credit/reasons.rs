@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{error::PageError, format, format::Moment, messages::Text, page::Viewer},
-    total,
+    orders::total,
 };
 use crate::{
     overview::{Overview, Standing},

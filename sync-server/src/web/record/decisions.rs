@@ -1,15 +1,14 @@
 //! What was decided about a record: by the rules and people on an order, and by whoever stands in the audit log.
 
 use fieldledger_core::model::{
-    DocumentId, DocumentKind, LedgerRecord, OrderDecision, OrderEvent, OrderEventKind, RecordKind, Timestamp, UserId,
+    DocumentId, DocumentKind, LedgerRecord, OrderDecision, OrderEvent, RecordKind, Timestamp, UserId,
 };
-use serde_json::Value;
 
 use super::Voice;
 use crate::{
     state::AppState,
     store::AuditEntry,
-    web::{error::PageError, format::Moment, messages::Text, names::key, page::Viewer},
+    web::{credit::event_words, error::PageError, format::Moment, names::key, page::Viewer},
 };
 
 /// Lines of the audit log on the page.
@@ -50,17 +49,12 @@ pub(super) fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<Au
     let mut told: Vec<(Timestamp, Decision)> = events
         .iter()
         .map(|it| {
-            let (name, more) = event_words(text, &it.what);
             let decision = Decision {
                 at: Moment::new(it.at, voice.zone),
                 who: it
                     .by
                     .map_or_else(|| text.t("decision.rules").to_owned(), |by| voice.names.person(by)),
-                what: if more.is_empty() {
-                    name
-                } else {
-                    format!("{name}: {more}")
-                },
+                what: event_words(text, &it.what).0,
                 reason: it.reason.clone(),
             };
             (it.at, decision)
@@ -84,23 +78,4 @@ pub(super) fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<Au
     }));
     told.sort_by_key(|line| std::cmp::Reverse(line.0));
     told.into_iter().map(|(_, decision)| decision).collect()
-}
-
-/// What happened to an order, and with what result.
-fn event_words(text: Text, what: &OrderEventKind) -> (String, String) {
-    let Ok(value) = serde_json::to_value(what) else {
-        return (String::new(), String::new());
-    };
-    match value {
-        Value::String(name) => (text.word("order_event", &name), String::new()),
-        Value::Object(map) => match map.into_iter().next() {
-            Some((name, Value::String(more))) => {
-                let more = text.known_word("verdict", &more).map_or(more.clone(), str::to_owned);
-                (text.word("order_event", &name), more)
-            }
-            Some((name, more)) => (text.word("order_event", &name), more.to_string()),
-            None => (String::new(), String::new()),
-        },
-        other => (other.to_string(), String::new()),
-    }
 }

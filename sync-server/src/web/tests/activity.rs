@@ -317,7 +317,7 @@ async fn a_record_tells_what_was_decided_about_it_and_by_whom() {
             "en",
             ["Decisions", "Released", "the rules", "held: a supervisor decides"],
         ),
-        ("zh", ["决定", "已放行", "规则", "已判定"]),
+        ("zh", ["决定", "已放行", "规则", "判定结果"]),
     ] {
         let page = world
             .get_in(ADMINISTRATOR, &format!("/records/{id}"), language)
