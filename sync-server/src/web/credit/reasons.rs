@@ -85,8 +85,13 @@ fn figures(text: Text, order: &OrderDecision, overview: &Overview, it: &Standing
         let with_order = total(order)
             .and_then(|it| rates.convert(it, exposure.currency).ok())
             .and_then(|it| exposure.checked_add(reserved).ok()?.checked_add(it).ok());
+        let used = if reserved.amount.is_zero() {
+            "credit.now_used"
+        } else {
+            "credit.now_used_reserved"
+        };
         let said = text
-            .fill("credit.now_used", "exposure", format::money(exposure))
+            .fill(used, "exposure", format::money(exposure))
             .replace("{reserved}", &format::money(reserved));
         present.push(match (limit, with_order) {
             (CreditLimit::NoLimit, _) => Present {
@@ -132,7 +137,8 @@ fn figures(text: Text, order: &OrderDecision, overview: &Overview, it: &Standing
                 sentence: text
                     .fill("credit.now_overdue", "amount", format::money(late.amount))
                     .replace("{days}", &late.oldest_days.to_string()),
-                against: true,
+                // How late is too late is for the rules, which may differ for a customer.
+                against: false,
             }
         } else {
             Present {
