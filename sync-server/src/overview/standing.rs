@@ -71,7 +71,7 @@ pub struct Standing {
     pub history: BTreeMap<Currency, Box<[PointFigures]>>,
     /// Whether a stop of supply is proposed or in force.
     pub stop: Option<Stop>,
-    /// Critical warnings that stand and that nobody has acknowledged.
+    /// Critical warnings that stand and that nobody has acknowledged, the longest standing first.
     pub critical: Vec<Warning>,
     /// Why nothing can be said of what is owed: books that contradict themselves.
     pub problem: Option<String>,
@@ -159,8 +159,9 @@ pub(super) fn of(ground: &Ground<'_>, known: Known, books: &HeldBooks) -> Standi
         file,
         account,
         notes,
-        critical,
+        mut critical,
     } = known;
+    critical.sort_by_key(|it| (it.raised_at, it.rule));
     let mut standing = Standing {
         searched: [
             &customer.name,

@@ -1,17 +1,17 @@
 //! Promises that were broken lately, stops of supply that somebody has to decide on, and critical warnings. To find them
 //! every customer is looked at, so they are kept for whoever asks next.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    cmp::Reverse,
+    sync::{Arc, PoisonError},
+};
 
 use chrono::{Days, NaiveDate};
-use fieldledger_core::{
-    model::{CustomerId, Money, TerritoryId, UserId, Warning},
-    rules::worklist::Overdue,
-};
+use fieldledger_core::model::{CustomerId, Money, TerritoryId, UserId};
 
 use super::TodayCache;
 use crate::{
-    overview::Stop,
+    overview::{Standing, Stop},
     state::AppState,
     store::StoreError,
     web::{error::PageError, page::Viewer},
@@ -41,18 +41,6 @@ pub(super) struct ProposedStop {
     pub(super) rep: Option<UserId>,
 }
 
-/// A customer of whom critical warnings say what nobody has acknowledged.
-#[derive(Clone, Debug)]
-pub(super) struct Warned {
-    pub(super) territory: TerritoryId,
-    pub(super) customer: CustomerId,
-    pub(super) name: String,
-    /// What is overdue; `None` when it cannot be told.
-    pub(super) overdue: Option<Overdue>,
-    /// The longest standing first.
-    pub(super) warnings: Vec<Warning>,
-}
-
 /// What was found among the customers.
 #[derive(Clone, Default)]
 pub(super) struct FoundAmongCustomers {
@@ -60,8 +48,8 @@ pub(super) struct FoundAmongCustomers {
     pub(super) broken: Vec<Broken>,
     /// By name.
     pub(super) stops: Vec<ProposedStop>,
-    /// Who is overdue with most first.
-    pub(super) warned: Vec<Arc<Warned>>,
+    /// Those about whom a critical warning stands that nobody has acknowledged, who is overdue with most first.
+    pub(super) warned: Vec<Arc<Standing>>,
 }
 
 pub(super) struct FoundBroken {
@@ -109,36 +97,29 @@ pub(super) async fn among_customers(
     Ok(FoundAmongCustomers {
         broken: all.broken.iter().filter(|it| may_read(it.territory)).cloned().collect(),
         stops: all.stops.iter().filter(|it| may_read(it.territory)).cloned().collect(),
-        warned: all.warned.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+        warned: all
+            .warned
+            .iter()
+            .filter(|it| may_read(it.customer.territory))
+            .cloned()
+            .collect(),
     })
 }
 
-fn warned(overview: &crate::overview::Overview) -> Vec<Arc<Warned>> {
+fn warned(overview: &crate::overview::Overview) -> Vec<Arc<Standing>> {
     let of = overview.customers().filter(|it| !it.critical.is_empty());
-    let mut warned: Vec<Arc<Warned>> = of
-        .map(|it| {
-            let mut warnings = it.critical.clone();
-            warnings.sort_by_key(|it| (it.raised_at, it.rule));
-            Arc::new(Warned {
-                territory: it.customer.territory,
-                customer: it.customer.id,
-                name: it.customer.name.clone(),
-                overdue: (it.problem.is_none() && it.unconverted.is_none()).then_some(it.overdue),
-                warnings,
-            })
-        })
-        .collect();
+    let mut warned: Vec<Arc<Standing>> = of.cloned().collect();
     // Of those who owe as much, or of whom it cannot be told, who was warned of first.
-    let worse = |it: &Arc<Warned>| {
-        let overdue = it.overdue.map(|it| it.amount.amount);
-        (
-            std::cmp::Reverse(overdue),
-            it.warnings.first().map(|it| it.raised_at),
-            it.customer,
-        )
-    };
-    warned.sort_by_key(worse);
+    warned.sort_by_key(|it| {
+        let raised = it.critical.first().map(|it| it.raised_at);
+        (Reverse(overdue(it).map(|it| it.amount)), raised, it.customer.id)
+    });
     warned
+}
+
+/// What is overdue of a customer; `None` when it cannot be told.
+pub(super) fn overdue(it: &Standing) -> Option<Money> {
+    (it.problem.is_none() && it.unconverted.is_none()).then_some(it.overdue.amount)
 }
 
 fn proposed_stops(overview: &crate::overview::Overview) -> Vec<ProposedStop> {

@@ -6,7 +6,11 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use super::{NEWEST, broken::BROKEN_DAYS, picture::Picture};
+use super::{
+    NEWEST,
+    broken::{BROKEN_DAYS, overdue},
+    picture::Picture,
+};
 use crate::{
     store::FeedItem,
     web::{
@@ -318,19 +322,19 @@ fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
         id: "critical",
         title: text.t("today.critical"),
         lead: text.t("today.critical_lead").to_owned(),
-        count: warned.iter().map(|it| it.warnings.len() as u64).sum(),
+        count: warned.iter().map(|it| it.critical.len() as u64).sum(),
         items: warned
             .iter()
             .take(NEWEST as usize)
             .map(|it| {
-                let overdue = it.overdue.filter(|it| it.amount.amount > Decimal::ZERO);
-                let overdue = overdue.map(|it| text.fill("today.overdue", "amount", format::money(it.amount)));
+                let overdue = overdue(it).filter(|it| it.amount > Decimal::ZERO);
+                let overdue = overdue.map(|it| text.fill("today.overdue", "amount", format::money(it)));
                 Item {
-                    id: it.customer.to_string(),
-                    href: format!("/customers/{}#warnings", it.customer),
-                    title: it.name.clone(),
-                    details: overdue.into_iter().chain(it.warnings.iter().map(sentence)).collect(),
-                    at: it.warnings.first().map(|it| Moment::new(it.raised_at, viewer.zone)),
+                    id: it.customer.id.to_string(),
+                    href: format!("/customers/{}#warnings", it.customer.id),
+                    title: it.customer.name.clone(),
+                    details: overdue.into_iter().chain(it.critical.iter().map(sentence)).collect(),
+                    at: it.critical.first().map(|it| Moment::new(it.raised_at, viewer.zone)),
                 }
             })
             .collect(),
