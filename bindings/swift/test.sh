@@ -61,6 +61,8 @@ also "$here/with-swift.sh" "${docc[@]}" convert Sources/Fieldledger/Fieldledger.
     --warnings-as-errors
 # The check of a packed framework, on a made-up one.
 also python3 "$here/check-xcframework.py" --self-test
+# That the code of the documentation that was compiled above is the code that it prints.
+also python3 "$here/check-documentation.py"
 
 if [ "$passed" -eq 0 ] || { [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; }; then failed=$((failed + 1)); fi
 echo "$passed passed, $failed failed"

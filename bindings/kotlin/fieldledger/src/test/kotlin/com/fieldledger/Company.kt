@@ -4,6 +4,7 @@ import com.fieldledger.model.Customer
 import com.fieldledger.model.SearchHit
 import com.fieldledger.model.VisitPurpose
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import java.io.File
@@ -207,4 +208,9 @@ suspend fun own(told: suspend (Phone) -> Unit) {
 /** Runs a test with coroutines. Whoever waits for ever is stopped; nothing else depends on how long it takes. */
 fun <T> story(told: suspend CoroutineScope.() -> T) {
     runBlocking { withTimeout(5.minutes) { told() } }
+}
+
+/** Waits until something holds that is on its way. */
+suspend fun eventually(reached: suspend () -> Boolean) {
+    while (!reached()) delay(20)
 }

@@ -446,8 +446,4 @@ class StoreTest {
         } while (page.isNotEmpty())
         return rows
     }
-
-    private suspend fun eventually(reached: suspend () -> Boolean) {
-        while (!reached()) delay(20)
-    }
 }
