@@ -2,19 +2,25 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use futures::StreamExt as _;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 
-use super::*;
+use super::{
+    pace::{FIRST_PART, LEAST_PART},
+    *,
+};
 use crate::{
     evidence::queue::{COPY_KEPT, DAY},
-    model::UploadState,
+    model::{DocumentId, EvidenceHash, UploadState},
     sync::{
         engine::Config,
         fake::{
@@ -22,7 +28,7 @@ use crate::{
             evidence::{Asked, FakeEvidence, Trouble},
         },
         protocol::{SyncRequest, pack},
-        transport::{EvidenceBytes, Exchanged, LiveNotices},
+        transport::{EvidenceBytes, Exchanged, Held, LiveNotices, Upload, UploadFault},
     },
 };
 
