@@ -8,6 +8,8 @@
 //! A file gets its name only after all of its bytes have been read again and hashed, and have reached the disk. It is never
 //! changed afterwards. What has come of an upload is kept apart by phone: nobody adds to what another one sends.
 
+mod served;
+
 use std::{
     collections::HashMap,
     fs,
@@ -17,16 +19,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    body::{Body, Bytes},
-    extract::Request,
-    response::Response,
-};
+use axum::body::{Body, Bytes};
 use fieldledger_core::model::{DeviceId, EvidenceHash, OrganisationId};
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{io::AsyncWriteExt as _, sync::watch, task::spawn_blocking};
-use tower_http::services::ServeFile;
 
 use crate::store::sqlite::private_folder;
 
@@ -197,20 +194,6 @@ impl Blobs {
             keep(&from, &to, upload)
         });
         kept.await.map_err(|error| io::Error::other(error.to_string()))?
-    }
-
-    /// Answers `request` with a whole file, or with the part of it that the request asks for.
-    ///
-    /// # Errors
-    /// [`BlobError::Disk`].
-    pub async fn serve(
-        &self,
-        organisation: OrganisationId,
-        hash: EvidenceHash,
-        request: Request,
-    ) -> Result<Response, BlobError> {
-        let answer = ServeFile::new(self.path(organisation, hash)).try_call(request).await?;
-        Ok(answer.map(Body::new))
     }
 
     /// Throws away what has come of uploads that nothing was added to since `before`. Returns how many.

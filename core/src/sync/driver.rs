@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use self::evidence::Pace;
+use self::evidence::{Pace, Turns};
 use super::{
     engine::{Config, Effect, Engine, Event, Failure, Status},
     protocol::{MAX_ENTRIES, StreamId, StreamMark, SyncResponse},
@@ -171,6 +171,7 @@ struct Shared<T> {
     turn: Mutex<()>,
     /// One pass over the files of evidence at a time.
     evidence_turn: Mutex<Pace>,
+    fetches: Turns,
     online: Notify,
     /// The same for [`SyncDriver::run_evidence`]: word of a network wakes one who waits.
     online_for_evidence: Notify,
@@ -212,6 +213,7 @@ impl<T: Transport> SyncDriver<T> {
             config,
             turn: Mutex::new(()),
             evidence_turn: Mutex::new(Pace::default()),
+            fetches: Turns::default(),
             online: Notify::new(),
             online_for_evidence: Notify::new(),
         };

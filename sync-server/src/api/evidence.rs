@@ -231,7 +231,7 @@ pub(super) async fn append(
     tus(answer.await)
 }
 
-/// A file that has arrived.
+/// A file that has arrived, or the rest of one: a fetch that broke off goes on where it was.
 #[utoipa::path(
     get,
     path = FILE_PATH,
@@ -240,15 +240,24 @@ pub(super) async fn append(
     params(
         ("document" = String, Path, description = "Id of the document that names the file"),
         ("hash" = String, Path, description = "SHA-256 of the file, 64 hexadecimal digits"),
+        ("Range" = Option<String>, Header, description = "One part of the file: `bytes=4096-`"),
+        ("If-Range" = Option<String>, Header,
+            description = "The hash in quotation marks, as in `ETag`: with another one comes the whole file"),
+        ("If-None-Match" = Option<String>, Header, description = "The same: who has the file is not sent it"),
     ),
     responses(
-        (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The bytes that `Range` asked for", body = Vec<u8>,
+        (status = 200, description = "Its bytes, with `Accept-Ranges: bytes` and `ETag`, which is the hash in quotation marks",
+            body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The bytes that `Range` asked for, with `Content-Range` and `ETag`", body = Vec<u8>,
             content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` names the file"),
         (status = 401, description = "`sign_in_again`", body = openapi::Problem),
         (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
         (status = 404, description = "`not_found`: it has not arrived", body = openapi::Problem),
         (status = 409, description = "`evidence_not_named`", body = openapi::Problem),
+        (status = 416, description = "The file has no such bytes, or `Range` asked for more than one part: \
+                                      `Content-Range: bytes */{size}`"),
+        (status = 429, description = "`too_many_requests`, with Retry-After", body = openapi::Problem),
     )
 )]
 pub(super) async fn fetch(

@@ -18,8 +18,8 @@ mod sending;
 
 use std::collections::HashSet;
 
-pub(super) use self::pace::Pace;
 use self::pass::{Pass, Stop};
+pub(super) use self::{fetch::Turns, pace::Pace};
 use super::{SyncDriver, SyncError, SyncReport};
 use crate::{
     error::FieldError,
