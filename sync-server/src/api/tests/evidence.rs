@@ -407,6 +407,44 @@ async fn a_file_that_is_gone_from_the_disk_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_last_part_is_not_called_stored_because_the_database_says_so() {
+    let it = Company::new().await;
+    let token = it.fixture.phone(ANNA).await.token;
+    it.begin(&token).await;
+    it.append(&token, 0, it.photo.clone()).await;
+    std::fs::write(it.fixture.state.blobs.path(ORGANISATION, it.hash), "cut short").unwrap();
+    // The phone asks once more how its last part went.
+    let again = it.append(&token, 20_000, Body::empty()).await;
+    assert_eq!((again.status.as_u16(), again.code().as_str()), (404, "not_found"));
+    // Nor is what is left of it given to anybody.
+    assert_eq!(it.ask(Method::GET, &token).await.code(), "not_found");
+    assert_eq!(told(&it.begin(&token).await), (201, "0", "0"));
+    assert_eq!(told(&it.append(&token, 0, it.photo.clone()).await), (204, "20000", "0"));
+}
+
+#[tokio::test]
+async fn a_phone_with_much_unfinished_is_told_to_finish_that_first() {
+    let it = Company::with(ServerConfig {
+        evidence_unfinished_mb: 1,
+        ..ServerConfig::default()
+    })
+    .await;
+    let token = it.fixture.phone(ANNA).await.token;
+    let video = EvidenceHash([7; 32]);
+    let other = put_visit(&it.fixture, 2, StreamId::Territory(NORTH), ANNA, video, 990_000).await;
+    it.begin(&token).await;
+    let begin_video = || begin(&token, &other.to_string(), &video.to_string(), 990_000);
+    let refused = it.fixture.send(begin_video()).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (507, "too_much_unfinished")
+    );
+    assert!(refused.text().contains("tries again later"), "{}", refused.text());
+    it.append(&token, 0, it.photo.clone()).await;
+    assert_eq!(told(&it.fixture.send(begin_video()).await), (201, "0", "0"));
+}
+
+#[tokio::test]
 async fn who_only_knows_the_name_of_a_file_is_not_shown_it() {
     let it = Company::new().await;
     let anna = it.fixture.phone(ANNA).await.token;

@@ -157,6 +157,11 @@ async fn every_answer_about_an_upload_has_its_fault() {
             "storage_full",
             transport(TransportFault::Server(message.clone())),
         ),
+        (
+            "507 Insufficient Storage",
+            "too_much_unfinished",
+            transport(TransportFault::Server(message.clone())),
+        ),
     ];
     for (status, code, fault) in cases {
         let reply = ours(status, "retry-after: 7\r\n", &says(code));
