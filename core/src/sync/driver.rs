@@ -55,7 +55,8 @@ pub struct SyncReport {
     pub withdrawn: Vec<StreamId>,
     /// Streams whose history began anew on the server.
     pub restarted: Vec<StreamId>,
-    /// What became of the files of evidence; only of [`SyncDriver::sync_all`].
+    /// What became of the files of evidence: with [`SyncDriver::sync_all`] in this sync, with [`SyncDriver::run_all`] since
+    /// that began; nothing with the others, which send none.
     pub evidence: EvidenceReport,
 }
 

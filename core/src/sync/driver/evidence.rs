@@ -8,6 +8,7 @@
 //! * `sending`: one file, until the server has it.
 //! * `pace`: how large its parts are.
 //! * `background`: passes for as long as the app runs.
+//! * `telling`: what is told of them meanwhile.
 //! * `fetch`: files that others took.
 
 mod background;
@@ -15,6 +16,7 @@ mod fetch;
 mod pace;
 mod pass;
 mod sending;
+mod telling;
 
 use std::collections::HashSet;
 
@@ -28,11 +30,11 @@ use crate::{
     sync::transport::{EvidenceTransport, Transport, TransportFault},
 };
 
-/// What sending files of evidence did.
+/// What sending files of evidence did: in one pass over them, or, where a sync that goes on tells it, since that began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
 pub struct EvidenceReport {
-    /// Files of which the server confirmed in this pass that it has the whole.
+    /// Files of which the server confirmed that it has the whole.
     pub stored: usize,
     /// Files that wait still, those included that cannot be sent before their document.
     pub left: usize,
@@ -40,9 +42,19 @@ pub struct EvidenceReport {
     pub lost: usize,
     /// Bytes of files that the server took.
     pub bytes_up: u64,
-    /// What ended the pass early, if anything did, in a sentence for the person. The files that are left are tried again.
+    /// What ended the last pass early, if anything did, in a sentence for the person. The files that are left are tried again.
     #[cfg_attr(feature = "uniffi", uniffi(default))]
     pub problem: Option<String>,
+}
+
+impl EvidenceReport {
+    /// Nothing could be done.
+    fn failed(error: &FieldError) -> Self {
+        Self {
+            problem: Some(error.to_string()),
+            ..Self::default()
+        }
+    }
 }
 
 /// Says whether the present network may be used. One type for whoever asks: a copy of all of this for each would make apps
@@ -74,10 +86,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
         let mut report = self.sync_once().await?;
         report.evidence = match self.pass(&allowed).await {
             Ok((evidence, _)) => evidence,
-            Err(error) => EvidenceReport {
-                problem: Some(error.to_string()),
-                ..EvidenceReport::default()
-            },
+            Err(error) => EvidenceReport::failed(&error),
         };
         Ok(report)
     }

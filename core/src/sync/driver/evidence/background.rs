@@ -1,18 +1,32 @@
 //! Sends files for as long as the app runs: woken by what is added and by the network, patient when something is wrong.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 
-use super::super::{SyncDriver, SyncError, backoff};
+use super::{
+    super::{SyncDriver, SyncError, SyncReport, backoff},
+    Allowed, EvidenceReport,
+    telling::Telling,
+};
 use crate::{
     evidence::queue,
     store::{Change, Changes},
-    sync::transport::{EvidenceTransport, Transport, TransportFault},
+    sync::{
+        engine::Status,
+        transport::{EvidenceTransport, Transport, TransportFault},
+    },
 };
 
 /// The longest that [`SyncDriver::run_evidence`] rests, in milliseconds: the network may have become another one.
 const LONGEST_REST: u64 = 300_000;
+
+/// Hears of each pass.
+type Told<'a> = dyn Fn(&EvidenceReport) + Send + Sync + 'a;
 
 impl<T: Transport + EvidenceTransport> SyncDriver<T> {
     /// Sends files of evidence until `cancel` is done: when some are added, when their documents have gone, when a
@@ -25,6 +39,45 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
         &self,
         cancel: impl Future<Output = ()>,
         allowed: impl Fn() -> bool + Send + Sync,
+    ) -> Result<(), SyncError> {
+        self.send_on(cancel, &allowed, &|_| {}).await
+    }
+
+    /// [`Self::run`] and [`Self::run_evidence`] beside each other until `cancel` is done. `watch` is told how the documents
+    /// stand, and in [`SyncReport::evidence`] what became of the files since this began; and it is told again when more
+    /// has become of them. When no more files are sent because there is no use in it, the documents find out by
+    /// themselves.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_all(
+        &self,
+        cancel: impl Future<Output = ()>,
+        allowed: impl Fn() -> bool + Send + Sync,
+        watch: impl FnMut(&Status, &SyncReport) + Send,
+    ) -> Result<(), SyncError> {
+        let telling = Mutex::new(Telling::new(watch));
+        let telling = || telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let syncing = self.run(cancel, |status, report| telling().documents(status, report));
+        let told = |passed: &EvidenceReport| telling().files(passed);
+        let sending = async {
+            if let Err(error) = self.send_on(std::future::pending(), &allowed, &told).await {
+                tracing::warn!(%error, "no more files of evidence are sent");
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = syncing => ended,
+            () = sending => Ok(()),
+        }
+    }
+
+    /// As [`Self::run_evidence`]; `told` hears of each pass.
+    async fn send_on(
+        &self,
+        cancel: impl Future<Output = ()>,
+        allowed: &Allowed<'_>,
+        told: &Told<'_>,
     ) -> Result<(), SyncError> {
         let changed = Arc::new(Notify::new());
         let waker = Arc::clone(&changed);
@@ -39,8 +92,9 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
             let mut failures = 0u32;
             loop {
                 let token = self.token().await;
-                let fault = match self.pass(&allowed).await {
+                let fault = match self.pass(allowed).await {
                     Ok((report, fault)) => {
+                        told(&report);
                         if report.bytes_up > 0 || report.stored > 0 {
                             // It breaks now and then, and works in between.
                             failures = 0;
@@ -49,6 +103,7 @@ impl<T: Transport + EvidenceTransport> SyncDriver<T> {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "files of evidence could not be sent now");
+                        told(&EvidenceReport::failed(&error));
                         Some(TransportFault::Offline)
                     }
                 };

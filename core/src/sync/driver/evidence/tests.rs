@@ -24,7 +24,7 @@ use crate::{
     evidence::queue::{COPY_KEPT, DAY},
     model::{DocumentId, EvidenceHash, UploadState},
     sync::{
-        engine::Config,
+        engine::{Config, Status},
         fake::{
             FakeServer, Phone, TestClock,
             evidence::{Asked, FakeEvidence, Trouble},
@@ -659,6 +659,40 @@ async fn in_the_background_files_follow_their_documents_and_a_returned_network_w
     )
     .await;
     assert_eq!(ended.unwrap(), Err(SyncError::Transport(TransportFault::Revoked)));
+}
+
+#[tokio::test]
+async fn a_sync_in_the_background_tells_of_documents_and_files_together() {
+    let (ann, wire) = (Phone::new(1), Arc::new(Wire::default()));
+    let visit = ann.plan(1);
+    let small = ann.photograph(visit, &picture(1, 100_000));
+    ann.photograph(visit, &picture(2, 100_001));
+    // One goes; the other waits for another network.
+    let asked = AtomicUsize::new(0);
+    let allowed = move || asked.fetch_add(1, Ordering::Relaxed) < 2;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let cancel = async move {
+        let _ = stopped.await;
+    };
+    let background = driver(&ann, &wire);
+    let running = tokio::spawn(async move {
+        let watch = move |status: &Status, report: &SyncReport| {
+            let _ = tell.send((status.clone(), report.evidence.clone()));
+        };
+        background.run_all(cancel, allowed, watch).await
+    });
+    let sent = EvidenceReport {
+        stored: 1,
+        left: 1,
+        lost: 0,
+        bytes_up: 100_000,
+        problem: None,
+    };
+    while told.recv().await.unwrap() != (Status::UpToDate, sent.clone()) {}
+    assert_eq!(state(&ann, small), UploadState::Stored);
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), Ok(()));
 }
 
 /// Whatever goes wrong in between, in the end the server has every file, byte for byte.
