@@ -8,6 +8,9 @@
 //! A file gets its name only after all of its bytes have been read again and hashed, and have reached the disk. It is never
 //! changed afterwards. What has come of an upload is kept apart by phone: nobody adds to what another one sends.
 
+mod room;
+mod served;
+
 use std::{
     collections::HashMap,
     fs,
@@ -17,17 +20,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    body::{Body, Bytes},
-    extract::Request,
-    response::Response,
-};
+use axum::body::{Body, Bytes};
 use fieldledger_core::model::{DeviceId, EvidenceHash, OrganisationId};
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{io::AsyncWriteExt as _, sync::watch, task::spawn_blocking};
-use tower_http::services::ServeFile;
 
+use self::room::Room;
 use crate::store::sqlite::private_folder;
 
 /// Name of the folder in the data folder, and in a backup.
@@ -42,9 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Blobs {
     root: PathBuf,
-    /// Bytes that stay free on the disk, for the database.
-    reserve: u64,
+    room: Room,
     uploads: Uploads,
+    /// Held while an upload is begun: of two that begin at once, the second is counted with the first.
+    beginning: Arc<Mutex<()>>,
 }
 
 type Uploads = Arc<Mutex<HashMap<Upload, Arc<Turn>>>>;
@@ -112,6 +112,9 @@ pub enum BlobError {
     /// No room on the disk, beside what is kept free for the database.
     #[error("the server has no room for files at present")]
     Full,
+    /// The phone has begun as much as it may without finishing it.
+    #[error("this phone has begun uploads of {0} bytes and not finished them; those come first")]
+    TooMuchUnfinished(u64),
     /// The disk failed.
     #[error("a file of evidence cannot be stored: {0}")]
     Disk(io::Error),
@@ -132,9 +135,18 @@ impl Blobs {
     pub fn new(data: &Path, reserve: u64) -> Self {
         Self {
             root: data.join(FOLDER),
-            reserve,
+            room: Room::new(reserve),
             uploads: Uploads::default(),
+            beginning: Arc::default(),
         }
+    }
+
+    /// Lets no phone begin an upload while those that it has begun and not finished are said to come to more than `most`
+    /// bytes with it.
+    #[must_use]
+    pub fn with_most_unfinished(mut self, most: Option<u64>) -> Self {
+        self.room.most_unfinished = most;
+        self
     }
 
     /// Where a whole file is, if it is here.
@@ -151,14 +163,20 @@ impl Blobs {
     /// Begins an upload, or finds how far it has come. One that has come whole is still to be finished.
     ///
     /// # Errors
-    /// [`BlobError::Full`]; [`BlobError::Disk`].
+    /// [`BlobError::Full`]; [`BlobError::TooMuchUnfinished`], never for one that was begun before;
+    /// [`BlobError::Disk`].
     pub async fn begin(&self, upload: Upload) -> Result<u64, BlobError> {
-        let (path, reserve) = (self.incoming(upload), self.reserve);
+        let (path, room) = (self.incoming(upload), self.room);
+        let beginning = Arc::clone(&self.beginning);
         let begun = spawn_blocking(move || {
-            let come = fs::metadata(&path).map_or(0, |it| it.len());
-            require_room(&path, reserve, upload.size.saturating_sub(come))?;
+            let _one_at_a_time = beginning.lock().unwrap_or_else(PoisonError::into_inner);
+            let come = fs::metadata(&path).ok().map(|it| it.len());
+            room.require(&path, upload.size.saturating_sub(come.unwrap_or(0)))?;
             if let Some(folder) = path.parent() {
                 private_folder(folder)?;
+                if come.is_none() {
+                    room.require_for_new(folder, upload)?;
+                }
             }
             let file = fs::File::options().create(true).append(true).open(&path)?;
             Ok(file.metadata()?.len())
@@ -177,9 +195,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`].
     pub async fn append(&self, upload: Upload, offset: u64, part: Body) -> Result<u64, BlobError> {
-        let (visitor, path, reserve) = (self.visit(upload), self.incoming(upload), self.reserve);
+        let (visitor, path, room) = (self.visit(upload), self.incoming(upload), self.room);
         // A task of its own: writing to the end, and only then letting the next one in.
-        let adding = tokio::spawn(async move { visitor.append(&path, offset, reserve, part).await });
+        let adding = tokio::spawn(async move { visitor.append(&path, offset, room, part).await });
         adding.await.map_err(|error| io::Error::other(error.to_string()))?
     }
 
@@ -197,20 +215,6 @@ impl Blobs {
             keep(&from, &to, upload)
         });
         kept.await.map_err(|error| io::Error::other(error.to_string()))?
-    }
-
-    /// Answers `request` with a whole file, or with the part of it that the request asks for.
-    ///
-    /// # Errors
-    /// [`BlobError::Disk`].
-    pub async fn serve(
-        &self,
-        organisation: OrganisationId,
-        hash: EvidenceHash,
-        request: Request,
-    ) -> Result<Response, BlobError> {
-        let answer = ServeFile::new(self.path(organisation, hash)).try_call(request).await?;
-        Ok(answer.map(Body::new))
     }
 
     /// Throws away what has come of uploads that nothing was added to since `before`. Returns how many.
@@ -279,15 +283,8 @@ impl Blobs {
     }
 
     fn incoming(&self, upload: Upload) -> PathBuf {
-        let Upload {
-            organisation,
-            device,
-            hash,
-            size,
-        } = upload;
-        self.root
-            .join(INCOMING)
-            .join(format!("{organisation}-{device}-{hash}-{size}"))
+        let (start, Upload { hash, size, .. }) = (start_of(upload), upload);
+        self.root.join(INCOMING).join(format!("{start}{hash}-{size}"))
     }
 
     fn visit(&self, upload: Upload) -> Visitor {
@@ -307,7 +304,7 @@ impl Blobs {
 }
 
 impl Visitor {
-    async fn append(self, path: &Path, offset: u64, reserve: u64, part: Body) -> Result<u64, BlobError> {
+    async fn append(self, path: &Path, offset: u64, room: Room, part: Body) -> Result<u64, BlobError> {
         // A phone that lost its network comes back while the server still waits for the rest of its old connection.
         let mut mine = 0;
         self.turn.newest.send_modify(|newest| {
@@ -328,7 +325,7 @@ impl Visitor {
             return Err(BlobError::WrongOffset(come));
         }
         let filled = tokio::select! {
-            filled = fill(&mut file, &mut come, path, self.upload.size, reserve, part) => filled,
+            filled = fill(&mut file, &mut come, path, self.upload.size, room, part) => filled,
             () = superseded(&mut newest) => Err(BlobError::Superseded),
         };
         file.flush().await?;
@@ -342,7 +339,7 @@ async fn fill(
     come: &mut u64,
     path: &Path,
     size: u64,
-    reserve: u64,
+    room: Room,
     part: Body,
 ) -> Result<(), BlobError> {
     let mut part = part.into_data_stream();
@@ -350,7 +347,7 @@ async fn fill(
     loop {
         // Others fill the same disk.
         if looked_at.is_none_or(|at| *come - at >= LOOK_AGAIN) {
-            require_room(path, reserve, 0)?;
+            room.require(path, 0)?;
             looked_at = Some(*come);
         }
         let bytes: Bytes = match tokio::time::timeout(PATIENCE, part.next()).await {
@@ -415,14 +412,6 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `wanted` bytes fit on the disk of `path` beside those that stay free.
-fn require_room(path: &Path, reserve: u64, wanted: u64) -> Result<(), BlobError> {
-    match free(path) {
-        Some(free) if free < reserve.saturating_add(wanted) => Err(BlobError::Full),
-        _ => Ok(()),
-    }
-}
-
 fn hash_of(path: &Path) -> io::Result<(EvidenceHash, u64)> {
     let mut file = fs::File::open(path)?;
     let (mut hasher, mut length, mut buffer) = (Sha256::new(), 0, vec![0; 256 << 10]);
@@ -436,28 +425,15 @@ fn hash_of(path: &Path) -> io::Result<(EvidenceHash, u64)> {
     }
 }
 
+/// With what the names of all uploads of a phone begin.
+fn start_of(upload: Upload) -> String {
+    format!("{}-{}-", upload.organisation, upload.device)
+}
+
 /// A folder for each first byte: none of them grows so large that listing it takes long.
 fn name_of(organisation: OrganisationId, hash: EvidenceHash) -> PathBuf {
     let name = hash.to_string();
     PathBuf::from(organisation.to_string()).join(&name[..2]).join(name)
-}
-
-/// Bytes that are free on the disk of `path`, or of the nearest folder above it; `None` when that cannot be told.
-#[cfg(unix)]
-fn free(path: &Path) -> Option<u64> {
-    let there = path.ancestors().find(|it| it.exists())?;
-    let there = if there.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        there
-    };
-    let told = rustix::fs::statvfs(there).ok()?;
-    Some(told.f_bavail.saturating_mul(told.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free(_: &Path) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

@@ -171,6 +171,16 @@ pub struct ServerConfig {
     )]
     pub evidence_reserve_mb: u64,
 
+    /// Megabytes of files that a phone may have begun to send and not finished: beyond that it begins no further one until some
+    /// are finished, or cleared away after a week. 0: no limit.
+    #[arg(
+        long,
+        env = "FIELDLEDGER_EVIDENCE_UNFINISHED_MB",
+        default_value_t = 2_000,
+        value_name = "MEGABYTES"
+    )]
+    pub evidence_unfinished_mb: u64,
+
     /// Address of a reverse proxy whose `X-Forwarded-For` is believed. May be given several times.
     #[arg(
         long = "trusted-proxy",
@@ -214,6 +224,7 @@ impl Default for ServerConfig {
             api_per_minute: 600,
             evidence_largest_mb: 500,
             evidence_reserve_mb: 1_000,
+            evidence_unfinished_mb: 2_000,
             trusted_proxies: Vec::new(),
             metrics_token: None,
         }
@@ -253,6 +264,10 @@ impl ServerConfig {
     /// Bytes that files of evidence leave free.
     pub fn evidence_reserve(&self) -> u64 {
         self.evidence_reserve_mb.saturating_mul(1_000_000)
+    }
+    /// Bytes of files that a phone may have begun and not finished; `None`: any number.
+    pub fn evidence_unfinished(&self) -> Option<u64> {
+        (self.evidence_unfinished_mb > 0).then(|| self.evidence_unfinished_mb.saturating_mul(1_000_000))
     }
     /// How long a device keeps its token.
     pub fn token_millis(&self) -> i64 {

@@ -90,9 +90,10 @@ impl AppState {
             Arc::new(LiveHub::new()),
             secrets.bytes(),
         );
+        let blobs = Blobs::new(&config.data, config.evidence_reserve());
         Self(Arc::new(Shared {
             sync: Arc::new(sync),
-            blobs: Arc::new(Blobs::new(&config.data, config.evidence_reserve())),
+            blobs: Arc::new(blobs.with_most_unfinished(config.evidence_unfinished())),
             validator,
             today: TodayCache::default(),
             feed: FeedCache::default(),

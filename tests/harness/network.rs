@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fieldledger_core::sync::transport::AddressError;
+use tokio_stream::StreamExt as _;
 
 /// What the network does to an exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,9 @@ struct Shared {
 }
 
 type Reply = (StatusCode, HeaderMap, Bytes);
+
+/// How much of a reply that breaks off is sent at once.
+const AT_ONCE: usize = 16 << 10;
 
 const PORTAL: &str =
     "<!doctype html><html><head><title>Hotel Wi-Fi</title></head><body>Please accept our terms.</body></html>";
@@ -164,9 +168,18 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 /// A reply that promises all of `bytes` and breaks off after `at` of them.
 fn broken(headers: &HeaderMap, status: StatusCode, bytes: Bytes, at: usize) -> Response {
     let whole = bytes.len();
-    let part = bytes.slice(..at.min(whole));
-    let chunks = [Ok(part), Err(std::io::Error::other("the line is dead"))];
-    let mut response = (status, Body::from_stream(tokio_stream::iter(chunks))).into_response();
+    let mut left = bytes.slice(..at.min(whole));
+    let chunks = std::iter::from_fn(move || {
+        let next = left.split_to(left.len().min(AT_ONCE));
+        (!next.is_empty()).then_some(Ok(next))
+    });
+    let dead = std::iter::once_with(|| Err(std::io::Error::other("the line is dead")));
+    // What is still held back when the line dies is lost with it; so each piece gets its turn to be sent.
+    let pieces = tokio_stream::iter(chunks.chain(dead)).then(|piece| async move {
+        tokio::task::yield_now().await;
+        piece
+    });
+    let mut response = (status, Body::from_stream(pieces)).into_response();
     copy_headers(headers, &mut response);
     response.headers_mut().insert(header::CONTENT_LENGTH, whole.into());
     response

@@ -133,6 +133,31 @@ async fn photos_arrive_whole_over_a_bad_network_at_a_server_that_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_colleague_whose_network_breaks_fetches_the_rest_of_a_photo_and_nothing_twice() {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed("PHOTO_SEED"));
+    let data = tempfile::tempdir().unwrap();
+    let (company, codes) = found(data.path()).await;
+    let server = ServerProcess::start(data.path()).unwrap();
+    let network = Network::to(&server.url).await.unwrap();
+    let li_na = phone(&server.url, &codes[0]).await;
+    let marta = phone(&network.url, &codes[1]).await;
+    let id = visit(&li_na, company.yongxing, "有照片");
+    let bytes = picture(&mut rng, 900_000);
+    let hash = photograph(&li_na, id, &bytes);
+    assert_eq!(li_na.sync_all().await.unwrap().evidence.stored, 1);
+    marta.sync().await.unwrap();
+
+    // Each reply breaks off; the next one goes on where it ended. What was on its way when the line died may be lost.
+    network.fault(Fault::CutReply(400_000));
+    let before = network.requests();
+    let seen = marta.driver().unwrap().fetch_evidence(id, hash).await.unwrap();
+    assert!(fs::read(seen).unwrap() == bytes);
+    assert!(network.requests() - before >= 3);
+    let last = network.last_reply_bytes();
+    assert!(0 < last && last <= 400_000, "the last reply had {last} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_holds_the_photos_and_a_restored_server_is_sent_what_it_lacks() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed("PHOTO_SEED"));
     let folder = tempfile::tempdir().unwrap();

@@ -23,14 +23,15 @@ use crate::{
 /// How a sync that goes on in the background stands.
 #[derive(Clone, Debug, PartialEq, uniffi::Enum)]
 pub enum SyncState {
-    /// Phone and server have the same.
+    /// Phone and server have the same; told again when more has become of the files of evidence.
     UpToDate {
-        /// What was exchanged.
+        /// What was exchanged last; and in `evidence` what became of the files since the sync began.
         report: SyncReport,
     },
-    /// Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself.
+    /// Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself. Told
+    /// again as the other.
     Stalled {
-        /// What was exchanged.
+        /// As the other's.
         report: SyncReport,
     },
     /// It did not work, and is tried again by itself.
@@ -172,25 +173,14 @@ impl FieldStore {
             let cancel = async move {
                 let _ = stopped.wait_for(|it| *it).await;
             };
-            let syncing = running.run(cancel, |status, report| {
+            let watch = |status: &Status, report: &SyncReport| {
                 if let Some(state) = state_of(status, report) {
                     tell(state);
                 }
-            });
-            // It ends with the sync, which finds out by itself when nothing works any more.
-            let sending = async {
-                let sent = running
-                    .run_evidence(std::future::pending(), || network::may_upload(monitor.as_ref()))
-                    .await;
-                if let Err(error) = sent {
-                    tracing::warn!(%error, "no more files of evidence are sent");
-                }
-                std::future::pending::<()>().await;
             };
-            let outcome = tokio::select! {
-                outcome = syncing => outcome,
-                () = sending => Ok(()),
-            };
+            let outcome = running
+                .run_all(cancel, || network::may_upload(monitor.as_ref()), watch)
+                .await;
             tell(SyncState::Stopped {
                 error: outcome.err().map(FieldError::from),
             });

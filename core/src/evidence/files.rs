@@ -5,16 +5,22 @@
 //! A file comes into being in three steps: written under a name that ends in `.part`; whole and on the disk, ending in
 //! `.new`; and, once the database knows it, under its hash alone. What a crash leaves can be told by its name: a part is
 //! litter, a new one is litter too unless the database knows it. A file under its hash is never taken for litter,
-//! since a damaged database may have forgotten it.
+//! since a damaged database may have forgotten it. What has come of a file that is fetched ends in `.fetch`, behind the
+//! hash that it is to have: the next try goes on with it.
+
+mod partial;
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::partial::{Partial, Whole};
 use crate::{
     db::{Durability, salvage::sync_folder, with_suffix},
     error::FieldError,
@@ -25,6 +31,11 @@ use crate::{
 const FOLDER: &str = "-evidence";
 const PART: &str = ".part";
 const NEW: &str = ".new";
+const FETCH: &str = ".fetch";
+/// How many files may have come in part, and for how long what has come is kept after its last byte: whoever looks
+/// through videos without much of a network should not fill the phone with beginnings.
+const MOST_FETCHES: usize = 8;
+const FETCH_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// How much is read, hashed and written at once: a video does not fit into a phone's memory.
 const AT_ONCE: usize = 64 << 10;
 
@@ -121,31 +132,6 @@ impl Folder {
         }
     }
 
-    /// Begins a file whose bytes come piece by piece. `random` tells it from others that are being written.
-    ///
-    /// # Errors
-    /// [`FieldError::StorageFull`].
-    pub(crate) fn begin(&self, random: [u8; 8]) -> Result<Partial, FieldError> {
-        self.make().map_err(|error| unwritable(&error))?;
-        let random = u64::from_be_bytes(random);
-        let path = self.path.join(format!("{random:016x}{PART}"));
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(|error| unwritable(&error))?;
-        // Tells who opens the same database meanwhile that this is no litter. Where there are no locks, nobody does.
-        let _ = file.try_lock();
-        Ok(Partial {
-            folder: self.clone(),
-            random,
-            file,
-            hasher: Sha256::new(),
-            size: 0,
-            left_over: LeftOver(Some(path)),
-        })
-    }
-
     fn make(&self) -> io::Result<()> {
         let mut builder = DirBuilder::new();
         // For this app alone, even where the folder around it is not.
@@ -239,12 +225,34 @@ impl Folder {
             .collect()
     }
 
-    /// Removes what was being written when the process ended.
+    /// Removes what was being written when the process ended, and what has come of files that nobody went on fetching.
     pub(crate) fn remove_parts(&self) {
+        self.remove_fetches(usize::MAX, &HashSet::new());
         for entry in self.entries() {
             let is_part = entry.file_name().to_str().is_some_and(|name| name.ends_with(PART));
             if is_part && !is_in_use(&entry.path()) {
                 discard(&entry.path());
+            }
+        }
+    }
+
+    /// Leaves the newest `most` of the files that have come in part, of these only what is not too old, and those that
+    /// are `fetched` just now.
+    fn remove_fetches(&self, most: usize, fetched: &HashSet<EvidenceHash>) {
+        let now = SystemTime::now();
+        // Those of the future too, which a clock that was wrong has made: nobody knows how old they are.
+        let is_old = |at: SystemTime| now.duration_since(at).map_or(true, |age| age > FETCH_KEPT);
+        let mut found: Vec<_> = self
+            .entries()
+            .filter_map(|entry| {
+                let hash: EvidenceHash = entry.file_name().to_str()?.strip_suffix(FETCH)?.parse().ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, hash, entry.path()))
+            })
+            .collect();
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        for (place, (at, hash, path)) in found.iter().enumerate() {
+            if (place >= most || is_old(*at)) && !fetched.contains(hash) && !is_in_use(path) {
+                discard(path);
             }
         }
     }
@@ -261,8 +269,9 @@ impl Folder {
     /// Whether somebody is about to give the file its name.
     fn is_awaited(&self, hash: EvidenceHash) -> bool {
         let prefix = format!("{hash}.");
+        let awaited = |name: &str| name.starts_with(&prefix) && name.ends_with(NEW);
         self.entries()
-            .any(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)))
+            .any(|entry| entry.file_name().to_str().is_some_and(awaited))
     }
 
     fn rename(&self, path: &Path, hash: EvidenceHash) {
@@ -304,100 +313,6 @@ fn remove(path: &Path) -> io::Result<()> {
 pub(crate) fn discard(path: &Path) {
     if let Err(error) = remove(path) {
         tracing::warn!(%error, "a file that nobody needs could not be removed");
-    }
-}
-
-/// Removes its file unless that became something.
-#[derive(Debug)]
-struct LeftOver(Option<PathBuf>);
-
-impl Drop for LeftOver {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            discard(path);
-        }
-    }
-}
-
-/// A file that is being written; gone again when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Partial {
-    folder: Folder,
-    random: u64,
-    file: File,
-    hasher: Sha256,
-    size: u64,
-    left_over: LeftOver,
-}
-
-impl Partial {
-    /// Adds bytes.
-    ///
-    /// # Errors
-    /// [`FieldError::StorageFull`].
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), FieldError> {
-        self.file.write_all(bytes).map_err(|error| unwritable(&error))?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Nothing more comes: the file is on the disk when this returns.
-    ///
-    /// # Errors
-    /// [`FieldError::StorageFull`].
-    pub(crate) fn finish(self) -> Result<Whole, FieldError> {
-        let Self {
-            folder,
-            random,
-            file,
-            hasher,
-            size,
-            mut left_over,
-        } = self;
-        let hash = EvidenceHash(hasher.finalize().into());
-        if folder.durability == Durability::Full {
-            file.sync_all().map_err(|error| unwritable(&error))?;
-        }
-        let path = folder.path.join(format!("{hash}.{random:016x}{NEW}"));
-        if let Some(part) = &left_over.0 {
-            fs::rename(part, &path).map_err(|error| unwritable(&error))?;
-        }
-        left_over.0 = Some(path.clone());
-        folder.sync(&path).map_err(|error| unwritable(&error))?;
-        Ok(Whole {
-            folder,
-            hash,
-            size,
-            left_over,
-            _locked: file,
-        })
-    }
-}
-
-/// A file that is whole and on the disk; gone again when it is dropped and not kept.
-#[derive(Debug)]
-pub(crate) struct Whole {
-    folder: Folder,
-    /// The hash of its bytes.
-    pub(crate) hash: EvidenceHash,
-    /// Its size in bytes.
-    pub(crate) size: u64,
-    left_over: LeftOver,
-    _locked: File,
-}
-
-impl Whole {
-    /// What the database remembers of where it is.
-    pub(crate) fn name(&self) -> String {
-        self.hash.to_string()
-    }
-
-    /// Gives it its name: the database knows it now.
-    pub(crate) fn keep(mut self) {
-        if let Some(path) = self.left_over.0.take() {
-            self.folder.rename(&path, self.hash);
-        }
     }
 }
 

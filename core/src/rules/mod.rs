@@ -7,6 +7,7 @@ pub mod authority;
 pub mod books;
 pub mod credit;
 pub mod dunning;
+pub mod evidence;
 pub mod exposure;
 pub mod extension;
 pub mod figures;

@@ -9,7 +9,7 @@ use crate::{
         ChangeHash, CollectionNote, CustomerId, Delivery, DocumentId, DocumentKind, DocumentModel, InvalidField, Order,
         Review, StatementConfirmation, UserId, Visit,
     },
-    rules::authority,
+    rules::{authority, evidence::keeps_evidence},
     sync::protocol::StreamId,
 };
 
@@ -304,9 +304,12 @@ impl FieldStore {
             }
             // As it is now: a sync may have brought more since the question was looked at.
             let mut document = document::open(&documents::chunks(transaction, found.row)?)?;
+            let before = tree::of(&document);
             let change = edit::settle(&mut document, id, path, chosen, actor, &authorship)?
                 .ok_or_else(|| InvalidField::new(field(), "is not in the document"))?;
-            check_tree(&tree::of(&document))?;
+            let after = tree::of(&document);
+            keeps_evidence(&before, &after)?;
+            check_tree(&after)?;
             documents::insert_local_edit(transaction, &found, &change, &document)?;
             Ok(())
         })
@@ -352,6 +355,7 @@ impl FieldStore {
             }
             authority::may_edit(&identity.roles, identity.user, owner, &kind, &paths)?;
             authority::keeps_contacts_word(before, after, &paths)?;
+            keeps_evidence(before, after)?;
             let found = documents::find(transaction, id)?.ok_or(FieldError::NotFound)?;
             if found.is_newer() {
                 return Err(FieldError::MadeByNewerVersion);

@@ -145,7 +145,11 @@ impl FieldStore {
         let (id, size, now) = (document.id, evidence.size, self.now());
         let stored = copy.as_ref().map(Whole::name);
         self.save_with(&document, |transaction, value| {
-            value.evidence().insert(hash, evidence);
+            // What is recorded of a file stays when it is attached again, say because its copy was lost.
+            let recorded = value.evidence().entry(hash).or_insert(evidence);
+            if recorded.size != size {
+                return Err(InvalidField::new("evidence", "the file is not the one that was named").into());
+            }
             queue::note(transaction, hash, size, stored.as_deref(), id, now)
         })?;
         if let Some(copy) = copy {

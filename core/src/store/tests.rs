@@ -3,6 +3,7 @@
 mod collecting;
 mod damage;
 mod encryption;
+mod evidence;
 mod find;
 #[cfg(feature = "sqlcipher")]
 mod recoding;

@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use self::evidence::Pace;
+use self::evidence::{Pace, Turns};
 use super::{
     engine::{Config, Effect, Engine, Event, Failure, Status},
     protocol::{MAX_ENTRIES, StreamId, StreamMark, SyncResponse},
@@ -55,7 +55,8 @@ pub struct SyncReport {
     pub withdrawn: Vec<StreamId>,
     /// Streams whose history began anew on the server.
     pub restarted: Vec<StreamId>,
-    /// What became of the files of evidence; only of [`SyncDriver::sync_all`].
+    /// What became of the files of evidence: with [`SyncDriver::sync_all`] in this sync, with [`SyncDriver::run_all`] since
+    /// that began; nothing with the others, which send none.
     pub evidence: EvidenceReport,
 }
 
@@ -171,6 +172,7 @@ struct Shared<T> {
     turn: Mutex<()>,
     /// One pass over the files of evidence at a time.
     evidence_turn: Mutex<Pace>,
+    fetches: Turns,
     online: Notify,
     /// The same for [`SyncDriver::run_evidence`]: word of a network wakes one who waits.
     online_for_evidence: Notify,
@@ -212,6 +214,7 @@ impl<T: Transport> SyncDriver<T> {
             config,
             turn: Mutex::new(()),
             evidence_turn: Mutex::new(Pace::default()),
+            fetches: Turns::default(),
             online: Notify::new(),
             online_for_evidence: Notify::new(),
         };

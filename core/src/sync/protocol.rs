@@ -42,6 +42,8 @@ pub mod evidence_code {
     pub const SUPERSEDED: &str = "superseded";
     /// The server has no room for files at present.
     pub const STORAGE_FULL: &str = "storage_full";
+    /// The phone has begun as many bytes of files as it may without finishing them.
+    pub const UNFINISHED: &str = "too_much_unfinished";
 }
 /// Media type of request and reply of the exchange.
 pub const MEDIA_TYPE: &str = "application/vnd.fieldledger.sync+cbor-zstd";

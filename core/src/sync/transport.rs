@@ -14,7 +14,7 @@ use super::protocol::{
     SyncRequest, SyncResponse, pack, unpack,
 };
 
-pub use evidence::{EvidenceBytes, EvidenceTransport, Held, Upload, UploadFault};
+pub use evidence::{EvidenceBytes, EvidenceTransport, Fetched, Held, Upload, UploadFault};
 pub use live::LineReader;
 use rustls::{
     ClientConfig, RootCertStore,

@@ -92,7 +92,8 @@ pub(super) async fn about(State(state): State<AppState>) -> Response {
         (status = 413, description = "`too_large`", body = openapi::Problem),
         (status = 422, description = "`invalid_field`", body = openapi::Problem),
         (status = 429, description = "`too_many_requests`, with Retry-After", body = openapi::Problem),
-        (status = 507, description = "`storage_full`", body = openapi::Problem),
+        (status = 507, description = "`storage_full`; `too_much_unfinished`: the phone has to finish others first",
+            body = openapi::Problem),
     )
 )]
 pub(super) async fn begin(State(state): State<AppState>, auth: DeviceAuth, headers: HeaderMap) -> Response {
@@ -214,7 +215,7 @@ pub(super) async fn append(
         let (document, hash) = names(&document, &hash)?;
         let named = find(&state, &auth, document, hash).await?;
         let size = named.piece.size;
-        if let Some(file) = named.arrived {
+        if let Some(file) = still_here(&state, &auth, &named).await? {
             return if offset == size {
                 Ok((StatusCode::NO_CONTENT, place(size, file.backed_up)).into_response())
             } else {
@@ -231,7 +232,7 @@ pub(super) async fn append(
     tus(answer.await)
 }
 
-/// A file that has arrived.
+/// A file that has arrived, or the rest of one: a fetch that broke off goes on where it was.
 #[utoipa::path(
     get,
     path = FILE_PATH,
@@ -240,15 +241,24 @@ pub(super) async fn append(
     params(
         ("document" = String, Path, description = "Id of the document that names the file"),
         ("hash" = String, Path, description = "SHA-256 of the file, 64 hexadecimal digits"),
+        ("Range" = Option<String>, Header, description = "One part of the file: `bytes=4096-`"),
+        ("If-Range" = Option<String>, Header,
+            description = "The hash in quotation marks, as in `ETag`: with another one comes the whole file"),
+        ("If-None-Match" = Option<String>, Header, description = "The same: who has the file is not sent it"),
     ),
     responses(
-        (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The bytes that `Range` asked for", body = Vec<u8>,
+        (status = 200, description = "Its bytes, with `Accept-Ranges: bytes` and `ETag`, which is the hash in quotation marks",
+            body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The bytes that `Range` asked for, with `Content-Range` and `ETag`", body = Vec<u8>,
             content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` names the file"),
         (status = 401, description = "`sign_in_again`", body = openapi::Problem),
         (status = 403, description = "`revoked`, `account_disabled`", body = openapi::Problem),
         (status = 404, description = "`not_found`: it has not arrived", body = openapi::Problem),
         (status = 409, description = "`evidence_not_named`", body = openapi::Problem),
+        (status = 416, description = "The file has no such bytes, or `Range` asked for more than one part: \
+                                      `Content-Range: bytes */{size}`"),
+        (status = 429, description = "`too_many_requests`, with Retry-After", body = openapi::Problem),
     )
 )]
 pub(super) async fn fetch(
@@ -261,7 +271,7 @@ pub(super) async fn fetch(
         state.limits.evidence(auth.device.id)?;
         let (document, hash) = names(&document, &hash)?;
         let named = find(&state, &auth, document, hash).await?;
-        if named.arrived.is_none() {
+        if still_here(&state, &auth, &named).await?.is_none() {
             return Err(ApiError::not_found("this file has not arrived yet"));
         }
         Ok(state.blobs.serve(auth.device.organisation, hash, request).await?)
@@ -352,16 +362,25 @@ pub(crate) async fn arrived_for(
     Ok(None)
 }
 
+/// The file that has arrived, if it is on the disk as large as it was: what the database says of it proves nothing about a disk
+/// that failed. One that is gone is forgotten, and sent again.
+async fn still_here(state: &AppState, auth: &DeviceAuth, named: &Named) -> Result<Option<EvidenceFile>, ApiError> {
+    let Some(file) = named.arrived else { return Ok(None) };
+    let org = auth.device.organisation;
+    if state.blobs.has(org, named.hash, named.piece.size).await {
+        return Ok(Some(file));
+    }
+    tracing::error!(hash = %named.hash, "a file of evidence is gone; the phone is asked to send it again");
+    state.store.forget_evidence(org, &[named.hash]).await?;
+    Ok(None)
+}
+
 /// How far a file has come, and whether a backup holds it; `None` when nothing of it is here. All of it has come only once it is
 /// the file that its name says.
 async fn standing(state: &AppState, auth: &DeviceAuth, named: &Named) -> Result<Option<(u64, bool)>, ApiError> {
-    let (org, size) = (auth.device.organisation, named.piece.size);
-    if let Some(file) = named.arrived {
-        if state.blobs.has(org, named.hash, size).await {
-            return Ok(Some((size, file.backed_up)));
-        }
-        tracing::error!(hash = %named.hash, "a file of evidence is gone; the phone is asked to send it again");
-        state.store.forget_evidence(org, &[named.hash]).await?;
+    let size = named.piece.size;
+    if let Some(file) = still_here(state, auth, named).await? {
+        return Ok(Some((size, file.backed_up)));
     }
     let Some(come) = state.blobs.come(named.upload(auth)).await else {
         return Ok(None);
@@ -477,6 +496,11 @@ impl From<BlobError> for ApiError {
                     "the server has no room for files at present; nothing is lost, the phone tries again later",
                 )
             }
+            BlobError::TooMuchUnfinished(_) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                evidence_code::UNFINISHED,
+                format!("{message}; nothing is lost, the phone tries again later"),
+            ),
             BlobError::Disk(error) => Self::internal(&error),
         }
     }

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fieldledger_core::model::EvidenceHash;
 use futures::stream;
@@ -177,6 +177,74 @@ async fn a_full_disk_takes_no_file_and_leaves_room_for_the_database() {
     let it = upload(PHONE, &bytes(10));
     assert!(matches!(blobs.begin(it).await, Err(BlobError::Full)));
     assert!(!folder.path().join(FOLDER).exists());
+}
+
+/// What the disk of the next test has free.
+static FREE: AtomicU64 = AtomicU64::new(u64::MAX);
+
+#[tokio::test]
+async fn a_disk_that_fills_up_while_bytes_come_takes_no_more_of_them_and_keeps_what_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut blobs = Blobs::new(folder.path(), 1);
+    blobs.room.free = |_| Some(FREE.load(Ordering::SeqCst));
+    let piece = vec![5; 1 << 20];
+    let video = piece.repeat(40);
+    let it = upload(PHONE, &video);
+    blobs.begin(it).await.unwrap();
+    // Another one fills the disk after the third piece.
+    let pieces = (0..40).map(move |number| {
+        if number == 3 {
+            FREE.store(0, Ordering::SeqCst);
+        }
+        Ok::<_, io::Error>(Bytes::from(piece.clone()))
+    });
+    let filled = blobs.append(it, 0, Body::from_stream(stream::iter(pieces))).await;
+    assert!(matches!(filled, Err(BlobError::Full)), "{filled:?}");
+    assert_eq!(blobs.come(it).await, Some(LOOK_AGAIN));
+    // The next part is not begun; when there is room again, it goes on where it was.
+    let refused = blobs.append(it, LOOK_AGAIN, Body::from(vec![5])).await;
+    assert!(matches!(refused, Err(BlobError::Full)), "{refused:?}");
+    FREE.store(u64::MAX, Ordering::SeqCst);
+    let rest = video[LOOK_AGAIN as usize..].to_vec();
+    assert_eq!(blobs.append(it, LOOK_AGAIN, Body::from(rest)).await.unwrap(), it.size);
+    blobs.finish(it).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_phone_that_finishes_nothing_begins_no_more_than_it_may() {
+    let (_folder, blobs) = blobs();
+    let blobs = blobs.with_most_unfinished(Some(1_000_000));
+    let of_size = |device, number: u8, size| Upload {
+        hash: EvidenceHash([number; 32]),
+        size,
+        ..upload(device, b"")
+    };
+    let photo = bytes(600_000);
+    let first = upload(PHONE, &photo);
+    blobs.begin(first).await.unwrap();
+    let second = of_size(PHONE, 2, 500_000);
+    let refused = blobs.begin(second).await;
+    assert!(
+        matches!(refused, Err(BlobError::TooMuchUnfinished(600_000))),
+        "{refused:?}"
+    );
+    assert_eq!(blobs.come(second).await, None);
+    // What fits does; what was begun goes on; and another phone is not concerned.
+    blobs.begin(of_size(PHONE, 3, 400_000)).await.unwrap();
+    assert_eq!(blobs.begin(first).await.unwrap(), 0);
+    blobs.begin(of_size(OTHER_PHONE, 2, 500_000)).await.unwrap();
+    // Each counts for something, however small it is said to be.
+    assert!(matches!(
+        blobs.begin(of_size(PHONE, 4, 1)).await,
+        Err(BlobError::TooMuchUnfinished(_))
+    ));
+    blobs.append(first, 0, Body::from(photo)).await.unwrap();
+    blobs.finish(first).await.unwrap();
+    blobs.begin(second).await.unwrap();
+    // A file that is larger than all that is taken by itself.
+    let (_folder, blobs) = self::blobs();
+    let blobs = blobs.with_most_unfinished(Some(1_000_000));
+    blobs.begin(of_size(PHONE, 5, 3_000_000)).await.unwrap();
 }
 
 #[tokio::test]

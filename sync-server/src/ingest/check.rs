@@ -13,7 +13,10 @@ use fieldledger_core::{
     model::{
         ChangeHash, CollectionNote, Delivery, DocumentKind, DocumentModel, Order, Review, StatementConfirmation, Visit,
     },
-    rules::authority::keeps_contacts_word,
+    rules::{
+        authority::keeps_contacts_word,
+        evidence::{keeps_evidence, shows_evidence},
+    },
     sync::protocol::RejectionCode,
 };
 use serde_json::Value;
@@ -245,6 +248,11 @@ impl Subject {
         let shown = tree::differences(&open.tree, &tree_after);
         touched.extend(own.into_iter().chain(shown).map(|(path, _, _)| path));
         check_model(&tree_after)?;
+        // By what its author knew, and by what everybody sees: a change that is made on an older document could otherwise
+        // write over what it does not know.
+        keeps_evidence(&base, &made)
+            .and_then(|()| shows_evidence(&open.tree, &tree_after))
+            .map_err(|error| Refusal::new(RejectionCode::Invalid, error.to_string()))?;
         let touched: Vec<Vec<String>> = touched.into_iter().collect();
         let before = Summary::of(&open.tree);
         let disagreements = disagreement::disagreements(&after).len();

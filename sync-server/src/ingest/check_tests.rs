@@ -174,6 +174,40 @@ fn containers_are_added_to_and_never_replaced() {
 }
 
 #[test]
+fn a_recorded_piece_of_evidence_stays_also_for_who_claims_not_to_know_it() {
+    let photo = |size: u64, media_type: &str| {
+        json!({
+            "kind": "photo", "size": size, "media_type": media_type, "taken_at": 1_700_000_000_000_i64,
+            "taken_by": testing::REP, "caption": "",
+        })
+    };
+    let name = "ab".repeat(32);
+    let base = visit(1, "");
+    let naming = |actor: u8, size: u64, media_type: &str| {
+        edited(std::slice::from_ref(&base.bytes), actor, &rep(), |tree| {
+            tree["evidence"][&name] = photo(size, media_type);
+        })
+    };
+    let honest = naming(8, 5_000, "image/jpeg");
+    let stored = [base.bytes.clone(), honest.bytes];
+    let refused = |change: &[u8]| {
+        let judged = judge_one(&stored, change);
+        let (code, message) = refusal(&judged);
+        assert_eq!(code, RejectionCode::Invalid);
+        message.to_owned()
+    };
+    let removed = edited(&stored, 9, &rep(), |tree| {
+        tree["evidence"].as_object_mut().unwrap().remove(&name);
+    });
+    assert!(refused(&removed.bytes).contains("never taken away"));
+    // Made as if on the visit before the photo was named: of two that name it at once, the greater actor's word counts.
+    let beside = naming(9, 6_000, "image/jpeg");
+    assert!(refused(&beside.bytes).contains("cannot be changed"));
+    // Two honest phones that name one file, and call its type each in its own way.
+    sound(judge_one(&stored, &naming(9, 5_000, "image/jpg").bytes));
+}
+
+#[test]
 fn what_is_written_counts_even_when_it_does_not_show() {
     let base = visit(1, "same");
     let unchanged = crafted([9; 16], &[base.hash], 100, vec![put("note", "same")]);

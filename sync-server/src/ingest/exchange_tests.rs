@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use fieldledger_core::{
     document::{self, Authorship, NewChange, edit, tree},
     model::{
-        ChangeHash, Confirmation, ConfirmationVerdict, Customer, CustomerId, Delivery, DeviceId, DocumentId,
-        LedgerRecord, OrganisationId, Party, Review, ReviewVerdict, Role, Territory, TerritoryId, Timestamp, UserId,
+        ChangeHash, Confirmation, ConfirmationVerdict, Customer, CustomerId, Delivery, DeviceId, DocumentId, Evidence,
+        EvidenceHash, EvidenceKind, LedgerRecord, OrganisationId, Party, Review, ReviewVerdict, Role, Territory,
+        TerritoryId, Timestamp, UserId,
     },
     sync::protocol::{
         Cursor, Entry, MAX_ENTRIES, OfferedChange, PROTOCOL, Push, PushedChange, RejectionCode, StreamCursor, StreamId,
@@ -381,6 +382,48 @@ async fn the_parties_of_a_delivery_speak_for_themselves() {
         .push(REP, vec![created(made(3, REP, &in_anothers_name).bytes)])
         .await;
     assert_eq!(code(&judged[0]), RejectionCode::NotAllowed);
+}
+
+#[tokio::test]
+async fn a_colleague_adds_evidence_to_a_delivery_and_does_not_alter_what_is_there() {
+    let world = World::new().await;
+    let photo = |by: UserId, size: u64| Evidence {
+        kind: EvidenceKind::Photo,
+        size,
+        media_type: "image/jpeg".to_owned(),
+        taken_at: NOW,
+        taken_by: by,
+        position: None,
+        caption: String::new(),
+    };
+    let [first, second] = [7, 8].map(|number| EvidenceHash([number; 32]).to_string());
+    let mut delivery = Delivery::new(SHOP, REP, "FH-1");
+    delivery.evidence.insert(first.parse().unwrap(), photo(REP, 5_000));
+    let made_delivery = made(1, REP, &edit::tree_of(&delivery).unwrap());
+    world.push(REP, vec![created(made_delivery.bytes)]).await;
+    let document = id(1);
+    for (number, fact, value) in [(9, "size", json!(6_000)), (10, "media_type", json!("video/mp4"))] {
+        let altered = world
+            .edited(document, number, DRIVER, |tree| tree["evidence"][&first][fact] = value)
+            .await;
+        let verdict = world.push(DRIVER, vec![changed(&altered)]).await.remove(0);
+        let Verdict::Rejected(rejection) = verdict else {
+            panic!("{fact}: {verdict:?}");
+        };
+        assert_eq!(rejection.code, RejectionCode::Invalid);
+        let said = format!("evidence.{first}.{fact}: is what the recorded file has, and cannot be changed");
+        assert!(rejection.message.starts_with(&said), "{}", rejection.message);
+    }
+    let added = world
+        .edited(document, 11, DRIVER, |tree| {
+            tree["evidence"][&second] = serde_json::to_value(photo(DRIVER, 700)).unwrap();
+            tree["evidence"][&first]["caption"] = json!("the ramp");
+        })
+        .await;
+    assert_eq!(world.push(DRIVER, vec![changed(&added)]).await, [Verdict::Accepted]);
+    let tree = world.tree(document).await;
+    let size = |hash: &str| tree["evidence"][hash]["size"].as_u64();
+    assert_eq!((size(&first), size(&second)), (Some(5_000), Some(700)));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use axum::{
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
 };
 use chrono_tz::Tz;
 use fieldledger_core::model::{DocumentId, Evidence, EvidenceHash, Timestamp};
@@ -153,11 +153,9 @@ pub(super) async fn file(
     }
     let (media_type, ending, shown_as) = known(&piece.media_type);
     // The bytes never change, but who may see them does: the browser asks each time.
-    let tag = format!("\"{hash}\"");
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     for (name, value) in [
-        (header::ETAG, tag.clone()),
         (header::CONTENT_TYPE, media_type.to_owned()),
         (
             header::CONTENT_DISPOSITION,
@@ -183,13 +181,6 @@ pub(super) async fn file(
              frame-ancestors 'none'",
         ),
     );
-    let seen = request
-        .headers()
-        .get(header::IF_NONE_MATCH)
-        .and_then(|it| it.to_str().ok());
-    if seen.is_some_and(|seen| seen.split(',').any(|it| it.trim() == tag)) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
     let mut response = app.blobs.serve(org, hash, request).await?;
     response.headers_mut().extend(headers);
     Ok(response)

@@ -111,7 +111,9 @@ pub(super) fn in_words(text: Text, message: &str) -> Option<String> {
     let Some((sentence, values)) = found else {
         // As an error about a field is written in one piece.
         let (field, rest) = message.split_once(": ")?;
-        let is_field = !field.is_empty() && field.bytes().all(|it| it.is_ascii_lowercase() || b"._".contains(&it));
+        let in_a_name = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"._".contains(&it);
+        // The hash of a file may be part of it.
+        let is_field = !field.is_empty() && field.bytes().all(in_a_name);
         return if is_field { in_words(text, rest) } else { None };
     };
     let mut said = String::new();
@@ -377,6 +379,10 @@ mod tests {
                 "发票 F-1 第 1 期 CNY 5 已逾期 3 天，自第 2 天起可停止供货。",
             ),
             ("amount: must not be negative", "不得为负。"),
+            (
+                "evidence.07ab: is recorded; evidence is added to, and never taken away",
+                "此凭证已记录；凭证只能添加，不能删除。",
+            ),
             (
                 "it builds on a change that was not accepted: kind: a document has to say what it is, in a few letters",
                 "它所依据的更改未被接受：记录须用少量字母说明其种类。",

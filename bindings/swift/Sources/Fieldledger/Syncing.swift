@@ -2,9 +2,11 @@ import FieldledgerFFI
 
 /// How a sync that goes on in the background stands.
 public enum SyncState: Hashable, Sendable {
-    /// Phone and server have the same.
+    /// Phone and server have the same. The report is of what was exchanged last; its `evidence` says what became of the files since
+    /// the sync began, and the state is told again when more has become of them.
     case upToDate(SyncReport)
-    /// Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself.
+    /// Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself. The
+    /// report is as that of ``upToDate(_:)``.
     case stalled(SyncReport)
     /// It did not work, and is tried again by itself.
     case retrying(FieldledgerError)

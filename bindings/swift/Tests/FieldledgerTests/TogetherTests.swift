@@ -194,9 +194,13 @@ import Fieldledger
         let server = try await Server()
         let (phone, other) = (try await server.phone(), try await server.phone())
         let handle = try await phone.store.startSync()
+        let stored = Guarded<UInt64>(0)
         let states = Task {
             var last: SyncState?
-            for await state in handle { last = state }
+            for await state in handle {
+                last = state
+                if case .upToDate(let report) = state { stored.withLock { $0 = UInt64(report.evidence.stored) } }
+            }
             return last
         }
         let visit = try await phone.store.startVisit(customer: phone.customer(), purpose: .sales)
@@ -205,6 +209,10 @@ import Fieldledger
         try await other.store.syncOnce()
         try await eventually("the other's visit came") { try await phone.store.list(ListQuery(kind: .visit, limit: 10)).count == 2 }
         handle.networkReturned()
+        let photo = phone.folder.appendingPathComponent("background.jpg")
+        try Data("sent without asking".utf8).write(to: photo)
+        try await phone.store.attachEvidence(visit.id, file: photo, NewEvidence(kind: .photo, mediaType: "image/jpeg"))
+        try await eventually("the state told of the photo") { stored.withLock { $0 } == 1 }
         await handle.stop()
         #expect(handle.hasEnded)
         #expect(await states.value == .stopped(nil))

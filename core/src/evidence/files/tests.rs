@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fetching;
+
 use super::*;
 use crate::{
     model::{DocumentId, EvidenceKind, UploadState},
@@ -184,6 +186,13 @@ fn what_a_full_disk_says_is_told_as_that() {
         partial.file = File::options().write(true).open("/dev/full").unwrap();
         assert_eq!(partial.write(b"bytes"), Err(FieldError::StorageFull));
         drop(partial);
+        // What came of one that is fetched makes room too.
+        let hash = EvidenceHash([7; 32]);
+        let mut fetched = made.resume(hash, 9, [2; 8], &HashSet::new()).unwrap();
+        fetched.write(b"by").unwrap();
+        fetched.file = File::options().write(true).open("/dev/full").unwrap();
+        assert_eq!(fetched.write(b"tes"), Err(FieldError::StorageFull));
+        drop(fetched);
         assert_eq!(fs::read_dir(made.path).unwrap().count(), 0);
     }
 }

@@ -73,6 +73,14 @@ pub enum UploadFault {
 /// The bytes of a file as they come.
 pub type EvidenceBytes = BoxStream<'static, Result<Vec<u8>, TransportFault>>;
 
+/// A file, or the rest of one, as it comes.
+pub struct Fetched {
+    /// Where in the file the bytes begin: where they were asked for, or at 0 when the server gives the whole only.
+    pub offset: u64,
+    /// The bytes from there to the end.
+    pub bytes: EvidenceBytes,
+}
+
 /// Carries files of evidence between a phone and its server.
 pub trait EvidenceTransport: Send + Sync + 'static {
     /// Begins an upload, or asks how far one has come. Doing it twice changes nothing.
@@ -86,12 +94,14 @@ pub trait EvidenceTransport: Send + Sync + 'static {
         part: Vec<u8>,
     ) -> impl Future<Output = Result<Held, UploadFault>> + Send;
 
-    /// Fetches a file, for somebody who wants to see what another phone took.
+    /// Fetches a file from byte `from` on, for somebody who wants to see what another phone took.
+    /// [`UploadFault::WrongOffset`]: the server's file has no such byte.
     fn fetch(
         &self,
         document: DocumentId,
         hash: EvidenceHash,
-    ) -> impl Future<Output = Result<EvidenceBytes, UploadFault>> + Send;
+        from: u64,
+    ) -> impl Future<Output = Result<Fetched, UploadFault>> + Send;
 }
 
 impl<T: EvidenceTransport> EvidenceTransport for std::sync::Arc<T> {
@@ -110,8 +120,9 @@ impl<T: EvidenceTransport> EvidenceTransport for std::sync::Arc<T> {
         &self,
         document: DocumentId,
         hash: EvidenceHash,
-    ) -> impl Future<Output = Result<EvidenceBytes, UploadFault>> + Send {
-        (**self).fetch(document, hash)
+        from: u64,
+    ) -> impl Future<Output = Result<Fetched, UploadFault>> + Send {
+        (**self).fetch(document, hash, from)
     }
 }
 
@@ -157,19 +168,34 @@ impl EvidenceTransport for HttpTransport {
         held(response, StatusCode::NO_CONTENT, upload).await
     }
 
-    async fn fetch(&self, document: DocumentId, hash: EvidenceHash) -> Result<EvidenceBytes, UploadFault> {
-        let call = self.client.get(self.url(&path_of(document, hash)));
+    async fn fetch(&self, document: DocumentId, hash: EvidenceHash, from: u64) -> Result<Fetched, UploadFault> {
+        let mut call = self.client.get(self.url(&path_of(document, hash)));
+        if from > 0 {
+            call = call
+                .header(header::RANGE, format!("bytes={from}-"))
+                .header(header::IF_RANGE, format!("\"{hash}\""));
+        }
         // The bytes may take as long as they like, as long as they come: the client has a limit for silence.
         let response = tokio::time::timeout(self.timeouts.whole, self.asked(call))
             .await
             .map_err(|_| TransportFault::Timeout)??;
-        if response.status() != StatusCode::OK || !speaks_tus(&response) {
-            return Err(refusal(response).await);
-        }
+        let offset = match response.status() {
+            _ if !speaks_tus(&response) => return Err(refusal(response).await),
+            StatusCode::OK => 0,
+            StatusCode::PARTIAL_CONTENT if from > 0 && first_byte(&response) == Some(from) => from,
+            StatusCode::PARTIAL_CONTENT => {
+                let message = "it sent another part of the file than was asked for".to_owned();
+                return Err(TransportFault::Server(message).into());
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => return Err(UploadFault::WrongOffset),
+            _ => return Err(refusal(response).await),
+        };
         let bytes = response.bytes_stream();
-        Ok(bytes
-            .map(|part| part.map(|bytes| bytes.to_vec()).map_err(|error| fault_of(&error)))
-            .boxed())
+        let bytes = bytes.map(|part| part.map(|bytes| bytes.to_vec()).map_err(|error| fault_of(&error)));
+        Ok(Fetched {
+            offset,
+            bytes: bytes.boxed(),
+        })
     }
 }
 
@@ -201,6 +227,12 @@ fn speaks_tus(response: &Response) -> bool {
 
 fn header_of<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok().map(str::trim)
+}
+
+/// Where the part of a file begins that a reply holds.
+fn first_byte(response: &Response) -> Option<u64> {
+    let range = header_of(response, header::CONTENT_RANGE.as_str())?.strip_prefix("bytes ")?;
+    range.split_once('-')?.0.trim().parse().ok()
 }
 
 /// What the reply to an upload says that the server has.

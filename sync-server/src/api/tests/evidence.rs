@@ -185,6 +185,73 @@ async fn a_photo_comes_in_parts_and_is_told_when_it_is_whole() {
 }
 
 #[tokio::test]
+async fn the_rest_of_a_file_is_given_to_whoever_has_its_beginning() {
+    let it = Company::new().await;
+    let token = it.fixture.phone(ANNA).await.token;
+    it.begin(&token).await;
+    it.append(&token, 0, it.photo.clone()).await;
+    let get = async |headers: &[(&str, &str)]| {
+        let mut request = Request::get(it.path()).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = it.fixture.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.headers["tus-resumable"], "1.0.0");
+        answer
+    };
+    let header = |answer: &Answer, name: &str| {
+        let value = answer.headers.get(name).map_or("", |it| it.to_str().unwrap());
+        value.to_owned()
+    };
+    let tag = format!("\"{}\"", it.hash);
+    let whole = get(&[]).await;
+    assert_eq!((whole.status.as_u16(), &whole.body[..]), (200, &it.photo[..]));
+    assert_eq!(
+        (header(&whole, "accept-ranges"), header(&whole, "etag")),
+        ("bytes".to_owned(), tag.clone())
+    );
+
+    for headers in [
+        &[("range", "bytes=12345-")][..],
+        &[("range", "bytes=12345-19999"), ("if-range", &tag)],
+        &[("range", "bytes=-7655"), ("if-none-match", "\"another\"")],
+    ] {
+        let rest = get(headers).await;
+        assert_eq!(
+            (rest.status.as_u16(), &rest.body[..]),
+            (206, &it.photo[12_345..]),
+            "{headers:?}"
+        );
+        assert_eq!(header(&rest, "content-range"), "bytes 12345-19999/20000");
+        assert_eq!(
+            (header(&rest, "content-length"), header(&rest, "etag")),
+            ("7655".to_owned(), tag.clone())
+        );
+    }
+    // The beginning is of another file, or of who knows which: the whole. And what counts something else is left aside.
+    let weak = format!("W/{tag}");
+    for headers in [
+        &[("range", "bytes=12345-"), ("if-range", "\"another\"")][..],
+        &[("range", "bytes=12345-"), ("if-range", &weak)],
+        &[("range", "bytes=12345-"), ("if-range", "Sat, 28 Nov 2026 10:00:00 GMT")],
+        &[("range", "lines=1-")],
+    ] {
+        let whole = get(headers).await;
+        assert_eq!((whole.status.as_u16(), whole.body.len()), (200, 20_000), "{headers:?}");
+    }
+    for range in ["bytes=20000-", "bytes=0-1,5-6", "bytes=7-3"] {
+        let refused = get(&[("range", range)]).await;
+        assert_eq!(refused.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
+        assert_eq!(header(&refused, "content-range"), "bytes */20000");
+    }
+    let known = get(&[("if-none-match", &tag), ("range", "bytes=5-")]).await;
+    assert_eq!(
+        (known.status.as_u16(), known.body.len(), header(&known, "etag")),
+        (304, 0, tag)
+    );
+}
+
+#[tokio::test]
 async fn only_files_that_a_record_names_are_taken_and_only_from_those_it_concerns() {
     let it = Company::new().await;
     let anna = it.fixture.phone(ANNA).await.token;
@@ -337,6 +404,44 @@ async fn a_file_that_is_gone_from_the_disk_is_asked_for_again() {
     assert_eq!(told(&it.begin(&token).await), (201, "0", "0"));
     assert_eq!(told(&it.append(&token, 0, it.photo.clone()).await), (204, "20000", "0"));
     assert_eq!(std::fs::read(path).unwrap(), it.photo);
+}
+
+#[tokio::test]
+async fn a_last_part_is_not_called_stored_because_the_database_says_so() {
+    let it = Company::new().await;
+    let token = it.fixture.phone(ANNA).await.token;
+    it.begin(&token).await;
+    it.append(&token, 0, it.photo.clone()).await;
+    std::fs::write(it.fixture.state.blobs.path(ORGANISATION, it.hash), "cut short").unwrap();
+    // The phone asks once more how its last part went.
+    let again = it.append(&token, 20_000, Body::empty()).await;
+    assert_eq!((again.status.as_u16(), again.code().as_str()), (404, "not_found"));
+    // Nor is what is left of it given to anybody.
+    assert_eq!(it.ask(Method::GET, &token).await.code(), "not_found");
+    assert_eq!(told(&it.begin(&token).await), (201, "0", "0"));
+    assert_eq!(told(&it.append(&token, 0, it.photo.clone()).await), (204, "20000", "0"));
+}
+
+#[tokio::test]
+async fn a_phone_with_much_unfinished_is_told_to_finish_that_first() {
+    let it = Company::with(ServerConfig {
+        evidence_unfinished_mb: 1,
+        ..ServerConfig::default()
+    })
+    .await;
+    let token = it.fixture.phone(ANNA).await.token;
+    let video = EvidenceHash([7; 32]);
+    let other = put_visit(&it.fixture, 2, StreamId::Territory(NORTH), ANNA, video, 990_000).await;
+    it.begin(&token).await;
+    let begin_video = || begin(&token, &other.to_string(), &video.to_string(), 990_000);
+    let refused = it.fixture.send(begin_video()).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (507, "too_much_unfinished")
+    );
+    assert!(refused.text().contains("tries again later"), "{}", refused.text());
+    it.append(&token, 0, it.photo.clone()).await;
+    assert_eq!(told(&it.fixture.send(begin_video()).await), (201, "0", "0"));
 }
 
 #[tokio::test]

@@ -1,28 +1,36 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod fetching;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use futures::StreamExt as _;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 
-use super::*;
+use super::{
+    pace::{FIRST_PART, LEAST_PART},
+    *,
+};
 use crate::{
     evidence::queue::{COPY_KEPT, DAY},
-    model::UploadState,
+    model::{DocumentId, EvidenceHash, UploadState},
     sync::{
-        engine::Config,
+        engine::{Config, Status},
         fake::{
             FakeServer, Phone, TestClock,
             evidence::{Asked, FakeEvidence, Trouble},
         },
         protocol::{SyncRequest, pack},
-        transport::{EvidenceBytes, Exchanged, LiveNotices},
+        transport::{Exchanged, Fetched, Held, LiveNotices, Upload, UploadFault},
     },
 };
 
@@ -36,7 +44,12 @@ struct Wire {
     pace: Mutex<Option<(Arc<TestClock>, i64)>>,
     /// Done before each part.
     before_part: Mutex<Option<Box<dyn FnMut() + Send>>>,
-    fetched: AtomicUsize,
+    /// From which byte on files were fetched.
+    fetched: Mutex<Vec<u64>>,
+    /// After so many bytes the next replies break off.
+    cuts: Mutex<VecDeque<usize>>,
+    /// It gives whole files only.
+    no_ranges: AtomicBool,
 }
 
 impl Transport for Wire {
@@ -68,15 +81,24 @@ impl EvidenceTransport for Wire {
         }
         self.files.lock().unwrap().append(upload, offset, &part)
     }
-    async fn fetch(&self, _: DocumentId, hash: EvidenceHash) -> Result<EvidenceBytes, UploadFault> {
-        self.fetched.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.files.lock().unwrap().stored.get(&hash).cloned();
-        let parts: Vec<_> = bytes
-            .ok_or(UploadFault::Gone)?
-            .chunks(10_000)
-            .map(<[u8]>::to_vec)
-            .collect();
-        Ok(futures::stream::iter(parts.into_iter().map(Ok)).boxed())
+    async fn fetch(&self, _: DocumentId, hash: EvidenceHash, from: u64) -> Result<Fetched, UploadFault> {
+        self.fetched.lock().unwrap().push(from);
+        let whole = files_of(self).stored.get(&hash).cloned().ok_or(UploadFault::Gone)?;
+        let offset = if self.no_ranges.load(Ordering::Relaxed) {
+            0
+        } else {
+            from
+        };
+        if offset > 0 && offset >= whole.len() as u64 {
+            return Err(UploadFault::WrongOffset);
+        }
+        let mut bytes = &whole[offset as usize..];
+        let cut = self.cuts.lock().unwrap().pop_front();
+        bytes = &bytes[..cut.unwrap_or(bytes.len()).min(bytes.len())];
+        let mut parts: Vec<_> = bytes.chunks(10_000).map(|part| Ok(part.to_vec())).collect();
+        parts.extend(cut.map(|_| Err(TransportFault::Offline)));
+        let bytes = futures::stream::iter(parts).boxed();
+        Ok(Fetched { offset, bytes })
     }
 }
 
@@ -560,51 +582,6 @@ async fn a_copy_is_deleted_only_when_it_is_old_and_a_backup_holds_it() {
 }
 
 #[tokio::test]
-async fn a_photo_of_another_phone_is_fetched_once_and_never_kept_when_its_bytes_are_wrong() {
-    let (ann, ben, wire) = (Phone::new(1), Phone::new(2), Arc::new(Wire::default()));
-    let visit = ann.plan(1);
-    let hash = ann.photograph(visit, &picture(1, 700_000));
-    driver(&ann, &wire).sync_once().await.unwrap();
-    driver(&ben, &wire).sync_once().await.unwrap();
-    let viewer = driver(&ben, &wire);
-    let not_there = SyncError::Storage(FieldError::NotFound);
-    assert_eq!(
-        viewer.fetch_evidence(visit, hash).await,
-        Err(not_there.clone()),
-        "not arrived"
-    );
-    assert_eq!(
-        viewer.fetch_evidence(visit, EvidenceHash([7; 32])).await,
-        Err(not_there)
-    );
-    sync(&ann, &wire).await;
-
-    let right = files_of(&wire).stored[&hash].clone();
-    let mut turned = right.clone();
-    turned[600_000] ^= 1;
-    let longer = [&right[..], &[0; 5_000_000]].concat();
-    for wrong in [turned, right[..699_999].to_vec(), longer, Vec::new()] {
-        files_of(&wire).stored.insert(hash, wrong);
-        let error = viewer.fetch_evidence(visit, hash).await.unwrap_err();
-        assert!(
-            matches!(error, SyncError::Transport(TransportFault::Server(_))),
-            "{error:?}"
-        );
-        assert_eq!(state(&ben, hash), UploadState::Elsewhere);
-        let folder = copy_of(&ben, hash).parent().unwrap().to_owned();
-        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "nothing is kept");
-    }
-    files_of(&wire).stored.insert(hash, right.clone());
-    let path = viewer.fetch_evidence(visit, hash).await.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), right);
-    assert_eq!(path, copy_of(&ben, hash));
-    assert_eq!(state(&ben, hash), UploadState::Stored);
-    let fetched = wire.fetched.load(Ordering::Relaxed);
-    assert_eq!(viewer.fetch_evidence(visit, hash).await.unwrap(), path);
-    assert_eq!(wire.fetched.load(Ordering::Relaxed), fetched, "it is here");
-}
-
-#[tokio::test]
 async fn a_file_of_an_earlier_version_finds_its_document_or_says_that_there_is_none() {
     let (ann, wire) = (Phone::new(1), Arc::new(Wire::default()));
     let visits: Vec<_> = (0..5).map(|day| ann.plan(day)).collect();
@@ -682,6 +659,40 @@ async fn in_the_background_files_follow_their_documents_and_a_returned_network_w
     )
     .await;
     assert_eq!(ended.unwrap(), Err(SyncError::Transport(TransportFault::Revoked)));
+}
+
+#[tokio::test]
+async fn a_sync_in_the_background_tells_of_documents_and_files_together() {
+    let (ann, wire) = (Phone::new(1), Arc::new(Wire::default()));
+    let visit = ann.plan(1);
+    let small = ann.photograph(visit, &picture(1, 100_000));
+    ann.photograph(visit, &picture(2, 100_001));
+    // One goes; the other waits for another network.
+    let asked = AtomicUsize::new(0);
+    let allowed = move || asked.fetch_add(1, Ordering::Relaxed) < 2;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let cancel = async move {
+        let _ = stopped.await;
+    };
+    let background = driver(&ann, &wire);
+    let running = tokio::spawn(async move {
+        let watch = move |status: &Status, report: &SyncReport| {
+            let _ = tell.send((status.clone(), report.evidence.clone()));
+        };
+        background.run_all(cancel, allowed, watch).await
+    });
+    let sent = EvidenceReport {
+        stored: 1,
+        left: 1,
+        lost: 0,
+        bytes_up: 100_000,
+        problem: None,
+    };
+    while told.recv().await.unwrap() != (Status::UpToDate, sent.clone()) {}
+    assert_eq!(state(&ann, small), UploadState::Stored);
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), Ok(()));
 }
 
 /// Whatever goes wrong in between, in the end the server has every file, byte for byte.

@@ -157,6 +157,11 @@ async fn every_answer_about_an_upload_has_its_fault() {
             "storage_full",
             transport(TransportFault::Server(message.clone())),
         ),
+        (
+            "507 Insufficient Storage",
+            "too_much_unfinished",
+            transport(TransportFault::Server(message.clone())),
+        ),
     ];
     for (status, code, fault) in cases {
         let reply = ours(status, "retry-after: 7\r\n", &says(code));
@@ -212,14 +217,19 @@ async fn a_fetched_file_comes_in_pieces_and_only_from_our_server() {
     let (address, asked) = answering(http("200 OK", "image/jpeg", "tus-resumable: 1.0.0\r\n", &bytes)).await;
     let transport = HttpTransport::new(&address, "secret").unwrap();
     let parts: Vec<Vec<u8>> = transport
-        .fetch(UPLOAD.document, UPLOAD.hash)
+        .fetch(UPLOAD.document, UPLOAD.hash, 0)
         .await
         .unwrap()
+        .bytes
         .try_collect()
         .await
         .unwrap();
     assert_eq!(parts.concat(), bytes);
-    assert!(asked.lock().unwrap().starts_with("get /v1/evidence/11111111-"));
+    let asked = asked.lock().unwrap().clone();
+    assert!(
+        asked.starts_with("get /v1/evidence/11111111-") && !asked.contains("range"),
+        "{asked}"
+    );
     for (reply, fault) in [
         (ours("404 Not Found", "", &says("not_found")), UploadFault::Gone),
         (
@@ -233,7 +243,7 @@ async fn a_fetched_file_comes_in_pieces_and_only_from_our_server() {
     ] {
         let (address, _) = answering(reply).await;
         let transport = HttpTransport::new(&address, "secret").unwrap();
-        let fetched = transport.fetch(UPLOAD.document, UPLOAD.hash).await;
+        let fetched = transport.fetch(UPLOAD.document, UPLOAD.hash, 0).await;
         assert_eq!(fetched.err(), Some(fault));
     }
     // Cut short.
@@ -241,12 +251,59 @@ async fn a_fetched_file_comes_in_pieces_and_only_from_our_server() {
     let (address, _) = answering(whole[..whole.len() - 1].to_vec()).await;
     let transport = HttpTransport::new(&address, "secret").unwrap();
     let cut: Result<Vec<_>, _> = transport
-        .fetch(UPLOAD.document, UPLOAD.hash)
+        .fetch(UPLOAD.document, UPLOAD.hash, 0)
         .await
         .unwrap()
+        .bytes
         .try_collect()
         .await;
     assert_eq!(cut, Err(TransportFault::Offline));
+}
+
+#[tokio::test]
+async fn the_rest_of_a_file_is_asked_for_and_only_that_or_the_whole_is_taken() {
+    let rest = |status: &str, range: &str| ours(status, &format!("content-range: {range}\r\n"), b"the rest");
+    let fetched = async |reply: Vec<u8>| {
+        let (address, asked) = answering(reply).await;
+        let transport = HttpTransport::new(&address, "secret").unwrap();
+        let fetched = transport.fetch(UPLOAD.document, UPLOAD.hash, 992).await;
+        let asked = asked.lock().unwrap().clone();
+        let tag = "ab".repeat(32);
+        for header in ["range: bytes=992-\r\n", &format!("if-range: \"{tag}\"\r\n")] {
+            assert!(asked.contains(header), "{header} in {asked}");
+        }
+        let fetched = fetched?;
+        let bytes: Vec<Vec<u8>> = fetched.bytes.try_collect().await.unwrap();
+        Ok::<_, UploadFault>((fetched.offset, bytes.concat()))
+    };
+    let of_ours = |offset| Ok((offset, b"the rest".to_vec()));
+    assert_eq!(
+        fetched(rest("206 Partial Content", "bytes 992-999/1000")).await,
+        of_ours(992)
+    );
+    assert_eq!(fetched(ours("200 OK", "", b"the rest")).await, of_ours(0));
+    for another in [
+        "bytes 0-7/1000",
+        "bytes 993-999/1000",
+        "bytes */1000",
+        "lines 992-999/1000",
+        "",
+    ] {
+        let refused = fetched(rest("206 Partial Content", another)).await.unwrap_err();
+        assert!(
+            matches!(refused, UploadFault::Transport(TransportFault::Server(_))),
+            "{refused:?}"
+        );
+    }
+    let beyond = fetched(rest("416 Range Not Satisfiable", "bytes */900")).await;
+    assert_eq!(beyond, Err(UploadFault::WrongOffset));
+    let portal = http(
+        "206 Partial Content",
+        JSON,
+        "content-range: bytes 992-999/1000\r\n",
+        b"the rest",
+    );
+    assert_eq!(fetched(portal).await, Err(TransportFault::CaptivePortal.into()));
 }
 
 /// The part of a server that takes files, on a real socket. A part that is in trouble is cut in the middle of its body.

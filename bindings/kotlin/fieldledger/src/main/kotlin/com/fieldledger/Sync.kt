@@ -87,16 +87,17 @@ public sealed interface SyncState {
     public data object Starting : SyncState
 
     /**
-     * Phone and server have the same.
+     * Phone and server have the same. Told again when more has become of the files of evidence.
      *
-     * @property report what was exchanged.
+     * @property report what was exchanged last; its `evidence` says what became of the files since the sync began.
      */
     public data class UpToDate(public val report: SyncReport) : SyncState
 
     /**
-     * Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself.
+     * Everything was exchanged but for changes that the server did not want to look at yet; it goes on by itself. Told again
+     * as [UpToDate] is.
      *
-     * @property report what was exchanged.
+     * @property report as that of [UpToDate].
      */
     public data class Stalled(public val report: SyncReport) : SyncState
 

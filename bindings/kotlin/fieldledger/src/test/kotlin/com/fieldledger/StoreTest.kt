@@ -276,6 +276,9 @@ class StoreTest {
                 handle.networkReturned()
                 eventually { handle.states.value is SyncState.UpToDate && first.store.status().waiting == 0L }
                 eventually { second.store.visit(visit.id)?.value?.note == "seen without asking" }
+                val photo = java.io.File(first.folder, "background.jpg").apply { writeText("sent without asking") }
+                first.store.attachEvidence(visit.id, photo, NewEvidence(EvidenceKind.Photo, "image/jpeg"))
+                eventually { (handle.states.value as? SyncState.UpToDate)?.report?.evidence?.stored?.toLong() == 1L }
                 handle.stop()
                 assertTrue(handle.hasEnded)
                 assertEquals(SyncState.Stopped(null), handle.states.value)
