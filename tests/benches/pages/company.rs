@@ -8,7 +8,7 @@ use std::{
     fs,
     path::Path,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chrono::{Days, NaiveDate};
@@ -32,7 +32,7 @@ use fieldledger_server::{
     ledger::statements::{self, StatementWish},
     store::{
         Append, AppendOutcome, AuditEntry, Decided, DeliveryLink, DocumentStore as _, PeopleStore as _, PutOutcome,
-        StatementLink, Step, Store, sqlite::SqliteStore,
+        StatementLink, Step, Store, StoreError, sqlite::SqliteStore,
     },
 };
 use fieldledger_tests::{
@@ -219,10 +219,22 @@ pub(crate) async fn make(folder: &Path, size: Size) -> Result<Facts> {
         delivery_secret: DELIVERY_SECRET.to_owned(),
         seconds: started.elapsed().as_secs(),
     };
-    // The last handle closes the store, and folds the log into the database.
     drop(store);
+    closed(folder).await?;
     fs::write(folder.join(FACTS), serde_json::to_vec(&facts)?)?;
     Ok(facts)
+}
+
+/// Waits until the store is closed and its log is folded into the database, which is copied as a file: the server's tasks
+/// let go of it some time after the server.
+async fn closed(folder: &Path) -> Result<()> {
+    loop {
+        match SqliteStore::open(folder) {
+            Ok(_) => return Ok(()),
+            Err(StoreError::InUse) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 const MAPPING: &str = r#"
