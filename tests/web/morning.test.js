@@ -126,7 +126,7 @@ describe("a held order", () => {
       await late.locator("textarea").fill("let it go");
       await late.locator("button[value=release]").click();
       await other.waitForLoadState();
-      assert.match(await other.innerText("main"), /decided on meanwhile/);
+      assert.match(await other.innerText("main"), /has been decided on/);
     }
     await phone.say("sync");
     const decision = await phone.say("decision", order);

@@ -252,10 +252,19 @@ impl<'s> Sales<'s> {
 }
 
 fn products(lines: &[LedgerLine]) -> Vec<StatementProduct> {
+    // What is let off is in the price, so that the products come to what was charged.
+    let charged = |it: &LedgerLine| {
+        let part = Decimal::ONE.saturating_sub(it.discount);
+        it.unit_price.checked_mul(part).unwrap_or(it.unit_price).normalize()
+    };
     let product = |it: &LedgerLine| StatementProduct {
         product: it.product,
         quantity: it.quantity,
-        unit_price: it.unit_price,
+        unit_price: if it.discount.is_zero() {
+            it.unit_price
+        } else {
+            charged(it)
+        },
     };
     lines.iter().map(product).collect()
 }

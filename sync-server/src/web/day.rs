@@ -94,7 +94,9 @@ pub(super) async fn show(
         limit: MOST,
         ..FeedFilter::default()
     };
-    let items = feed::read_feed(store, &viewer, &filter).await?;
+    let mut items = feed::read_feed(store, &viewer, &filter).await?;
+    // A review is somebody else's word about the rep.
+    items.retain(|it| it.summary.kind != DocumentKind::Review);
     // Somebody of other territories does not exist here.
     if items.is_empty() && !names.field_people_of(&viewer.account).iter().any(|(id, _)| *id == rep) {
         return Err(PageError::NotFound);

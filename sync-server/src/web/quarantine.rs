@@ -188,6 +188,7 @@ pub(super) async fn item(
         Some(id) => store.document(org, id).await?.filter(|it| viewer.may_read(it.stream)),
         None => None,
     };
+    let is_here = existing.is_some();
     // The bytes are anybody's: they are read where those of phones are read, never in this process.
     let job = Job {
         existing: existing.map(|it| it.chunks).unwrap_or_default(),
@@ -219,7 +220,7 @@ pub(super) async fn item(
         remarks: Vec::new(),
     };
     let facts = vec![
-        field("quarantine.message", Shown::Prose(refusal::spoken(text, &item.message))),
+        field("quarantine.told", Shown::Prose(refusal::spoken(text, &item.message))),
         field(
             "quarantine.when",
             Shown::Moment(Moment::new(item.received_at, viewer.zone)),
@@ -236,20 +237,29 @@ pub(super) async fn item(
         ),
         field(
             "quarantine.record",
-            item.document.map_or(Shown::Nothing, |id| Shown::Link {
-                href: format!("/records/{id}"),
-                text: text.t("record.title").to_owned(),
-            }),
+            // What was refused from the beginning is no record here, and one that has moved away is another's to read.
+            item.document
+                .filter(|_| is_here)
+                .map_or(Shown::Nothing, |id| Shown::Link {
+                    href: format!("/records/{id}"),
+                    text: text.t("record.title").to_owned(),
+                }),
         ),
         field(
             "record.customer",
             tree.as_ref()
                 .and_then(|tree| Summary::of(tree).customer)
                 .and_then(|id| names.customer(id))
-                .filter(|it| viewer.account.may_read(it.territory))
-                .map_or(Shown::Nothing, |it| Shown::Link {
-                    href: format!("/customers/{}", it.id),
-                    text: it.name.clone(),
+                .map_or(Shown::Nothing, |it| {
+                    if viewer.account.may_read(it.territory) {
+                        Shown::Link {
+                            href: format!("/customers/{}", it.id),
+                            text: it.name.clone(),
+                        }
+                    } else {
+                        // One's own rep wrote about them; where they belong now is beside it.
+                        Shown::Text(it.name.clone())
+                    }
                 }),
         ),
         field("quarantine.size", Shown::Text(item.bytes.len().to_string())),

@@ -99,7 +99,7 @@ pub struct StatementProduct {
     pub product: ProductId,
     /// How much.
     pub quantity: Decimal,
-    /// Price of one unit, gross of tax.
+    /// Price of one unit, gross of tax, less what was let off.
     pub unit_price: Decimal,
 }
 

@@ -80,6 +80,21 @@ fn a_statement_lists_what_happened_with_the_balance_after_each_line() {
 }
 
 #[test]
+fn the_products_of_an_invoice_come_to_what_was_charged() {
+    let line = |quantity: &str, price: &str, discount: &str| LedgerLine {
+        product: ProductId::from_bytes([7; 16]),
+        quantity: dec(quantity),
+        unit_price: dec(price),
+        discount: dec(discount),
+    };
+    let shown = products(&[line("10", "102", "0.10"), line("3", "12.50", "0"), line("1", "9", "1")]);
+    let prices: Vec<String> = shown.iter().map(|it| it.unit_price.to_string()).collect();
+    assert_eq!(prices, ["91.8", "12.50", "0"]);
+    let sum: Decimal = shown.iter().map(|it| it.quantity * it.unit_price).sum();
+    assert_eq!(sum, dec("955.5"));
+}
+
+#[test]
 fn an_invoices_line_shows_its_order_the_ship_date_and_the_products() {
     let mut sold = invoice("1", "2026-04-10", "100");
     sold.order_number = Some("007".into());

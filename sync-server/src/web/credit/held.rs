@@ -19,7 +19,7 @@ use super::{
         messages::Text,
         names::{Names, key},
         page::{Frame, Viewer, html},
-        record::{Content, Shown, Voice, credit_check},
+        record::{Content, Shown, Voice, credit_check, telephone},
         table::{Cell, Column, Controls, Direction, EVERYTHING, Filter, Row, Sent, Spec, read_parts},
     },
     Tabs,
@@ -59,6 +59,9 @@ struct Held {
     customer: String,
     customer_name: String,
     customer_code: String,
+    /// Whom to call.
+    contact: String,
+    phone: Shown,
     rep: String,
     territory: String,
     received: Moment,
@@ -76,7 +79,7 @@ struct Held {
 struct HeldPage {
     frame: Frame,
     tabs: Tabs,
-    done: Option<&'static str>,
+    done: Option<String>,
     problem: Option<String>,
     may_decide: bool,
     count: String,
@@ -106,13 +109,24 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
             None => None,
         },
     };
-    let done = sent.value("done").and_then(|it| viewer.text.known_word("done", it));
+    let done = match sent.value("done").and_then(|it| viewer.text.known_word("done", it)) {
+        Some(done) => Some(done_with(&app, &viewer, sent.value("of"), done).await?),
+        None => None,
+    };
     let problem = part
         .alone
         .as_ref()
         .filter(|it| it.standing != OrderStanding::Held)
         .map(|it| decided_meanwhile(viewer.text, it));
     page(&app, &viewer, part, done, None, problem).await
+}
+
+/// What was done, and with which order: the next one stands in its place by now.
+async fn done_with(app: &AppState, viewer: &Viewer, order: Option<&str>, done: &str) -> Result<String, PageError> {
+    let Some(order) = order else { return Ok(done.to_owned()) };
+    let order = known_order(app, viewer, order).await?;
+    let customer = customers::known(app, viewer, order.customer).await?;
+    Ok(format!("{} · {} · {done}", order.number, customer.name))
 }
 
 /// The orders that wait, the oldest first unless somebody asks for another order.
@@ -213,7 +227,7 @@ async fn page(
     app: &AppState,
     viewer: &Viewer,
     part: Part,
-    done: Option<&'static str>,
+    done: Option<String>,
     failed: Option<Failed<'_>>,
     problem: Option<String>,
 ) -> Result<Response, PageError> {
@@ -325,6 +339,8 @@ fn held(
         customer: format!("/customers/{}", customer.id),
         customer_name: customer.name.clone(),
         customer_code: customer.code.clone(),
+        contact: customer.contact.clone(),
+        phone: telephone(&customer.phone),
         rep: names.person(order.rep),
         territory: names.territory(customer.territory),
         received: Moment::new(order.received_at, viewer.zone),
@@ -408,7 +424,11 @@ pub(super) async fn decide(
     match outcome {
         Outcome::Done(_) => {
             let done = if release { "order_released" } else { "order_refused" };
-            Ok(form::done(&back.address_with(&[("from", &from.to_string())]), done, ""))
+            Ok(form::done(
+                &back.address_with(&[("from", &from.to_string()), ("of", &document.to_string())]),
+                done,
+                "",
+            ))
         }
         Outcome::Refused(why) => {
             // Somebody else may have decided meanwhile: then it is not on the page any more.

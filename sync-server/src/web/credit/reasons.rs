@@ -2,7 +2,7 @@
 //! rules is [`fieldledger_core::rules::credit::sentence`].
 
 use fieldledger_core::{
-    model::{CreditLimit, Money, OrderDecision, RuleFacts, RuleOutcome},
+    model::{CreditDecision, CreditLimit, Money, OrderDecision, RuleFacts, RuleOutcome},
     rules::{credit::sentence, exposure::DayRates},
 };
 use rust_decimal::Decimal;
@@ -60,14 +60,19 @@ impl WhyHeld {
             .iter()
             .rev()
             .find_map(|it| Some((it.at, it.check.as_ref()?)));
-        let failed = asked.iter().flat_map(|(_, it)| &it.rules).filter(|it| !it.passed);
         let standing = overview.and_then(|all| Some((all, all.customer(order.customer)?)));
         Self {
             asked: asked.as_ref().map(|(at, _)| Moment::new(*at, zone)),
-            failed: failed.map(|rule| reason(text, zone, rule)).collect(),
+            failed: asked.map(|(_, it)| failed(text, zone, it)).unwrap_or_default(),
             present: standing.map_or_else(Vec::new, |(all, it)| figures(text, order, all, it)),
         }
     }
+}
+
+/// The rules that a check did not pass, each in a sentence.
+pub(in crate::web) fn failed(text: Text, zone: chrono_tz::Tz, check: &CreditDecision) -> Vec<String> {
+    let failed = check.rules.iter().filter(|it| !it.passed);
+    failed.map(|rule| reason(text, zone, rule)).collect()
 }
 
 /// What the customer of an order comes to.

@@ -273,6 +273,9 @@ fn row(viewer: &Viewer, names: &Names, it: &Standing) -> Row {
     if credit.is_some_and(|it| it.on_hold) {
         marks.push((Tone::Alert, text.t("customer.on_hold").to_owned()));
     }
+    if used(it).is_some_and(|it| it > Decimal::ONE_HUNDRED) {
+        marks.push((Tone::Alert, text.t("credit.above").to_owned()));
+    }
     match it.stop {
         Some(Stop::Proposed) => marks.push((Tone::Doubt, text.t("customers.stop_proposed").to_owned())),
         Some(Stop::Stopped) => marks.push((Tone::Alert, text.t("customers.stopped").to_owned())),

@@ -8,7 +8,13 @@ use super::Voice;
 use crate::{
     state::AppState,
     store::AuditEntry,
-    web::{credit::event_words, error::PageError, format::Moment, names::key, page::Viewer},
+    web::{
+        credit::{event_words, reasons::failed},
+        error::PageError,
+        format::Moment,
+        names::key,
+        page::Viewer,
+    },
 };
 
 /// Lines of the audit log on the page.
@@ -55,7 +61,11 @@ pub(super) fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<Au
                     .by
                     .map_or_else(|| text.t("decision.rules").to_owned(), |by| voice.names.person(by)),
                 what: event_words(text, &it.what).0,
-                reason: it.reason.clone(),
+                // Of the rules, why: the figures are those of the moment.
+                reason: match &it.check {
+                    Some(check) if it.reason.is_empty() => failed(text, voice.zone, check).join(" "),
+                    _ => it.reason.clone(),
+                },
             };
             (it.at, decision)
         })
@@ -72,7 +82,12 @@ pub(super) fn decisions(voice: Voice<'_>, events: &[OrderEvent], audited: Vec<Au
             at: Moment::new(it.at, voice.zone),
             who,
             what: text.word("audit_action", &it.action),
-            reason: it.detail,
+            // What was chosen, and what was said, stands on this page in words: in the changes, and in the review.
+            reason: if ["record.settled", "review.made"].contains(&it.action.as_str()) {
+                String::new()
+            } else {
+                it.detail
+            },
         };
         (it.at, decision)
     }));

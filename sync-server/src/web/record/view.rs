@@ -61,6 +61,12 @@ pub(crate) enum Shown {
     Nothing,
 }
 
+impl Shown {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
 /// A labelled value, with what makes it doubtful.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {

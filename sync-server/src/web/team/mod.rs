@@ -283,6 +283,10 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
         .iter()
         .filter_map(|(rep, figures)| Some((rep.filter(|rep| accounts.iter().any(|it| it.user == *rep))?, figures)))
         .collect();
+    let has_no_phone = |rep: Option<UserId>| {
+        let of = |rep| devices.iter().any(|it| it.user == rep && it.revoked_at.is_none());
+        rep.is_some_and(|rep| !of(rep))
+    };
     let behind = behind(text, &names, month, &of_reps);
     let rows = shown
         .into_iter()
@@ -302,7 +306,13 @@ pub(super) async fn list(State(app): State<AppState>, viewer: Viewer, sent: Sent
                     Some(rep) if listed => Cell::link(format!("/team/{rep}?month={month}"), name),
                     _ => Cell::text(name),
                 },
-                Cell::Marks(marks(text, &figures, contact, (now, stale))),
+                Cell::Marks(marks(
+                    text,
+                    &figures,
+                    contact,
+                    (now, stale),
+                    has_no_phone(rep.filter(|_| listed)),
+                )),
                 Cell::count(figures.customers as u64),
                 Cell::count(figures.visits),
                 percent_of(performance.visits),
@@ -346,8 +356,12 @@ fn marks(
     figures: &RepFigures,
     contact: Option<Timestamp>,
     (now, stale_millis): (Timestamp, i64),
+    has_no_phone: bool,
 ) -> Vec<(Tone, String)> {
     let mut marks = Vec::new();
+    if has_no_phone {
+        marks.push((Tone::Doubt, text.t("team.no_phone").to_owned()));
+    }
     if figures.doubtful > 0 {
         let said = text.fill("team.doubtful", "count", figures.doubtful);
         marks.push((Tone::Doubt, said));

@@ -170,7 +170,12 @@ async fn a_held_order_is_shown_with_every_rule_and_only_a_supervisor_of_its_terr
 
     let done = send(SUPERVISOR, form(SUPERVISOR, &secret, "paid in cash yesterday")).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER);
-    assert_eq!(done.location(), "/credit?from=0&done=order_released");
+    assert_eq!(done.location(), format!("/credit?from=0&of={id}&done=order_released"));
+    let told = world.get(SUPERVISOR, done.location()).await.body;
+    assert!(
+        told.contains("SO-77 · 东方超市 Orient · The order is released."),
+        "{told}"
+    );
     let again = send(SUPERVISOR, form(SUPERVISOR, &secret, "paid in cash yesterday")).await;
     assert_eq!(again.location(), done.location(), "sent twice, done once");
     assert_eq!(audited(&world, "order.released").await, 1);
@@ -180,7 +185,7 @@ async fn a_held_order_is_shown_with_every_rule_and_only_a_supervisor_of_its_terr
     // A form that was open meanwhile is told what became of the order.
     let late = send(ADMINISTRATOR, form(ADMINISTRATOR, "another", "me too")).await;
     assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(late.body.contains("SO-77 was decided on meanwhile: it is released"));
+    assert!(late.body.contains("SO-77 has been decided on: it is released"));
     assert_eq!(audited(&world, "order.released").await, 1);
     assert!(
         world
@@ -494,7 +499,7 @@ async fn one_order_is_decided_on_from_its_record_wherever_it_stands_among_the_ot
         StatusCode::SEE_OTHER
     );
     let late = world.get(SUPERVISOR, &format!("/credit?order={last}")).await.body;
-    assert!(late.contains("was decided on meanwhile: it is released"));
+    assert!(late.contains("has been decided on: it is released"));
     assert!(
         !world
             .get(SUPERVISOR, &format!("/records/{last}"))
@@ -607,10 +612,10 @@ async fn held_orders_are_searched_and_ordered_and_whoever_decides_comes_back_to_
             .contains("<input type=\"hidden\" name=\"q\" value=\"so-07\">")
     );
     form[3].1 = "paid".to_owned();
-    assert_eq!(
-        send(&form).await.location(),
-        "/credit?q=so-07&sort=-number&from=0&done=order_released"
-    );
+    let done = send(&form).await;
+    let (list, of) = done.location().split_once("&of=").unwrap();
+    assert_eq!(list, "/credit?q=so-07&sort=-number&from=0");
+    assert!(of.ends_with("&done=order_released"));
 }
 
 #[tokio::test]

@@ -32,22 +32,13 @@ pub(super) struct Broken {
     pub(super) note: fieldledger_core::model::DocumentId,
 }
 
-/// A stop of supply that was proposed.
-#[derive(Clone, Debug)]
-pub(super) struct ProposedStop {
-    pub(super) territory: TerritoryId,
-    pub(super) customer: CustomerId,
-    pub(super) name: String,
-    pub(super) rep: Option<UserId>,
-}
-
 /// What was found among the customers.
 #[derive(Clone, Default)]
 pub(super) struct FoundAmongCustomers {
     /// The newest first.
     pub(super) broken: Vec<Broken>,
-    /// By name.
-    pub(super) stops: Vec<ProposedStop>,
+    /// Those whose supply somebody has to decide on, who is overdue with most first.
+    pub(super) stops: Vec<Arc<Standing>>,
     /// Those about whom a critical warning stands that nobody has acknowledged, who is overdue with most first.
     pub(super) warned: Vec<Arc<Standing>>,
 }
@@ -96,7 +87,12 @@ pub(super) async fn among_customers(
     let may_read = |territory| viewer.account.may_read(territory);
     Ok(FoundAmongCustomers {
         broken: all.broken.iter().filter(|it| may_read(it.territory)).cloned().collect(),
-        stops: all.stops.iter().filter(|it| may_read(it.territory)).cloned().collect(),
+        stops: all
+            .stops
+            .iter()
+            .filter(|it| may_read(it.customer.territory))
+            .cloned()
+            .collect(),
         warned: all
             .warned
             .iter()
@@ -107,33 +103,27 @@ pub(super) async fn among_customers(
 }
 
 fn warned(overview: &crate::overview::Overview) -> Vec<Arc<Standing>> {
-    let of = overview.customers().filter(|it| !it.critical.is_empty());
-    let mut warned: Vec<Arc<Standing>> = of.cloned().collect();
-    // Of those who owe as much, or of whom it cannot be told, who was warned of first.
-    warned.sort_by_key(|it| {
+    worst_first(overview, |it| !it.critical.is_empty())
+}
+
+fn proposed_stops(overview: &crate::overview::Overview) -> Vec<Arc<Standing>> {
+    worst_first(overview, |it| it.stop == Some(Stop::Proposed))
+}
+
+/// The customers that are `wanted`, who is overdue with most first; of those who owe as much, or of whom it cannot be told,
+/// who was warned of first.
+fn worst_first(overview: &crate::overview::Overview, wanted: impl Fn(&Standing) -> bool) -> Vec<Arc<Standing>> {
+    let mut found: Vec<Arc<Standing>> = overview.customers().filter(|it| wanted(it)).cloned().collect();
+    found.sort_by_key(|it| {
         let raised = it.critical.first().map(|it| it.raised_at);
         (Reverse(overdue(it).map(|it| it.amount)), raised, it.customer.id)
     });
-    warned
+    found
 }
 
 /// What is overdue of a customer; `None` when it cannot be told.
 pub(super) fn overdue(it: &Standing) -> Option<Money> {
     (it.problem.is_none() && it.unconverted.is_none()).then_some(it.overdue.amount)
-}
-
-fn proposed_stops(overview: &crate::overview::Overview) -> Vec<ProposedStop> {
-    let proposed = overview.customers().filter(|it| it.stop == Some(Stop::Proposed));
-    let mut stops: Vec<ProposedStop> = proposed
-        .map(|it| ProposedStop {
-            territory: it.customer.territory,
-            customer: it.customer.id,
-            name: it.customer.name.clone(),
-            rep: it.customer.rep,
-        })
-        .collect();
-    stops.sort_by(|a, b| (&a.name, a.customer).cmp(&(&b.name, b.customer)));
-    stops
 }
 
 fn broken_lately(overview: &crate::overview::Overview, day: NaiveDate) -> Vec<Broken> {

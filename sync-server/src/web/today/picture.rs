@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use fieldledger_core::model::{
-    ConfirmationVerdict, Delivery, OrganisationId, Party, Statement, TerritoryId, Timestamp,
+    ConfirmationVerdict, Delivery, DocumentKind, OrganisationId, Party, Statement, TerritoryId, Timestamp,
 };
 
 use super::{
@@ -87,11 +87,17 @@ pub(super) async fn read(
         viewer,
         &FeedFilter {
             territories: territories.clone(),
-            limit: LATEST,
+            limit: LATEST * 4,
             ..FeedFilter::default()
         },
     )
     .await?;
+    // What phones brought; what the office says to it is not news to the office.
+    let latest: Vec<FeedItem> = latest
+        .into_iter()
+        .filter(|it| it.summary.kind != DocumentKind::Review)
+        .take(LATEST as usize)
+        .collect();
     let among = among_customers(app, viewer, day).await?;
     let crew = Crew::of(app, org).await?;
     // Not those of the crew: a phone that has just been heard of is not silent.
@@ -126,7 +132,13 @@ pub(super) async fn read(
     let people = (overview.held.first.iter().map(|it| it.rep))
         .chain(overview.quarantined.first.iter().map(|it| it.user))
         .chain(stale.iter().map(|it| it.user))
-        .chain(among.stops.iter().take(NEWEST as usize).filter_map(|it| it.rep))
+        .chain(
+            among
+                .stops
+                .iter()
+                .take(NEWEST as usize)
+                .filter_map(|it| it.customer.rep),
+        )
         .chain(latest.iter().filter_map(|it| it.summary.owner));
     names.add_people(store, org, people.collect::<Vec<_>>()).await?;
     Ok(Picture {

@@ -16,6 +16,8 @@ pub(super) struct Progress {
     pub(super) done: Option<u64>,
     pub(super) happened: u64,
     pub(super) amounts: Vec<String>,
+    /// What the list behind it holds and is not counted.
+    pub(super) left_out: Option<String>,
 }
 
 pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
@@ -35,6 +37,7 @@ pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
     };
     let visits = planned(DocumentKind::Visit, &["open", "done"]);
     let deliveries = planned(DocumentKind::Delivery, &["signed", "confirmed", "disputed"]);
+    let refused = count(&overview.happened, DocumentKind::Order, &["refused"]);
     vec![
         Progress {
             name: text.t("today.visits"),
@@ -43,6 +46,7 @@ pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
             done: visits.1,
             happened: count(&overview.happened, DocumentKind::Visit, &[]),
             amounts: Vec::new(),
+            left_out: None,
         },
         Progress {
             name: text.t("today.deliveries"),
@@ -51,6 +55,7 @@ pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
             done: deliveries.1,
             happened: count(&overview.happened, DocumentKind::Delivery, &[]),
             amounts: Vec::new(),
+            left_out: None,
         },
         Progress {
             name: text.t("today.orders"),
@@ -64,6 +69,7 @@ pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
                     &["draft", "refused", "cancelled"],
                 ),
             amounts: money(&overview.ordered),
+            left_out: (refused > 0).then(|| text.fill("today.refused", "count", refused)),
         },
         Progress {
             name: text.t("today.notes"),
@@ -72,6 +78,7 @@ pub(super) fn progress(text: Text, picture: &Picture) -> Vec<Progress> {
             done: None,
             happened: count(&overview.happened, DocumentKind::CollectionNote, &[]),
             amounts: money(&overview.promised),
+            left_out: None,
         },
     ]
 }

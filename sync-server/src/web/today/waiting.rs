@@ -12,6 +12,7 @@ use super::{
     picture::Picture,
 };
 use crate::{
+    overview::Standing,
     store::FeedItem,
     web::{
         credit, feed,
@@ -294,16 +295,26 @@ fn stops_of_supply(viewer: &Viewer, picture: &Picture) -> Deck {
             .stops
             .iter()
             .take(NEWEST as usize)
-            .map(|it| Item {
-                id: it.customer.to_string(),
-                href: format!("/customers/{}", it.customer),
-                title: it.name.clone(),
-                details: it.rep.map(|rep| picture.names.person(rep)).into_iter().collect(),
-                at: None,
+            .map(|it| {
+                let rep = it.customer.rep.map(|rep| picture.names.person(rep));
+                Item {
+                    id: it.customer.id.to_string(),
+                    href: format!("/customers/{}#supply", it.customer.id),
+                    title: it.customer.name.clone(),
+                    details: how_late(viewer, it).into_iter().chain(rep).collect(),
+                    at: None,
+                }
             })
             .collect(),
         all: Some("/receivables/reminders#supply".to_owned()),
     }
+}
+
+/// What is overdue of a customer, and since when.
+fn how_late(viewer: &Viewer, it: &Standing) -> Option<String> {
+    let amount = overdue(it).filter(|it| it.amount > Decimal::ZERO)?;
+    let said = viewer.text.fill("today.overdue", "amount", format::money(amount));
+    Some(said.replace("{days}", &it.overdue.oldest_days.to_string()))
 }
 
 fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
@@ -326,16 +337,15 @@ fn critical(viewer: &Viewer, picture: &Picture) -> Deck {
         items: warned
             .iter()
             .take(NEWEST as usize)
-            .map(|it| {
-                let overdue = overdue(it).filter(|it| it.amount > Decimal::ZERO);
-                let overdue = overdue.map(|it| text.fill("today.overdue", "amount", format::money(it)));
-                Item {
-                    id: it.customer.id.to_string(),
-                    href: format!("/customers/{}#warnings", it.customer.id),
-                    title: it.customer.name.clone(),
-                    details: overdue.into_iter().chain(it.critical.iter().map(sentence)).collect(),
-                    at: it.critical.first().map(|it| Moment::new(it.raised_at, viewer.zone)),
-                }
+            .map(|it| Item {
+                id: it.customer.id.to_string(),
+                href: format!("/customers/{}#warnings", it.customer.id),
+                title: it.customer.name.clone(),
+                details: how_late(viewer, it)
+                    .into_iter()
+                    .chain(it.critical.iter().map(sentence))
+                    .collect(),
+                at: it.critical.first().map(|it| Moment::new(it.raised_at, viewer.zone)),
             })
             .collect(),
         all: Some("/credit/warnings?critical=1&unanswered=1".to_owned()),
