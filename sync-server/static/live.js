@@ -3,6 +3,8 @@
 // When the server says that something has come in, the page is read again and each element marked `data-live-refresh` (with
 // an id) is changed into its new self, node by node: what has the focus keeps it, what somebody typed, ticked or opened
 // stays. News is gathered for a moment, differently long in every window, so that many open pages do not all ask at once.
+// An element marked `data-leaves` does not go without a word: what it was called, and what was typed into it, is told in
+// the element `gone`, whose `data-words` say what became of it.
 // An element marked `data-live-hint` is only shown then: for pages that should not move under the reader.
 //
 // Other modules hear the event "refreshed" on the document after a change, and ask for one with "refresh-now".
@@ -78,6 +80,24 @@ function swap(fresh) {
   if (changed) document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
+function leave(gone) {
+  const place = document.getElementById("gone");
+  for (const it of [gone, ...gone.querySelectorAll("[data-leaves]")]) {
+    if (!place || !it.dataset.leaves) continue;
+    const note = document.createElement("p");
+    note.className = "alert";
+    note.textContent = `${it.dataset.leaves}: ${place.dataset.words}`;
+    for (const field of it.querySelectorAll("textarea")) {
+      if (!field.value.trim()) continue;
+      const typed = document.createElement("blockquote");
+      typed.textContent = field.value;
+      note.append(typed);
+    }
+    place.append(note);
+  }
+  gone.remove();
+}
+
 // Attributes that say how an element began; what it is now is the reader's.
 const HELD = new Set(["value", "checked", "selected", "open", "tabindex"]);
 
@@ -104,7 +124,7 @@ function morph(from, to) {
     while (here && here.nodeType === 1 && here.id && !wanted.has(here.id)) {
       const gone = here;
       here = here.nextSibling;
-      gone.remove();
+      leave(gone);
     }
     const known = next.nodeType === 1 && next.id ? named.get(next.id) : undefined;
     if (known) {
@@ -125,7 +145,8 @@ function morph(from, to) {
   while (here) {
     const gone = here;
     here = here.nextSibling;
-    gone.remove();
+    if (gone.nodeType === 1) leave(gone);
+    else gone.remove();
   }
 }
 

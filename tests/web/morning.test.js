@@ -107,6 +107,10 @@ describe("a held order", () => {
     await phone.say("sync");
     const one = await open(browser, "supervisor");
     const other = await open(browser, "administrator");
+    // Whoever is about to decide is told, and what they typed is not lost.
+    const third = await open(browser, "supervisor");
+    await third.goto("/credit");
+    await third.locator(`#order-${order}-reason`).fill("half a 理由");
     // The other page does not hear of the first decision.
     await other.addInitScript(() => delete window.EventSource);
     for (const page of [one, other]) {
@@ -121,6 +125,8 @@ describe("a held order", () => {
     await one.keyboard.press("Enter");
     await one.locator(`#order-${order}`).waitFor({ state: "detached" });
     assert.match(await one.innerText("[role=status].notice"), /SO-TWICE/, "which order was refused is said");
+    await third.locator("#gone", { hasText: "SO-TWICE" }).waitFor();
+    assert.match(await third.innerText("#gone"), /half a 理由/);
     const late = other.locator(`#order-${order}`);
     await late.locator("textarea").fill("let it go");
     await late.locator("button[value=release]").click();
@@ -129,6 +135,6 @@ describe("a held order", () => {
     await phone.say("sync");
     const decision = await phone.say("decision", order);
     assert.deepEqual(eventsOf(decision).at(-1), "refused");
-    for (const page of [one, other]) await page.context().close();
+    for (const page of [one, other, third]) await page.context().close();
   });
 });
