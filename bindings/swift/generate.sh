@@ -33,6 +33,8 @@ SWIFT
 tell_mismatch "$out/swift/FieldledgerModel.swift" modelMismatch
 tell_mismatch "$out/swift/FieldledgerFFI.swift" libraryMismatch
 
+./quicker-reading.py "$out"/swift/FieldledgerFFI.swift "$out"/swift/FieldledgerModel.swift
+
 mkdir -p Sources/FieldledgerFFI/Generated Sources/FieldledgerRust Sources/Fieldledger/Generated
 # Written only where they differ, so that what was compiled stays.
 put() { cmp -s "$1" "$2" || cp "$1" "$2"; }
