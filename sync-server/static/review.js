@@ -54,6 +54,12 @@ function tell(text, wrong) {
   said.className = wrong ? "alert" : "notice";
 }
 
+// Whether records are ticked for a batch, other than this one alone.
+function othersTicked(row) {
+  const ticked = [...document.querySelectorAll("tr[data-record] input[name=id]:checked")];
+  return ticked.some((it) => !row.contains(it));
+}
+
 // Which record it was about that is not saved.
 function unsaved(row, problem) {
   const what = row?.querySelector("td.what a")?.textContent.trim() ?? "";
@@ -137,6 +143,11 @@ if (batch && keys && say) {
       row.querySelector("td.what a")?.click();
     } else if (event.key === "x" && reviewable) {
       row.querySelector("input[name=id]").click();
+    } else if ("axqf".includes(event.key) && !reviewable) {
+      tell(said.dataset.notReviewable, true);
+    } else if (event.key === "a" && othersTicked(row)) {
+      // Whoever has ticked some means those.
+      tell(said.dataset.ticked, true);
     } else if (event.key === "a" && reviewable) {
       approve(row);
     } else if (event.key === "q" && reviewable) {

@@ -77,6 +77,11 @@ describe("reviewing", () => {
       await page.keyboard.press("j");
     }
     assert.equal(await page.locator("input[name=id]:checked").count(), left);
+    // Whoever has ticked some does not approve one of them alone by a key.
+    await page.keyboard.press("a");
+    await page.locator("#said", { hasText: "已勾选" }).waitFor();
+    assert.ok(await page.locator("#said").evaluate((it) => it.getBoundingClientRect().top < innerHeight), "it is in sight");
+    assert.equal(await rows.count(), left);
     await page.locator("#batch button[value=approved]").focus();
     await page.keyboard.press("Enter");
     await page.locator("#notice").waitFor();
