@@ -209,7 +209,14 @@ impl Overviews {
     }
 }
 
-async fn company(store: &dyn Store, org: OrganisationId) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
+/// What a company says of itself, its rules, and their version: 0 while nobody has written any.
+///
+/// # Errors
+/// [`StoreError::NotFound`] while it has no profile.
+pub(crate) async fn company(
+    store: &dyn Store,
+    org: OrganisationId,
+) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
     let own = |kind| RecordKey {
         kind,
         id: "self".to_owned(),

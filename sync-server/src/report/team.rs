@@ -32,8 +32,11 @@ use fieldledger_core::{
 };
 use rust_decimal::Decimal;
 
-use crate::store::{Store, StoreError, VisitMade, record_of};
-use reading::{Reading, cadences, customers, promises, read_books, rules};
+use crate::{
+    overview::company,
+    store::{Store, StoreError, VisitMade, record_of},
+};
+use reading::{Reading, cadences, customers, promises, read_books};
 
 /// Periods that are kept: the present month, and one that somebody looks back at or two.
 const KEPT: usize = 3;
@@ -204,7 +207,7 @@ impl Months {
         let slot = self.slot((org, period.from, period.to));
         // Whoever comes while it is read waits for the one who reads it.
         let mut slot = slot.lock().await;
-        let (profile, policy, policy_version) = rules(store, org).await?;
+        let (profile, policy, policy_version) = company(store, org).await?;
         let reading = Reading::new(period, &profile, policy);
         if let Some(kept) = slot.as_mut()
             && (&kept.profile, kept.policy_version) == (&profile, policy_version)

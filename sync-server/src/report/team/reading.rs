@@ -11,8 +11,7 @@ use chrono_tz::Tz;
 use fieldledger_core::{
     model::{
         CollectionNote, CreditAccount, CreditGrade, CreditRate, Currency, Customer, CustomerId, InvoiceType,
-        LedgerRecord, Money, OrganisationId, OrganisationProfile, Policy, PromisePolicy, RecordKey, RecordKind,
-        Timestamp,
+        LedgerRecord, Money, OrganisationId, OrganisationProfile, Policy, PromisePolicy, RecordKind, Timestamp,
     },
     rules::{
         books::BooksError,
@@ -26,27 +25,6 @@ use rust_decimal::Decimal;
 
 use super::{OfBooks, PARTS, Visited, first_day};
 use crate::store::{CustomerPart, HeldBooks, Store, StoreError, VisitsSince};
-
-pub(super) async fn rules(
-    store: &dyn Store,
-    org: OrganisationId,
-) -> Result<(OrganisationProfile, Policy, u64), StoreError> {
-    let one = |kind: RecordKind| RecordKey {
-        kind,
-        id: "self".to_owned(),
-    };
-    let profile = store.record(org, &one(RecordKind::Organisation)).await?;
-    let Some(LedgerRecord::Organisation(profile)) = profile.map(|it| it.record) else {
-        return Err(StoreError::NotFound("the company's profile".to_owned()));
-    };
-    let policy = store.record(org, &one(RecordKind::Policy)).await?;
-    let version = policy.as_ref().map_or(0, |it| it.version);
-    let policy = match policy.map(|it| it.record) {
-        Some(LedgerRecord::Policy(policy)) => policy,
-        _ => Policy::default(),
-    };
-    Ok((profile, policy, version))
-}
 
 pub(super) async fn customers(store: &dyn Store, org: OrganisationId) -> Result<Vec<Customer>, StoreError> {
     let all = store.records(org, &RecordKind::Customer).await?.into_iter();
