@@ -160,6 +160,22 @@ impl Overview {
 }
 
 impl Overviews {
+    /// The same as [`Self::of`], or nothing: a company whose profile nobody has written has no books.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn if_any(
+        &self,
+        store: &dyn Store,
+        org: OrganisationId,
+        today: NaiveDate,
+    ) -> Result<Option<Arc<Overview>>, StoreError> {
+        match self.of(store, org, today).await {
+            Err(StoreError::NotFound(_)) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// What the company's customers come to on `today`, with everything that was written before this was asked.
     ///
     /// # Errors

@@ -412,6 +412,8 @@ pub struct FeedFilter {
     pub state: Option<String>,
     /// Only deliveries that were signed for before this and are still to be confirmed by somebody.
     pub signed_before: Option<Timestamp>,
+    /// Everything but reviews, which the office writes itself.
+    pub without_reviews: bool,
     /// Only what nobody has reviewed.
     pub unreviewed: bool,
     /// Only with disagreements.

@@ -91,12 +91,12 @@ pub(super) async fn show(
         territories: viewer.account.territory_filter(),
         owner: Some(rep),
         happened: Some((morning, night)),
+        // A review is somebody else's word about the rep.
+        without_reviews: true,
         limit: MOST,
         ..FeedFilter::default()
     };
-    let mut items = feed::read_feed(store, &viewer, &filter).await?;
-    // A review is somebody else's word about the rep.
-    items.retain(|it| it.summary.kind != DocumentKind::Review);
+    let items = feed::read_feed(store, &viewer, &filter).await?;
     // Somebody of other territories does not exist here.
     if items.is_empty() && !names.field_people_of(&viewer.account).iter().any(|(id, _)| *id == rep) {
         return Err(PageError::NotFound);

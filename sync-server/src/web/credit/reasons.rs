@@ -14,7 +14,6 @@ use super::{
 use crate::{
     overview::{Overview, Standing},
     state::AppState,
-    store::StoreError,
 };
 
 /// Why an order waits.
@@ -41,15 +40,8 @@ pub(in crate::web) async fn present(
     viewer: &Viewer,
 ) -> Result<Option<std::sync::Arc<Overview>>, PageError> {
     let today = app.clock.now().date_in(viewer.zone);
-    match app
-        .overviews
-        .of(app.store.as_ref(), viewer.account.organisation, today)
-        .await
-    {
-        Ok(overview) => Ok(Some(overview)),
-        Err(StoreError::NotFound(_)) => Ok(None),
-        Err(other) => Err(other.into()),
-    }
+    let org = viewer.account.organisation;
+    Ok(app.overviews.if_any(app.store.as_ref(), org, today).await?)
 }
 
 impl WhyHeld {

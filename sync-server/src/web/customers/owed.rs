@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use fieldledger_core::{
     model::{Currency, Money},
-    rules::books::{CustomerBooks, OpenItem, open_items},
+    rules::books::{CustomerBooks, OpenItem, open_items, unallocated},
 };
 use rust_decimal::Decimal;
 
@@ -34,8 +34,8 @@ pub(in crate::web) struct Owed {
 }
 
 impl Owed {
-    /// As the books say by now; `closing` is the balance of that day. `None` when they contradict themselves or add up to
-    /// more than can be written.
+    /// As the books say by now. `None` when they contradict themselves, add up to more than can be written, or do not come
+    /// to `closing` on that day: of a statement that was issued before they changed, its items cannot be told any more.
     pub(in crate::web) fn on(text: Text, books: &CustomerBooks<'_>, day: NaiveDate, closing: Money) -> Option<Self> {
         let currency = closing.currency;
         let mut items = open_items(books, day).ok()?;
@@ -51,7 +51,13 @@ impl Owed {
                 .try_fold(Decimal::ZERO, Decimal::checked_add)
         };
         let (total, overdue) = (sum(false)?, sum(true)?);
-        let credits = total.checked_sub(closing.amount)?;
+        let credits = unallocated(books, day).ok()?.into_iter();
+        let credits = credits
+            .filter(|it| it.cleared && it.currency == currency)
+            .try_fold(Decimal::ZERO, |sum, it| sum.checked_add(it.amount))?;
+        if total.checked_sub(credits)? != closing.amount {
+            return None;
+        }
         let some = |amount: Decimal| (amount > Decimal::ZERO).then(|| format::money(Money::new(amount, currency)));
         Some(Self {
             items: items.iter().map(|it| item(it, day, currency)).collect(),

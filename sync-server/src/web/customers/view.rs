@@ -294,7 +294,7 @@ pub(super) fn items(viewer: &Viewer, customer: &Customer, items: &[OpenItem], da
             days: match it.days_late(day) {
                 Some(days) if days > 0 => Shown::Doubt(days.to_string()),
                 // Not late: the day on which it is due stands beside it.
-                Some(_) | None => Shown::Nothing,
+                _ => Shown::Nothing,
             },
             amount: format::money(Money::new(it.amount, it.currency)),
             open: format::money(Money::new(it.open(), it.currency)),

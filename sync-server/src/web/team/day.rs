@@ -74,12 +74,12 @@ pub(in crate::web) async fn show(
         territories: viewer.account.territory_filter(),
         owner: Some(rep.user),
         happened: Some((from, to)),
+        // A review is somebody else's word about the rep.
+        without_reviews: true,
         limit: MOST,
         ..FeedFilter::default()
     };
     let mut items = feed::read_feed(store, &viewer, &filter).await?;
-    // A review is somebody else's word about the rep.
-    items.retain(|it| it.summary.kind != DocumentKind::Review);
     items.sort_by_key(|it| (it.summary.at, it.id));
     let cut = (items.len() >= MOST as usize).then(|| text.fill("rep_day.cut", "count", MOST));
     let ids: Vec<_> = items.iter().map(|it| it.id).collect();

@@ -981,6 +981,29 @@ async fn a_supervisor_prints_the_account_of_today_though_no_statement_was_issued
             .body
             .contains("2026-02-21 to 2026-03-02")
     );
+    // What was paid and is set against nothing stands below the items.
+    let day = |text: &str| text.parse().unwrap();
+    put(
+        &world,
+        vec![Receipt::cleared("R-9", SHOP, day("2026-02-25"), cny(200)).into()],
+    )
+    .await;
+    let owed = |page: &str| page.split_once("<section id=\"owed\"").map(|it| it.1.to_owned());
+    let now = owed(&world.get(SUPERVISOR, &path).await.body).unwrap();
+    assert!(
+        now.contains("not yet set against an item") && now.contains("CNY 200.00"),
+        "{now}"
+    );
+    // The issued one lists its items as long as the books still come to what it says.
+    let issued = ledger(&world).await.statements[0].id;
+    let issued = format!("/receivables/statements/{issued}");
+    let before = owed(&world.get(FINANCE, &issued).await.body).unwrap();
+    assert!(
+        before.contains("What is open on 2026-02-20") && before.contains("CNY 1,300.00"),
+        "{before}"
+    );
+    put(&world, vec![invoice(SHOP, "F-9", None, "2026-04-20", 50)]).await;
+    assert_eq!(owed(&world.get(FINANCE, &issued).await.body), None);
 }
 
 #[tokio::test]

@@ -175,6 +175,30 @@ async fn critical_warnings_are_by_customer_who_is_overdue_with_most_first() {
     assert!(deck(&body, "critical").contains("data-count=\"2\""));
 }
 
+#[tokio::test]
+async fn what_phones_brought_is_not_pushed_out_by_what_the_office_says_to_it() {
+    let world = World::new().await;
+    let visit = world.visit(SHOP, "the shelf was full").await;
+    let secret = csrf(SUPERVISOR);
+    let fields = [
+        ("csrf", secret.as_str()),
+        ("verdict", "approved"),
+        ("comment", "well seen"),
+    ];
+    for _ in 0..9 {
+        let sent = world
+            .post(SUPERVISOR, &format!("/records/{visit}/review"), &fields)
+            .await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    }
+    for path in ["/".to_owned(), format!("/activity/day/{REP}/2026-03-02")] {
+        let body = world.get(SUPERVISOR, &path).await.body;
+        assert!(body.contains(&format!("/records/{visit}")), "{path}");
+        assert!(!body.contains("well seen"), "{path}");
+    }
+    assert!(world.get(SUPERVISOR, "/activity").await.body.contains("well seen"));
+}
+
 /// The part of the page about one sort of things.
 fn deck<'b>(body: &'b str, id: &str) -> &'b str {
     let start = body

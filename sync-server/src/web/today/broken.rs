@@ -13,7 +13,6 @@ use super::TodayCache;
 use crate::{
     overview::{Standing, Stop},
     state::AppState,
-    store::StoreError,
     web::{error::PageError, page::Viewer},
 };
 
@@ -78,10 +77,8 @@ pub(super) async fn among_customers(
     day: NaiveDate,
 ) -> Result<FoundAmongCustomers, PageError> {
     let org = viewer.account.organisation;
-    let overview = match app.overviews.of(app.store.as_ref(), org, day).await {
-        // A company whose profile nobody has written has no books.
-        Err(StoreError::NotFound(_)) => return Ok(Default::default()),
-        other => other?,
+    let Some(overview) = app.overviews.if_any(app.store.as_ref(), org, day).await? else {
+        return Ok(FoundAmongCustomers::default());
     };
     let all = app.today.among_customers(&overview, day);
     let may_read = |territory| viewer.account.may_read(territory);

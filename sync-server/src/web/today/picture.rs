@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use fieldledger_core::model::{
-    ConfirmationVerdict, Delivery, DocumentKind, OrganisationId, Party, Statement, TerritoryId, Timestamp,
+    ConfirmationVerdict, Delivery, OrganisationId, Party, Statement, TerritoryId, Timestamp,
 };
 
 use super::{
@@ -87,17 +87,13 @@ pub(super) async fn read(
         viewer,
         &FeedFilter {
             territories: territories.clone(),
-            limit: LATEST * 4,
+            // What the office says to it is not news to the office.
+            without_reviews: true,
+            limit: LATEST,
             ..FeedFilter::default()
         },
     )
     .await?;
-    // What phones brought; what the office says to it is not news to the office.
-    let latest: Vec<FeedItem> = latest
-        .into_iter()
-        .filter(|it| it.summary.kind != DocumentKind::Review)
-        .take(LATEST as usize)
-        .collect();
     let among = among_customers(app, viewer, day).await?;
     let crew = Crew::of(app, org).await?;
     // Not those of the crew: a phone that has just been heard of is not silent.

@@ -163,6 +163,9 @@ impl Run {
         if let Some(kind) = &filter.kind {
             narrow("kind = ??", Box::new(kind.as_str().to_owned()));
         }
+        if filter.without_reviews {
+            narrow("kind <> ??", Box::new(DocumentKind::Review.as_str().to_owned()));
+        }
         if let Some(owner) = filter.owner {
             narrow("owner = ??", Box::new(*owner.as_bytes()));
         }

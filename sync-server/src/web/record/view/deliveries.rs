@@ -2,7 +2,9 @@
 
 use fieldledger_core::model::{Delivery, EvidenceHash, Party};
 
-use super::{Content, Shown, Table, Voice, day, evidence, optional, prose, section, telephone, words};
+use super::{
+    Content, Shown, Table, Voice, day, evidence, evidence::kind_of, optional, prose, section, telephone, words,
+};
 use crate::web::format;
 
 pub(super) fn delivery(voice: Voice<'_>, delivery: &Delivery) -> Content {
@@ -124,14 +126,14 @@ fn photo_of(voice: Voice<'_>, delivery: &Delivery, hash: EvidenceHash) -> Shown 
     let Some(piece) = delivery.evidence.get(&hash) else {
         return Shown::Doubt(voice.text.t("record.photo_unknown").to_owned());
     };
-    let kind = match voice.words("evidence", &piece.kind) {
-        Shown::Text(kind) => kind,
-        _ => voice.heading("photo"),
-    };
     let caption = piece.caption.trim();
     Shown::Link {
         href: format!("#photo-{hash}"),
-        text: if caption.is_empty() { kind } else { caption.to_owned() },
+        text: if caption.is_empty() {
+            kind_of(voice, &piece.kind)
+        } else {
+            caption.to_owned()
+        },
     }
 }
 

@@ -31,18 +31,21 @@ pub(crate) struct Photo {
     pub(crate) record: Option<(String, String)>,
 }
 
+/// What a piece is, in words.
+pub(super) fn kind_of(voice: Voice<'_>, kind: &EvidenceKind) -> String {
+    match (kind, voice.words("evidence", kind)) {
+        (EvidenceKind::Other(name), _) => name.clone(),
+        (_, Shown::Text(name)) => name,
+        _ => String::new(),
+    }
+}
+
 pub(crate) fn evidence(voice: Voice<'_>, evidence: &BTreeMap<EvidenceHash, Evidence>) -> Vec<Photo> {
     let text = voice.text;
     evidence
         .iter()
         .map(|(hash, piece)| Photo {
-            kind: match &piece.kind {
-                EvidenceKind::Other(name) => name.clone(),
-                known => match voice.words("evidence", known) {
-                    Shown::Text(name) => name,
-                    _ => String::new(),
-                },
-            },
+            kind: kind_of(voice, &piece.kind),
             caption: piece.caption.trim().to_owned(),
             taken_at: Moment::new(piece.taken_at, voice.zone),
             taken_by: voice.names.person(piece.taken_by),
