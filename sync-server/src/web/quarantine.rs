@@ -90,7 +90,6 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
             Column::text("who", text.t("quarantine.who")),
             Column::text("device", text.t("quarantine.device")),
             Column::text("territory", text.t("feed.territory")),
-            Column::text("record", text.t("quarantine.record")).unsorted(),
             Column::number("bytes", text.t("quarantine.size")),
             Column::text("seen", text.t("quarantine.seen")),
         ],
@@ -133,9 +132,6 @@ pub(super) async fn show(State(app): State<AppState>, viewer: Viewer, sent: Sent
                 Cell::text(names.person(it.user)),
                 Cell::of(device, |it| Cell::text(&it.name)),
                 Cell::of(it.territory, |id| Cell::text(names.territory(id))),
-                Cell::of(it.document, |id| {
-                    Cell::link(format!("/records/{id}"), text.t("record.title"))
-                }),
                 Cell::count(it.size),
                 match it.seen {
                     Some((by, at)) => {

@@ -1,18 +1,18 @@
-//! Today: what needs a decision, the oldest or newest few of each with the way to where it is decided; then what happened,
+//! Today: what needs a decision, the oldest, newest or worst few of each with the way to where it is decided; then what happened,
 //! against what was planned.
 //!
 //! What it shows is the same for all who see the same territories, so it is read once for them ([`Fresh`]).
 
-mod broken;
+mod among;
 mod picture;
 mod progress;
 mod waiting;
 
 use std::sync::{Arc, Mutex};
 
+use among::KeptFindings;
 use askama::Template;
 use axum::{extract::State, response::Response};
-use broken::FoundBroken;
 use chrono::NaiveDate;
 use fieldledger_core::model::{LedgerRecord, OrganisationId, Policy, RecordKind, TerritoryId, Timestamp};
 use picture::read;
@@ -44,7 +44,7 @@ type Key = (OrganisationId, Option<Vec<TerritoryId>>, NaiveDate, &'static str, b
 pub(crate) struct TodayCache {
     shown: Fresh<Key, Today>,
     /// What was found by looking at every customer, by the version of the overview in which it was found.
-    broken: Mutex<Option<FoundBroken>>,
+    among: Mutex<Option<KeptFindings>>,
 }
 
 /// What was signed for before this should have been confirmed by everybody.

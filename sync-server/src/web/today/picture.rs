@@ -7,7 +7,7 @@ use fieldledger_core::model::{
 
 use super::{
     LATEST, NEWEST,
-    broken::{FoundAmongCustomers, among_customers},
+    among::{FoundAmongCustomers, among_customers},
     confirmed_by, policy, stale_millis,
 };
 use crate::{

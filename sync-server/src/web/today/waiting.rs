@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::{
     NEWEST,
-    broken::{BROKEN_DAYS, overdue},
+    among::{BROKEN_DAYS, overdue},
     picture::Picture,
 };
 use crate::{

@@ -42,7 +42,7 @@ pub(super) struct FoundAmongCustomers {
     pub(super) warned: Vec<Arc<Standing>>,
 }
 
-pub(super) struct FoundBroken {
+pub(super) struct KeptFindings {
     version: u64,
     day: NaiveDate,
     found: Arc<FoundAmongCustomers>,
@@ -50,7 +50,7 @@ pub(super) struct FoundBroken {
 
 impl TodayCache {
     fn among_customers(&self, overview: &crate::overview::Overview, day: NaiveDate) -> Arc<FoundAmongCustomers> {
-        let mut kept = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.among.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
             Some(found) if (found.version, found.day) == (overview.version(), day) => Arc::clone(&found.found),
             _ => {
@@ -59,7 +59,7 @@ impl TodayCache {
                     stops: proposed_stops(overview),
                     warned: warned(overview),
                 });
-                *kept = Some(FoundBroken {
+                *kept = Some(KeptFindings {
                     version: overview.version(),
                     day,
                     found: Arc::clone(&found),
