@@ -689,7 +689,9 @@ async fn a_sync_in_the_background_tells_of_documents_and_files_together() {
         bytes_up: 100_000,
         problem: None,
     };
-    while told.recv().await.unwrap() != (Status::UpToDate, sent.clone()) {}
+    let heard = async { while told.recv().await.unwrap() != (Status::UpToDate, sent.clone()) {} };
+    // Whoever waits for ever is stopped.
+    tokio::time::timeout(Duration::from_secs(60), heard).await.unwrap();
     assert_eq!(state(&ann, small), UploadState::Stored);
     stop.send(()).unwrap();
     assert_eq!(running.await.unwrap(), Ok(()));
